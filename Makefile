@@ -1,0 +1,60 @@
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PEERS  ?= .peers
+DVC    := $(PEERS)/dvc/.installed
+PIP    := python -m pip install -q --disable-pip-version-check --require-hashes
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-slow lint fix bench lock vendor browser docs
+
+help: ## Show the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/$(PIP) -r requirements/dev.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(DVC): requirements/peer-dvc.txt
+	test -x $(PEERS)/dvc/bin/python || $(PYTHON) -m venv $(PEERS)/dvc
+	$(PEERS)/dvc/bin/$(PIP) -r requirements/peer-dvc.txt
+	touch $@
+
+browser: # Chromium for the page tests, where apt-get is allowed; the tests say so where it is not
+	@command -v chromium >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
+	  && apt-get update -qq >/dev/null 2>&1 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null 2>&1; } \
+	  || echo "no chromium, and it can't be installed here: browser tests are skipped"
+
+demo: $(STAMP) ## The main job, from raw data on, in a temporary project
+	$(BIN)/python examples/bikes/demo.py
+
+test: $(STAMP) $(DVC) browser lint ## What CI runs
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(STAMP) $(DVC) browser ## The same promises at full count
+	$(BIN)/python -m pytest -q -m "slow"
+
+lint: $(STAMP) ## Format, rules, types, layers
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+fix: $(STAMP) ## Let the tools repair what they can
+	$(BIN)/ruff check --fix-only . && $(BIN)/ruff format .
+
+bench: $(STAMP) $(DVC) ## Ratio tables against the peers
+	$(BIN)/python -m benchmarks
+
+docs: $(STAMP) ## Write the generated parts of README and docs again
+	$(BIN)/python -m tests.docs
+
+lock: ## Write the files of requirements/ again
+	test -x .lock/bin/uv || { $(PYTHON) -m venv .lock && .lock/bin/pip install -q uv; }
+	.lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" --extra sklearn --extra plots --group dev pyproject.toml -o requirements/dev.txt
+	.lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" requirements/peer-dvc.in -o requirements/peer-dvc.txt
+
+vendor: $(STAMP) ## Write the vendored JavaScript again
+	$(BIN)/python -m tests.vendor

@@ -1,0 +1,60 @@
+"""Assay: from raw data to a monitored model and back, versioned, measured and reproducible.
+
+The names below are the Python API. Each is loaded when it is first touched, so that
+``import assay`` itself costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from assay.base.errors import Error, Inconclusive, Negative
+    from assay.ledger.recorder import (
+        log_artifact,
+        log_artifacts,
+        log_metric,
+        log_metrics,
+        log_param,
+        log_params,
+        run,
+        set_tag,
+        set_tags,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Error",
+    "Inconclusive",
+    "Negative",
+    "__version__",
+    "log_artifact",
+    "log_artifacts",
+    "log_metric",
+    "log_metrics",
+    "log_param",
+    "log_params",
+    "run",
+    "set_tag",
+    "set_tags",
+]
+
+_HOME = dict.fromkeys(("Error", "Inconclusive", "Negative"), "assay.base.errors") | dict.fromkeys(
+    (name for name in __all__ if name.islower() and not name.startswith("_")),
+    "assay.ledger.recorder",
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Import the home of a public name when it is first touched (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'assay' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,21 @@
+"""The `assay` command. `--version` is answered before anything else is imported."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        from assay import __version__
+
+        sys.stdout.write(f"assay {__version__}\n")
+        return 0
+    from assay.cli import run
+
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

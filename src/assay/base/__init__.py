@@ -1,0 +1,1 @@
+"""The ground floor: errors, atomic files, settings, progress, time and ids. It knows no room."""
