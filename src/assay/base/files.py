@@ -36,7 +36,7 @@ def write_atomic(path: Path, content: bytes | str, *, mode: int | None = None) -
 
 @contextlib.contextmanager
 def writing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
-    """Open a temporary file that becomes `path` when the block ends well, and is gone otherwise."""
+    """Open a temporary file that becomes `path` when the block ends well, and else is gone."""
     if mode is None:
         with contextlib.suppress(OSError):
             mode = path.stat().st_mode & 0o7777

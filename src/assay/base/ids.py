@@ -16,8 +16,8 @@ def uuid7(*, at_ms: int | None = None) -> str:
 
     References
     ----------
-    RFC 9562, section 5.7. The twelve bits of `rand_a` hold the fraction of the millisecond
-    (method 3 of section 6.2), so that ids made one after the other in one process keep their order.
+    RFC 9562, section 5.7. The twelve bits of `rand_a` hold the fraction of the
+    millisecond (method 3 of section 6.2): ids that one process makes keep their order.
     """
     nanoseconds = time.time_ns() if at_ms is None else at_ms * 1_000_000
     milliseconds, rest = divmod(nanoseconds, 1_000_000)

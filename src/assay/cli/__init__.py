@@ -1,0 +1,157 @@
+"""The command line: parses, calls, prints. A command's module is imported when it is named."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from assay.base.errors import Error, did_you_mean
+
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Data": {
+        "init": ("Make a project in a git repository.", "project:init_command"),
+        "add": ("Put files and folders under version control.", "data:add_command"),
+        "commit": ("Record the present content of tracked data.", "data:commit_command"),
+        "checkout": ("Bring data to what is recorded.", "data:checkout_command"),
+        "push": ("Copy data to a remote.", "data:push_command"),
+        "pull": ("Copy data from a remote and check it out.", "data:pull_command"),
+        "data": ("Show the state of tracked data.", "data:data_group"),
+        "diff": ("Show what data changed between two revisions.", "data:diff_command"),
+        "profile": ("Show statistics of a table.", "profile:profile_command"),
+        "remote": ("Name the places where data is shared.", "project:remote_group"),
+        "config": ("Read and write settings.", "project:config_command"),
+    },
+    "Pipelines": {
+        "repro": ("Run the stages that changed.", "pipeline:repro_command"),
+        "status": ("Show which stages and data changed.", "pipeline:status_command"),
+        "dag": ("Show the graph of stages.", "pipeline:dag_command"),
+        "stage": ("List stages.", "pipeline:stage_group"),
+        "metrics": ("Show and compare metrics.", "results:metrics_group"),
+        "params": ("Compare parameters.", "results:params_group"),
+        "plots": ("Draw plots as a page.", "results:plots_group"),
+    },
+    "Runs": {
+        "runs": ("List, show and compare recorded runs.", "runs:runs_group"),
+        "reproduce": ("Run a recorded run again and compare.", "runs:reproduce_command"),
+        "trace": ("Show what a thing came from, and what came from it.", "trace:trace_command"),
+    },
+}
+"""Section of `--help` -> command -> one-line help and `module:attribute`."""
+
+_COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+EXIT_CODES = """
+Exit codes: 0 done or yes; 1 no (invalid, dirty, refused by a rule); 2 wrong usage;
+3 not enough data to tell; 130 interrupted; 255 an error.
+"""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names, for completion."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name][1].partition(":")
+        command: click.Command = getattr(
+            importlib.import_module(f"assay.cli.{module}"), attribute
+        )  # fmt: skip
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, or name the nearest one."""
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], _COMMANDS) or "see 'assay --help'"
+            raise click.UsageError(f"there is no command '{args[0]}'\n  hint: {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections from the table, importing nothing."""
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, entry[0]) for name, entry in commands.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the exit codes."""
+        formatter.write(EXIT_CODES)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 99},
+    invoke_without_command=True,
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print only results and errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
+@click.option("--cd", "folder", metavar="DIR", help="Work in this folder.")
+@click.option("-V", "--version", is_flag=True, help="Print the version.")
+@click.pass_context
+def main(
+    ctx: click.Context, quiet: bool, verbose: bool, folder: str | None, version: bool
+) -> int | None:
+    """From raw data to a monitored model and back: versioned, measured, reproducible."""
+    from assay.base.progress import set_quiet
+
+    set_quiet(quiet=quiet)
+    if version:
+        from assay import __version__
+
+        click.echo(f"assay {__version__}")
+        return 0
+    if folder:
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            from assay.base.files import explain
+
+            raise explain(error, folder) from error
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+    return 0
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit code; every error is turned into a message here."""
+    verbose = any(a in {"-v", "--verbose"} for a in arguments)
+    try:
+        code: Any = main.main(list(arguments), prog_name="assay", standalone_mode=False)
+        sys.stdout.flush()
+    except Error as error:
+        if verbose:
+            raise
+        return _fail(str(error), error.exit_code)
+    except click.ClickException as error:
+        text = error.format_message()
+        context = getattr(error, "ctx", None)
+        if context is not None and "hint:" not in text:
+            text += f"\n  hint: see '{context.command_path} --help'"
+        return _fail(text, 2)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if verbose:
+            raise
+        from assay.base.files import explain
+
+        return _fail(str(explain(error, error.filename or ".")), 255)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(text: str, code: int) -> int:
+    sys.stderr.write(f"error: {text}\n")
+    return code

@@ -1,0 +1,48 @@
+"""The one printer: facts to stdout, as text or as one JSON document; hints to stderr."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from assay.project import git
+from assay.project.workspace import Project
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def show(document: Any, *, as_json: bool, text: str) -> None:
+    """Print a document: as JSON, or as the text made from it (nothing if it is empty)."""
+    if as_json:
+        content = msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=2)
+        sys.stdout.write(content.decode() + "\n")
+    elif text:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def note(text: str) -> None:
+    """Print a hint for people, to stderr; silent with `-q`."""
+    context = click.get_current_context(silent=True)
+    root = context.find_root() if context else None
+    if root is None or not root.params.get("quiet"):
+        sys.stderr.write(text + "\n")
+
+
+def suggest_git_add(project: Project, files: Iterable[Path]) -> None:
+    """Stage files that were written, where `core.autostage` says so; else say how."""
+    paths = list(dict.fromkeys(files))
+    if not paths:
+        return
+    if project.config.flag("core", "autostage"):
+        git.stage(
+            project.git_root, [p.relative_to(project.git_root).as_posix() for p in paths]
+        )  # fmt: skip
+        return
+    names = " ".join(shlex.quote(name) for name in sorted(project.shown(p) for p in paths))
+    note(f"\nTo track the changes with git, run:\n\n\tgit add {names}")

@@ -1,0 +1,217 @@
+"""A store of objects on this machine: each file under the hash of its bytes, read-only, whole.
+
+`.dvc/cache/files/md5` and `.assay/objects/sha256` are two of these. The layout is DVC's:
+`ab/cdef…`, and `ab/cdef….dir` for the manifest of a directory.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from assay.base.errors import Error, NotFound
+from assay.base.files import explain
+from assay.objects.hashing import Algorithm, hash_bytes, hash_file, write_all
+from assay.objects.staging import staging
+
+DIR = ".dir"
+"""The suffix of the oid of a manifest."""
+
+_READ_ONLY = 0o444
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """An object that is in a cache: its oid (hexadecimal) and its size in bytes."""
+
+    oid: str
+    size: int
+
+
+class Damaged(Error):
+    """An object's bytes do not have its hash."""
+
+
+class Cache:
+    """Objects by content in one folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The root of the store; made with the first object.
+    algorithm : str
+        What names the objects: "md5" or "sha256".
+    """
+
+    def __init__(self, folder: Path, *, algorithm: Algorithm = "md5") -> None:
+        self.folder = folder
+        self.algorithm: Algorithm = algorithm
+        self._root = str(folder)
+
+    def path(self, oid: str) -> Path:
+        """Return where the object lies, or would lie."""
+        return Path(self._place(oid))
+
+    def _place(self, oid: str) -> str:
+        return f"{self._root}/{oid[:2]}/{oid[2:]}"
+
+    def has(self, oid: str) -> bool:
+        """Say whether the object is here; its bytes are not looked at."""
+        return os.path.lexists(self._place(oid))
+
+    def __contains__(self, oid: str) -> bool:
+        return self.has(oid)
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the oids of all objects, in no order."""
+        yield from list_oids(self.folder)
+
+    def read(self, oid: str) -> bytes:
+        """Return the bytes of an object, checked against its oid.
+
+        Raises
+        ------
+        NotFound
+            If it is not here.
+        Damaged
+            If its bytes have another hash; it is moved aside, so that a pull brings it again.
+        """
+        try:
+            content = self.path(oid).read_bytes()
+        except FileNotFoundError:
+            raise self.missing(oid) from None
+        except OSError as error:
+            raise explain(error, self.path(oid)) from error
+        if hash_bytes(content, algorithm=self.algorithm) != oid.removesuffix(DIR):
+            raise self.damaged(oid)
+        return content
+
+    def missing(self, oid: str) -> NotFound:
+        """Return the error that says an object is not here."""
+        return NotFound(
+            f"the object {self.algorithm}:{oid} is not in the cache",
+            where=self.path(oid),
+            hint="get it from a remote with 'assay pull'",
+        )
+
+    def damaged(self, oid: str) -> Damaged:
+        """Move an object with wrong bytes aside and return the error that says so."""
+        aside = self.folder / "damaged" / oid
+        kept = f"its bytes are kept in {aside}"
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            self.path(oid).replace(aside)
+        except OSError:
+            kept = "it could not be moved aside"
+        return Damaged(
+            f"the object {self.algorithm}:{oid} is damaged: its bytes have another hash; {kept}",
+            where=self.path(oid),
+            hint="get a good one with 'assay pull', or make it again with 'assay repro'",
+        )
+
+    def verify(self, oid: str) -> bool:
+        """Say whether the bytes of an object have its hash. A missing object raises."""
+        try:
+            found, _ = hash_file(self._place(oid), algorithm=self.algorithm)
+        except FileNotFoundError:
+            raise self.missing(oid) from None
+        return found == oid.removesuffix(DIR)
+
+    def add(self, content: bytes, *, suffix: str = "") -> str:
+        """Store `content` and return its oid; `suffix` is ".dir" for a manifest."""
+        oid = hash_bytes(content, algorithm=self.algorithm) + suffix
+        if self.has(oid):
+            return oid
+        with staging(self.folder) as stage:
+            name = stage.new()
+            target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY)
+            try:
+                write_all(target, content)
+            finally:
+                os.close(target)
+            stage.publish([(name, self._place(oid))])
+        return oid
+
+    def add_file(self, path: Path) -> Stored:
+        """Store the bytes of one file and return its oid and size."""
+        return self.add_files([path])[0]
+
+    def add_files(
+        self,
+        paths: Iterable[Path | str],
+        *,
+        advance: Callable[[int], None] | None = None,
+        hardlink: bool = False,
+    ) -> list[Stored]:
+        """Store many files, each read once, all durable before the first gets its name.
+
+        Parameters
+        ----------
+        paths : iterable of Path or str
+            The files; symlinks are followed.
+        advance : callable, optional
+            Told the number of bytes as they are read.
+        hardlink : bool
+            Take the files in by hard link, where the file system can: no second copy is written,
+            and the files in the workspace become read-only. Falls back to a copy.
+        """
+        stored: list[Stored] = []
+        pending: set[str] = set()
+        with staging(self.folder) as stage:
+            moves: list[tuple[str, str]] = []
+            for path in paths:
+                name = stage.new()
+                linked = hardlink and _hardlinked(path, name)
+                if linked:
+                    oid, size = hash_file(name, algorithm=self.algorithm, advance=advance)
+                else:
+                    oid, size = self._copied(path, name, advance=advance)
+                stored.append(Stored(oid, size))
+                if oid in pending or self.has(oid):
+                    os.unlink(name)  # noqa: PTH108 -- ten thousand times in a row
+                    continue
+                if linked:
+                    os.chmod(name, _READ_ONLY)  # noqa: PTH101
+                pending.add(oid)
+                moves.append((name, self._place(oid)))
+            stage.publish(moves)
+        return stored
+
+    def _copied(
+        self, path: Path | str, name: str, *, advance: Callable[[int], None] | None
+    ) -> tuple[str, int]:
+        target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY)
+        try:
+            return hash_file(path, algorithm=self.algorithm, into=target, advance=advance)
+        finally:
+            os.close(target)
+
+    def remove(self, oid: str) -> None:
+        """Remove an object; one that is not here is fine."""
+        self.path(oid).unlink(missing_ok=True)
+
+
+def _hardlinked(path: Path | str, name: str) -> bool:
+    try:
+        os.link(os.path.realpath(path), name)
+    except OSError as error:
+        if error.errno in {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP}:
+            return False
+        raise
+    return True
+
+
+def list_oids(folder: Path) -> Iterator[str]:
+    """Go through the oids in a folder of DVC's layout, in no order; other files are passed by."""
+    try:
+        shards = [entry for entry in os.scandir(folder) if len(entry.name) == 2]
+    except FileNotFoundError:
+        return
+    for shard in shards:
+        if shard.is_dir():
+            for name in os.listdir(shard.path):  # noqa: PTH208 -- names alone are four times faster
+                if not name.startswith("."):
+                    yield shard.name + name

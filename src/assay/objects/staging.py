@@ -1,0 +1,87 @@
+"""Where objects are written before they get their names: a folder of one process, swept later.
+
+A store never holds half an object: bytes go to a staging folder beside the objects, are made
+durable for the whole batch in one call, and are renamed. A process that is killed leaves its
+folder behind; the next one to write there sees that nobody holds it and takes it away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from assay.base.files import explain, sync_filesystem
+
+_PREFIX = "tmp."
+_GRACE_SECONDS = 60.0
+
+
+class Staging:
+    """A folder for files that are not objects yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+        self._count = 0
+
+    def new(self) -> str:
+        """Return a path that no other file has."""
+        self._count += 1
+        return f"{self._folder}/{self._count}"
+
+    def publish(self, moves: Iterable[tuple[str, str]]) -> None:
+        """Make all staged bytes durable, then give each file its name (staged path, final path)."""
+        pairs = list(moves)
+        if not pairs:
+            return
+        sync_filesystem(Path(self._folder))
+        made: set[str] = set()
+        for staged, final in pairs:
+            parent = os.path.dirname(final)  # noqa: PTH120 -- 10,000 in a row
+            if parent not in made:
+                os.makedirs(parent, exist_ok=True)  # noqa: PTH103
+                made.add(parent)
+            os.rename(staged, final)  # noqa: PTH104
+
+
+@contextlib.contextmanager
+def staging(root: Path) -> Iterator[Staging]:
+    """Open a staging folder in the store at `root`, and take it away at the end."""
+    folder = root / f"{_PREFIX}{secrets.token_hex(8)}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise explain(error, root) from error
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        _sweep(root, keep=folder)
+        yield Staging(folder)
+    except OSError as error:
+        raise explain(error, error.filename or root) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _sweep(root: Path, *, keep: Path) -> None:
+    """Remove the staging folders of processes that are gone."""
+    with os.scandir(root) as entries:
+        stale = [Path(e.path) for e in entries if e.name.startswith(_PREFIX)]
+    for folder in stale:
+        if folder == keep:
+            continue
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime < _GRACE_SECONDS:
+                continue
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,226 @@
+"""All that a project declares: the stages of every `dvc.yaml`, every `.dvc` file, every lock.
+
+Read from the work tree, or from a commit without checking it out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from assay.base.errors import NotFound, did_you_mean
+from assay.project import dvcfile, dvcyaml, git, lock
+from assay.project.dvcyaml import PipelineFile
+from assay.project.grammar import Source
+from assay.project.lock import Entry, Lock
+from assay.project.stages import Out, Row, Stage
+from assay.project.workspace import Project
+
+_NEVER = frozenset({".git", ".hg", ".dvc", ".assay", "__pycache__", "node_modules"})
+
+
+class Tracked(msgspec.Struct, frozen=True, kw_only=True):
+    """An output with what is recorded of it; `row` is None where nothing is."""
+
+    path: Path
+    out: Out
+    stage: Stage
+    row: Row | None
+
+
+class Definition:
+    """The stages of a project, and what is recorded of them."""
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        files: tuple[PipelineFile, ...],
+        data: tuple[Stage, ...],
+        entries: dict[Path, dict[str, Entry]],
+    ) -> None:
+        self.project, self.files, self.data = project, files, data
+        self._entries = entries
+        self._locks: dict[Path, Lock] = {}
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages with a command, file by file, in file order."""
+        return tuple(stage for file in self.files for stage in file.stages)
+
+    @cached_property
+    def all(self) -> tuple[Stage, ...]:
+        """The stages with a command, then tracked data."""
+        return self.stages + self.data
+
+    @cached_property
+    def by_address(self) -> dict[str, Stage]:
+        """Every stage by its address."""
+        return {stage.address: stage for stage in self.all}
+
+    def entry(self, stage: Stage) -> Entry | None:
+        """Return what the lock says of a stage, or None."""
+        return self._entries.get(stage.file, {}).get(stage.name)
+
+    def lock(self, stage: Stage) -> Lock:
+        """Return the lock in which a stage of the work tree is recorded, to write to it."""
+        path = stage.file.with_suffix(".lock")
+        if path not in self._locks:
+            self._locks[path] = Lock(path)
+        return self._locks[path]
+
+    def record(self, stage: Stage, entry: Entry) -> bool:
+        """Write what a stage ran on to its lock; returns False where nothing changed."""
+        changed = self.lock(stage).put(stage.name, entry)
+        self._entries.setdefault(stage.file, {})[stage.name] = entry
+        return changed
+
+    def recorded(self, stage: Stage) -> dict[str, Row]:
+        """Return what is recorded of a stage's outputs, by path as written."""
+        if stage.is_data:
+            return stage.recorded
+        entry = self.entry(stage)
+        return {row.path: row for row in entry.outs} if entry else {}
+
+    @cached_property
+    def tracked(self) -> tuple[Tracked, ...]:
+        """All outputs of all stages, sorted by path."""
+        found = [
+            Tracked(
+                path=stage.path(out.path),
+                out=out,
+                stage=stage,
+                row=self.recorded(stage).get(out.path),
+            )
+            for stage in self.all
+            for out in stage.outs
+        ]
+        return tuple(sorted(found, key=lambda t: str(t.path)))
+
+    def find(self, target: str, *, cwd: Path) -> list[Stage]:
+        """Return the stages that a person's target names.
+
+        A target is a stage's name or address, a `dvc.yaml` (all its stages), a `.dvc` file, or
+        the path of an output or of something inside one.
+
+        Raises
+        ------
+        NotFound
+            If it names nothing; with the nearest name.
+        """
+        if target in self.by_address:
+            return [self.by_address[target]]
+        file, _, name = target.rpartition(":")
+        path = Path(os.path.normpath(cwd / (file or target)))
+        if file or path.name == dvcyaml.FILE:
+            chosen = [s for s in self.stages if s.file == path and (not file or s.name == name)]
+            if chosen:
+                return chosen
+        local = [s for s in self.stages if s.file == cwd / dvcyaml.FILE and s.name == target]
+        if local:
+            return local
+        path = Path(os.path.normpath(cwd / target))
+        for stage in self.data:
+            if stage.file == path:
+                return [stage]
+        for item in self.tracked:
+            if item.path == path or item.path in path.parents:
+                return [item.stage]
+        names = [*self.by_address, *(self.project.relative(t.path) for t in self.tracked)]
+        raise NotFound(
+            f"'{target}' is neither a stage nor a tracked path",
+            where=self.project.root,
+            hint=did_you_mean(target, names) or "see 'assay stage list' and 'assay data status'",
+        )
+
+    def select(self, targets: tuple[str, ...], *, cwd: Path) -> list[Tracked]:
+        """Return the outputs that targets name; all of them without targets."""
+        if not targets:
+            return list(self.tracked)
+        chosen: dict[Path, Tracked] = {}
+        for target in targets:
+            path = Path(os.path.normpath(cwd / target))
+            exact = [t for t in self.tracked if t.path == path]
+            below = [t for t in self.tracked if path in t.path.parents] if not exact else []
+            stages = [] if exact or below else self.find(target, cwd=cwd)
+            named = [t for t in self.tracked if t.stage in stages]
+            chosen.update({t.path: t for t in (*exact, *below, *named)})
+        return list(chosen.values())
+
+
+def read(project: Project) -> Definition:
+    """Read the work tree."""
+    files, data, entries = [], [], {}
+    for path in _find_files(project):
+        shown = project.relative(path)
+        source = Source.of(path, shown=shown)
+        if path.name == dvcyaml.FILE:
+            files.append(dvcyaml.parse(source, path=path, root=project.root))
+            locked = path.with_suffix(".lock")
+            if locked.exists():
+                entries[path] = lock.parse(Source.of(locked, shown=project.relative(locked)))
+        else:
+            data.append(dvcfile.parse(source, path=path, root=project.root))
+    return Definition(project, files=tuple(files), data=tuple(data), entries=entries)
+
+
+def read_at(project: Project, revision: str) -> Definition:
+    """Read a commit."""
+    prefix = project.root.relative_to(project.git_root).as_posix()
+    prefix = "" if prefix == "." else f"{prefix}/"
+    files, data, entries = [], [], {}
+    for name in git.list_files(project.git_root, revision):
+        if not name.startswith(prefix) or not _is_ours(name.rpartition("/")[2]):
+            continue
+        path = project.git_root / name
+        content = git.read_file(project.git_root, revision, name)
+        source = Source(f"{revision}:{name}", (content or b"").decode(errors="replace"))
+        if path.name == dvcyaml.FILE:
+            files.append(dvcyaml.parse(source, path=path, root=project.root))
+        elif path.name == "dvc.lock":
+            entries[path.with_suffix(".yaml")] = lock.parse(source)
+        else:
+            data.append(dvcfile.parse(source, path=path, root=project.root))
+    return Definition(project, files=tuple(files), data=tuple(data), entries=entries)
+
+
+def _is_ours(name: str) -> bool:
+    return name in {dvcyaml.FILE, "dvc.lock"} or (
+        name.endswith(dvcfile.SUFFIX) and name != dvcfile.SUFFIX
+    )
+
+
+def _find_files(project: Project) -> Iterator[Path]:
+    """Go through the `dvc.yaml` and `.dvc` files, folder by folder, names sorted.
+
+    Tracked folders are not entered: their files may be many, and none of ours is in there.
+    Neither are ignored folders and virtual environments.
+    """
+    todo = [str(project.root)]
+    while todo:
+        folder = todo.pop()
+        names, folders = [], []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.name)
+                    else:
+                        names.append(entry.name)
+        except PermissionError:
+            continue
+        if "pyvenv.cfg" in names:
+            continue
+        tracked = {name.removesuffix(dvcfile.SUFFIX) for name in names}
+        for name in sorted(names):
+            path = f"{folder}/{name}"
+            if _is_ours(name) and name != "dvc.lock" and not project.ignore(path, False):
+                yield Path(path)
+        for name in sorted(folders, reverse=True):
+            path = f"{folder}/{name}"
+            if name not in _NEVER and name not in tracked and not project.ignore(path, True):
+                todo.append(path)

@@ -1,0 +1,200 @@
+"""Git, by the `git` program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from assay.base.errors import Error, NotFound
+
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+"""Git's name for the tree without files: what a repository without commits is compared with."""
+
+_UNATTENDED = (
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "commit.gpgsign=false",
+    "-c", "advice.detachedHead=false",
+)  # fmt: skip
+
+
+class Failed(Error):
+    """A git command failed."""
+
+
+def git(
+    *arguments: str,
+    cwd: Path,
+    stdin: bytes | None = None,
+    accept: Sequence[int] = (0,),
+    env: Mapping[str, str] | None = None,
+) -> bytes:
+    """Run git and return what it prints.
+
+    Raises
+    ------
+    Failed
+        If its exit status is not one of `accept`; with git's own words.
+    """
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=cwd,
+            input=stdin,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", **(env or {})},
+        )
+    except FileNotFoundError:
+        raise Failed(
+            "git is not installed", hint="install git; Assay keeps code with it"
+        ) from None
+    if done.returncode not in accept:
+        said = done.stderr.decode(errors="replace").strip() or f"exit status {done.returncode}"
+        raise Failed(f"'git {arguments[0]}' failed: {said.splitlines()[-1]}", where=cwd)
+    return done.stdout
+
+
+def unattended(*arguments: str, cwd: Path, stdin: bytes | None = None) -> bytes:
+    """Run git without a person's hooks, signatures or editor."""
+    return git(*_UNATTENDED, *arguments, cwd=cwd, stdin=stdin)
+
+
+def top(start: Path) -> Path | None:
+    """Return the root of the git work tree around `start`, found without running git."""
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            return folder
+    return None
+
+
+def main_root(root: Path) -> Path:
+    """Return the root of the main work tree that a (possibly linked) work tree belongs to."""
+    if not (root / ".git").is_file():
+        return root
+    common = git("rev-parse", "--path-format=absolute", "--git-common-dir", cwd=root)
+    folder = Path(os.fsdecode(common.strip()))
+    return folder.parent if folder.name == ".git" else root
+
+
+def head(root: Path) -> str | None:
+    """Return the commit that is checked out, or None before the first commit."""
+    out = git("rev-parse", "--verify", "-q", "HEAD", cwd=root, accept=(0, 1, 128))
+    return out.decode().strip() or None
+
+
+def branch(root: Path) -> str | None:
+    """Return the branch that is checked out, or None on a detached HEAD."""
+    out = git("symbolic-ref", "-q", "--short", "HEAD", cwd=root, accept=(0, 1, 128))
+    return out.decode().strip() or None
+
+
+def resolve(root: Path, revision: str) -> str:
+    """Return the commit that a revision names.
+
+    Raises
+    ------
+    NotFound
+        If git does not know it.
+    """
+    if not revision.startswith("-"):
+        out = git(
+            "rev-parse", "--verify", "-q", f"{revision}^{{commit}}", cwd=root, accept=(0, 1, 128)
+        )
+        if out.strip():
+            return out.decode().strip()
+    raise NotFound(
+        f"git knows no revision '{revision}'",
+        where=root,
+        hint="see 'git log' for commits, 'git branch' and 'git tag' for names",
+    )
+
+
+def read_file(root: Path, revision: str, path: str) -> bytes | None:
+    """Return a file as it is in a commit, or None if it is not there."""
+    try:
+        return git("cat-file", "blob", f"{revision}:{path}", cwd=root)
+    except Failed:
+        return None
+
+
+def list_files(root: Path, revision: str) -> list[str]:
+    """Return the paths of all files in a commit."""
+    out = git("ls-tree", "-r", "-z", "--name-only", "--full-tree", revision, cwd=root)
+    return [os.fsdecode(name) for name in out.split(b"\0") if name]
+
+
+def ignored(root: Path, paths: Iterable[str]) -> set[str]:
+    """Return those of `paths` (relative to the root) that git ignores."""
+    names = list(paths)
+    if not names:
+        return set()
+    stdin = b"\0".join(os.fsencode(n) for n in names) + b"\0"
+    out = git("check-ignore", "--no-index", "-z", "--stdin", cwd=root, stdin=stdin, accept=(0, 1))
+    return {os.fsdecode(name) for name in out.split(b"\0") if name}
+
+
+def tracked(root: Path, path: str) -> bool:
+    """Say whether git tracks a file, or a file below the folder, at `path`."""
+    return bool(git("ls-files", "-z", "--", f":(literal){path}", cwd=root))
+
+
+def untracked(root: Path) -> list[str]:
+    """Return the files that git neither tracks nor ignores, relative to the root."""
+    out = git("ls-files", "--others", "--exclude-standard", "-z", cwd=root)
+    return sorted(os.fsdecode(name) for name in out.split(b"\0") if name)
+
+
+def diff(root: Path) -> bytes:
+    """Return the patch from HEAD to the work tree, with binary files."""
+    base = head(root) or EMPTY_TREE
+    return git(
+        "diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", base, cwd=root
+    )  # fmt: skip
+
+
+def stage(root: Path, paths: Iterable[str]) -> None:
+    """`git add` files."""
+    git("add", "-f", "--", *(f":(literal){p}" for p in paths), cwd=root)
+
+
+def is_dirty(root: Path) -> bool:
+    """Say whether files that git tracks are changed, or others are there."""
+    return bool(git("status", "--porcelain", cwd=root).strip())
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The code of a work tree: a commit, the patch on top of it, and the files beside it."""
+
+    commit: str | None
+    branch: str | None
+    patch: bytes
+    untracked: list[str]
+
+
+def snapshot(root: Path) -> Snapshot:
+    """Return what it takes to have this code again."""
+    return Snapshot(
+        commit=head(root), branch=branch(root), patch=diff(root), untracked=untracked(root)
+    )
+
+
+def add_worktree(root: Path, folder: Path, commit: str) -> None:
+    """Make a detached work tree of a commit in an empty or new folder."""
+    unattended("worktree", "prune", cwd=root)
+    unattended("worktree", "add", "--detach", "--quiet", str(folder), commit, cwd=root)
+
+
+def remove_worktree(root: Path, folder: Path) -> None:
+    """Take a work tree away, with all that is in it."""
+    unattended("worktree", "remove", "--force", str(folder), cwd=root)
+
+
+def apply(root: Path, patch: bytes) -> None:
+    """Apply a patch to the work tree."""
+    if patch:
+        unattended("apply", "--whitespace=nowarn", "-", cwd=root, stdin=patch)

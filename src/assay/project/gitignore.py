@@ -1,0 +1,54 @@
+"""Keep tracked data out of git: one line in the `.gitignore` of its folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from assay.base.errors import Negative
+from assay.base.files import write_atomic
+from assay.project import git
+from assay.project.workspace import Project
+
+
+def refuse_tracked(project: Project, path: Path) -> None:
+    """Raise if git tracks what is about to be tracked as data."""
+    relative = path.relative_to(project.git_root).as_posix()
+    if git.tracked(project.git_root, relative):
+        shown = project.shown(path)
+        raise Negative(
+            "git tracks this already",
+            where=shown,
+            hint=f"take it out of git first: git rm -r --cached '{shown}'",
+        )
+
+
+def add(project: Project, paths: Iterable[Path]) -> list[Path]:
+    """Make git ignore the paths, and return the `.gitignore` files that changed for it."""
+    wanted = {path.relative_to(project.git_root).as_posix(): path for path in paths}
+    missing = [
+        wanted[name] for name in wanted if name not in git.ignored(project.git_root, wanted)
+    ]
+    changed = []
+    for path in missing:
+        file = path.parent / ".gitignore"
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        line = f"/{escape(path.name)}"
+        if line in text.splitlines():
+            continue
+        gap = "" if not text or text.endswith("\n") else "\n"
+        write_atomic(file, f"{text}{gap}{line}\n")
+        changed.append(file)
+    return list(dict.fromkeys(changed))
+
+
+def escape(name: str) -> str:
+    r"""Return a file name as a pattern that matches just it.
+
+    Examples
+    --------
+    >>> print(escape("[b]*!#.txt"))
+    \[b\]\*\!\#.txt
+    """
+    return re.sub(r"([\[\]*?!#\\])", r"\\\1", name)

@@ -1,0 +1,150 @@
+"""`assay config`: DVC's keys go to DVC's files, ours to ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from assay.base import settings
+from assay.base.errors import Error, NotFound, Usage, did_you_mean
+from assay.base.files import write_atomic
+from assay.project import config as dvc_config
+from assay.project.workspace import Project
+
+Level = Literal["global", "local"]
+
+_FIRST = {key.partition(".")[0] for key in settings.SETTINGS}
+
+
+class Store:
+    """The settings of a project, DVC's and ours, to read and write."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    @cached_property
+    def _places(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Where our settings may stand, strongest first."""
+        environment = {
+            key: os.environ[settings.variable(key)]
+            for key in settings.SETTINGS
+            if settings.variable(key) in os.environ
+        }
+        return [
+            ("the environment", environment),
+            *((str(path), _read_toml(path)) for path in (self._local, self._user)),
+        ]
+
+    @property
+    def _local(self) -> Path:
+        return self._project.home / ".assay" / "config.toml"
+
+    @property
+    def _user(self) -> Path:
+        base = os.environ.get("XDG_CONFIG_HOME") or str(Path("~/.config").expanduser())
+        return Path(base) / "assay" / "config.toml"
+
+    def value(self, key: str) -> Any:
+        """Return one of our settings, typed."""
+        return settings.resolve(key, self._places)
+
+    def get(self, key: str) -> Any:
+        """Return a setting as a person names it, or None where it is not set."""
+        if _is_ours(key):
+            _known(key)
+            return self.value(key)
+        section, name = _split(key)
+        return self._project.config.get(section, name)
+
+    def all(self) -> dict[str, Any]:
+        """Return all settings: ours with their defaults, and what is set of DVC's."""
+        found = {key: self.value(key) for key in settings.SETTINGS}
+        for section, options in self._project.config.merged().items():
+            label = section.replace('remote "', "remote.").rstrip('"')
+            found.update({f"{label}.{name}": value for name, value in options.items()})
+        return found
+
+    def set(self, key: str, value: str, *, level: Level | None) -> None:
+        """Write a setting to its file: by default the project's for DVC's, the clone's for ours."""
+        if not _is_ours(key):
+            section, name = _split(key)
+            self._project.config.set(section, name, value, level=level or "project")
+            return
+        _known(key)
+        path = self._user if level == "global" else self._made_local()
+        _write_toml(path, key, settings.parse(key, value, where=str(path)))
+
+    def unset(self, key: str, *, level: Level | None) -> None:
+        """Remove a setting from its file."""
+        if not _is_ours(key):
+            section, name = _split(key)
+            self._project.config.unset(section, name, level=level or "project")
+            return
+        _known(key)
+        _write_toml(self._user if level == "global" else self._made_local(), key, None)
+
+    def _made_local(self) -> Path:
+        return self._project.assay_dir / "config.toml"
+
+
+def _is_ours(key: str) -> bool:
+    return key.partition(".")[0] in _FIRST
+
+
+def _known(key: str) -> None:
+    if key not in settings.SETTINGS:
+        raise Usage(f"there is no setting '{key}'", hint=did_you_mean(key, settings.SETTINGS))
+
+
+def _split(key: str) -> tuple[str, str]:
+    """Split `remote.NAME.option` or `section.option`."""
+    section, _, name = key.rpartition(".")
+    if not section or not name:
+        raise Usage(
+            f"'{key}' is not a setting",
+            hint=did_you_mean(key, [*settings.SETTINGS, *dvc_config.KEYS])
+            or "name it as SECTION.OPTION, such as core.remote",
+        )
+    if section.lower().startswith("remote."):
+        return f'remote "{section[7:]}"', name.lower()
+    dvc_config.check_key(section.lower(), name.lower())
+    return section.lower(), name.lower()
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise Error(f"the settings cannot be read: {error}", where=path) from error
+    flat = {}
+    for section, values in data.items():
+        if not isinstance(values, dict):
+            raise Error(f"'{section}' is not a section", where=path)
+        flat.update({f"{section}.{key}": value for key, value in values.items()})
+    for key, value in flat.items():
+        settings.parse(key, value, where=str(path))
+    return flat
+
+
+def _write_toml(path: Path, key: str, value: Any) -> None:
+    import tomlkit
+
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    document = tomlkit.parse(text)
+    section, _, name = key.partition(".")
+    table: Any = document.setdefault(section, tomlkit.table())
+    if value is not None:
+        table[name] = value
+    elif name in table:
+        del table[name]
+    else:
+        raise NotFound(f"'{key}' is not set", where=path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, tomlkit.dumps(document))

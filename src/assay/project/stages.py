@@ -1,0 +1,102 @@
+"""The one model of a stage, whether it stands in a `dvc.yaml` or is a `.dvc` file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from assay.objects.cache import DIR
+
+OutKind = Literal["out", "metric", "plot"]
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A path with the content it had, as a `dvc.lock` or `.dvc` file records it.
+
+    Attributes
+    ----------
+    path : str
+        As written, relative to the stage's `wdir`.
+    oid : str or None
+        MD5, with `.dir` for a directory; None where it is not recorded.
+    size, n_files : int or None
+        Bytes; number of files of a directory.
+    """
+
+    path: str
+    oid: str | None = None
+    size: int | None = None
+    n_files: int | None = None
+    is_executable: bool = False
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether the recorded content is a directory."""
+        return self.oid is not None and self.oid.endswith(DIR)
+
+
+class Out(msgspec.Struct, frozen=True, kw_only=True):
+    """An output as it is declared."""
+
+    path: str
+    kind: OutKind = "out"
+    cache: bool = True
+    persist: bool = False
+    push: bool = True
+    remote: str | None = None
+    properties: dict[str, Any] = {}
+
+
+class ParamsDep(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters that a stage depends on; no keys means the whole file."""
+
+    file: str
+    keys: tuple[str, ...] = ()
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """A command with its dependencies, parameters and outputs; or tracked data, without a command.
+
+    Attributes
+    ----------
+    address : str
+        How a person names it: `train`, `sub/dvc.yaml:train`, `data.csv.dvc`.
+    file : Path
+        The file it stands in.
+    wdir : Path
+        Where its command runs and what its paths are relative to; absolute.
+    recorded : dict
+        What a `.dvc` file records of its outputs, by path; empty for a stage of a `dvc.yaml`,
+        whose record is the lock.
+    line : int or None
+        Where it stands in its file.
+    """
+
+    name: str
+    address: str
+    file: Path
+    wdir: Path
+    cmd: str | list[str] | None = None
+    deps: tuple[str, ...] = ()
+    params: tuple[ParamsDep, ...] = ()
+    outs: tuple[Out, ...] = ()
+    frozen: bool = False
+    always_changed: bool = False
+    desc: str | None = None
+    meta: Any = None
+    recorded: dict[str, Row] = {}
+    is_import: bool = False
+    line: int | None = None
+
+    @property
+    def is_data(self) -> bool:
+        """Whether this is a `.dvc` file."""
+        return self.file.suffix == ".dvc"
+
+    def path(self, written: str) -> Path:
+        """Return one of the stage's paths as an absolute path."""
+        import os
+
+        return Path(os.path.normpath(self.wdir / written))

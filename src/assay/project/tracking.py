@@ -1,0 +1,212 @@
+"""Data under version control: add, commit, check out, and what differs from the record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from assay.base.errors import Error, Negative, NotFound, Usage
+from assay.objects import checkout as objects_checkout
+from assay.objects import scan
+from assay.objects.checkout import Change, Target
+from assay.objects.scan import Content
+from assay.project import definition, dvcfile, gitignore
+from assay.project.definition import Definition, Tracked
+from assay.project.stages import Row
+from assay.project.workspace import Project
+
+
+class Added(msgspec.Struct, frozen=True, kw_only=True):
+    """What an add or commit did with one path.
+
+    Attributes
+    ----------
+    files : list of Path
+        The files that git should get: the `.dvc` file and, where it changed, the `.gitignore`.
+    changed : bool
+        Whether the record changed.
+    """
+
+    path: Path
+    content: Content
+    files: list[Path]
+    changed: bool
+
+
+def add(project: Project, path: Path) -> Added:
+    """Put a file or folder under version control, or record its present content.
+
+    A path inside a tracked folder records that folder.
+
+    Raises
+    ------
+    Error
+        If git tracks it, it does not exist, it is ignored, or it overlaps with other outputs.
+    """
+    if path.suffix == dvcfile.SUFFIX:
+        raise Usage("a '.dvc' file is a record and cannot be data", where=project.shown(path))
+    if path in {project.root, project.dvc_dir} or project.dvc_dir in path.parents:
+        raise Usage("the project itself cannot be tracked as data", where=project.shown(path))
+    scan.look(path)
+    declared = definition.read(project)
+    for item in declared.tracked:
+        if item.path == path and not item.stage.is_data:
+            raise Usage(
+                f"this is an output of stage '{item.stage.address}'",
+                where=project.shown(path),
+                hint=f"record it with 'assay commit {item.stage.address}'",
+            )
+        if item.path in path.parents:
+            return commit(declared, item)
+        if path in item.path.parents:
+            raise Negative(
+                f"it holds '{project.shown(item.path)}', which is tracked by itself",
+                where=project.shown(path),
+                hint="stop tracking that first, then add the folder",
+            )
+    if project.ignore.covers(str(path), is_dir=path.is_dir()):
+        raise Negative(".dvcignore says not to look at this", where=project.shown(path))
+    gitignore.refuse_tracked(project, path)
+    content = _store(project, path)
+    file = path.with_name(path.name + dvcfile.SUFFIX)
+    row = row_of(path.name, content)
+    ignored = gitignore.add(project, [path])
+    changed = dvcfile.write(file, row)
+    return Added(path=path, content=content, files=[file, *ignored], changed=changed)
+
+
+def commit(declared: Definition, item: Tracked) -> Added:
+    """Record the present content of an output: store it and update its record."""
+    project = declared.project
+    content = _store(project, item.path) if item.out.cache else _scan(project, item.path)
+    row = row_of(item.out.path, content)
+    files = [item.stage.file]
+    if item.stage.is_data:
+        changed = dvcfile.write(item.stage.file, row)
+        files += gitignore.add(project, [item.path]) if item.out.cache else []
+    else:
+        entry = declared.entry(item.stage)
+        if entry is None:
+            raise NotFound(
+                f"stage '{item.stage.address}' has not run yet",
+                where=item.stage.file.with_suffix(".lock"),
+                hint=f"run it with 'assay repro {item.stage.address}'",
+            )
+        outs = tuple(row if r.path == row.path else r for r in entry.outs)
+        changed = declared.record(item.stage, msgspec.structs.replace(entry, outs=outs))
+        files = [item.stage.file.with_suffix(".lock")]
+    return Added(path=item.path, content=content, files=files, changed=changed)
+
+
+def row_of(path: str, content: Content) -> Row:
+    """Return the record of a content under a path as written."""
+    return Row(
+        path=path,
+        oid=content.oid,
+        size=content.size,
+        n_files=content.n_files,
+        is_executable=content.is_executable,
+    )
+
+
+def _store(project: Project, path: Path) -> Content:
+    types = project.config.link_types()
+    linked = types[:1] == ("hardlink",)
+    content = scan.store(
+        path,
+        project.cache,
+        project.index,
+        skip=project.ignore,
+        label=f"adding {path.name}",
+        hardlink=linked,
+    )
+    if types[:1] == ("symlink",):
+        _relink(project, path, content)
+    return content
+
+
+def _relink(project: Project, path: Path, content: Content) -> None:
+    """Replace files by links to their objects, as `cache.type` asks."""
+    from assay.objects.links import Linker
+
+    linker = Linker(project.cache, project.index, project.config.link_types())
+    entries = content.entries
+    places = (
+        [(str(path), content.oid)]
+        if entries is None
+        else [(f"{path}/{entry.relpath}", entry.oid) for entry in entries]
+    )
+    for place, oid in places:
+        if Path(place).is_symlink():
+            continue
+        temporary = f"{place}.assay-link"
+        linker.place(oid, temporary, is_executable=content.is_executable)
+        os.replace(temporary, place)  # noqa: PTH105
+
+
+def _scan(project: Project, path: Path) -> Content:
+    return scan.scan(path, project.index, skip=project.ignore, label=f"checking {path.name}")
+
+
+def checkout(
+    project: Project, items: Sequence[Tracked], *, force: bool = False
+) -> list[Change]:  # fmt: skip
+    """Bring outputs to their recorded content; those without a record or cache are passed by."""
+    targets = [
+        Target(path=item.path, oid=item.row.oid, is_executable=item.row.is_executable)
+        for item in items
+        if item.row is not None and item.row.oid is not None and item.out.cache
+    ]
+    return objects_checkout.checkout(
+        targets,
+        project.cache,
+        project.index,
+        work=project.work_dir,
+        types=project.config.link_types(),
+        skip=project.ignore,
+        force=force,
+    )
+
+
+State = Literal["modified", "deleted", "not in cache", "new"]
+
+
+def state_of(project: Project, item: Tracked) -> State | None:
+    """Return how an output differs from its record, or None where it does not.
+
+    The order is DVC's: an object that is missing from the cache counts before all else.
+    """
+    if item.row is None or item.row.oid is None:
+        return "modified" if item.path.exists() else "deleted"
+    if item.out.cache and not in_cache(project, item.row.oid):
+        return "not in cache"
+    if not os.path.lexists(item.path):
+        return "deleted"
+    try:
+        now = _scan(project, item.path)
+    except NotFound:
+        return "deleted"
+    return None if now.oid == item.row.oid else "modified"
+
+
+def in_cache(project: Project, oid: str) -> bool:
+    """Say whether an object, and every file that a manifest names, is in the cache."""
+    from assay.objects import tree
+    from assay.objects.cache import DIR
+
+    if not project.cache.has(oid):
+        return False
+    if not oid.endswith(DIR):
+        return True
+    try:
+        entries = tree.read(project.cache, oid)
+    except Error:
+        return False
+    if len(entries) > 500:
+        here = frozenset(project.cache)  # one listing beats a question for each
+        return all(entry.oid in here for entry in entries)
+    return all(project.cache.has(entry.oid) for entry in entries)
