@@ -99,7 +99,11 @@ class LazyGroup(click.Group):
 @click.option("-V", "--version", is_flag=True, help="Print the version.")
 @click.pass_context
 def main(
-    ctx: click.Context, quiet: bool, verbose: bool, folder: str | None, version: bool
+    ctx: click.Context,
+    quiet: bool,
+    verbose: bool,  # noqa: ARG001 -- `run` looks for it before click does
+    folder: str | None,
+    version: bool,
 ) -> int | None:
     """From raw data to a monitored model and back: versioned, measured, reproducible."""
     from assay.base.progress import set_quiet

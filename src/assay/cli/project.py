@@ -10,6 +10,7 @@ import click
 from assay.base.errors import Error, NotFound, Usage
 from assay.cli.output import json_option, note, show
 from assay.project import workspace
+from assay.project.config import Level
 
 
 @click.command("init")
@@ -52,7 +53,7 @@ def remote_add(name: str, url: str, default: bool, force: bool, local: bool) -> 
             raise Error("this is a file, not a folder", where=url, hint="give a folder")
         folder = (project.home / ".dvc") if local else project.dvc_dir
         url = url if os.path.isabs(url) else os.path.relpath(absolute, folder)  # noqa: PTH117
-    level = "local" if local else "project"
+    level: Level = "local" if local else "project"
     project.config.set(f'remote "{name}"', "url", url, level=level)
     if default:
         project.config.set("core", "remote", name, level=level)
@@ -84,7 +85,7 @@ def remote_list(as_json: bool) -> int:
 def remote_default(name: str | None, unset: bool, local: bool) -> int:
     """Show the default remote, or make NAME the default."""
     config = workspace.find().config
-    level = "local" if local else "project"
+    level: Level = "local" if local else "project"
     if unset:
         config.unset("core", "remote", level=level)
     elif name is None:

@@ -172,7 +172,7 @@ def diff(project: Project, before: str, after: str | None) -> tuple[Difference, 
 
 
 def _refuse_unknown_trees(project: Project, *states: Files) -> None:
-    """A folder whose manifest is not here can be compared by its hash only: say so."""
+    """Raise where a folder's manifest is not here: its files cannot be compared then."""
     first, second = states
     for path in sorted({*first, *second}):
         for state in states:

@@ -14,15 +14,22 @@ from assay.base.files import write_atomic
 from assay.project import emit, yaml12
 
 
-def updated(text: str | None, data: dict[str, Any]) -> str:
-    """Return the text that holds `data`, keeping what a person wrote into `text`."""
+def updated(text: str | None, data: dict[str, Any], *, keep_order: bool = True) -> str:
+    """Return the text that holds `data`, keeping what a person wrote into `text`.
+
+    `keep_order` keeps the old order of keys too; a lock's entries are replaced as a whole.
+    """
     fresh = emit.dump(data)
     if not text or text == fresh:
         return fresh
     before = yaml12.load(text, where="")
-    if not isinstance(before, dict) or emit.dump(before) == text:
-        return emit.dump(_merged(data, before)) if isinstance(before, dict) else fresh
-    return _round_trip(text, data)
+    if not isinstance(before, dict):
+        return fresh
+    if emit.dump(before) == text:
+        return emit.dump(_merged(data, before)) if keep_order else fresh
+    edited = _round_trip(text, data)
+    # ruamel loses digits of some floats and blanks of some long texts: then the data counts
+    return edited if yaml12.load(edited, where="") == data else fresh
 
 
 def _merged(data: Any, before: Any) -> Any:

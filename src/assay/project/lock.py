@@ -60,6 +60,11 @@ def parse(source: Source) -> dict[str, Entry]:
     }
 
 
+def parse_entry(source: Source) -> Entry:
+    """Read the text of one entry that stands by itself, as in the run cache."""
+    return _entry(source, source.load(), [], "it")
+
+
 def _entry(source: Source, value: Any, at: list[Any], name: str) -> Entry:
     body = mapping(source, value, at, _ENTRY, what=f"the entry of stage '{name}'")
 
@@ -113,7 +118,7 @@ class Lock:
         stages = self._data.setdefault("stages", {})
         stages[name] = to_data(entry)
         self.entries[name] = entry
-        text = edit.updated(self._text, self._data)
+        text = edit.updated(self._text, self._data, keep_order=False)
         if text == self._text:
             return False
         write_atomic(self.path, text)

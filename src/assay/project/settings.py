@@ -68,7 +68,7 @@ class Store:
         return found
 
     def set(self, key: str, value: str, *, level: Level | None) -> None:
-        """Write a setting to its file: by default the project's for DVC's, the clone's for ours."""
+        """Write a setting: by default to the project's file for DVC's, the clone's for ours."""
         if not _is_ours(key):
             section, name = _split(key)
             self._project.config.set(section, name, value, level=level or "project")

@@ -71,7 +71,7 @@ def add(project: Project, path: Path) -> Added:
     if project.ignore.covers(str(path), is_dir=path.is_dir()):
         raise Negative(".dvcignore says not to look at this", where=project.shown(path))
     gitignore.refuse_tracked(project, path)
-    content = _store(project, path)
+    content = store(project, path)
     file = path.with_name(path.name + dvcfile.SUFFIX)
     row = row_of(path.name, content)
     ignored = gitignore.add(project, [path])
@@ -82,7 +82,7 @@ def add(project: Project, path: Path) -> Added:
 def commit(declared: Definition, item: Tracked) -> Added:
     """Record the present content of an output: store it and update its record."""
     project = declared.project
-    content = _store(project, item.path) if item.out.cache else _scan(project, item.path)
+    content = store(project, item.path) if item.out.cache else _scan(project, item.path)
     row = row_of(item.out.path, content)
     files = [item.stage.file]
     if item.stage.is_data:
@@ -113,7 +113,8 @@ def row_of(path: str, content: Content) -> Row:
     )
 
 
-def _store(project: Project, path: Path) -> Content:
+def store(project: Project, path: Path) -> Content:
+    """Put a path into the cache, linked as `cache.type` asks."""
     types = project.config.link_types()
     linked = types[:1] == ("hardlink",)
     content = scan.store(

@@ -1,7 +1,7 @@
 """What a YAML 1.2 file says, read as DVC reads it, with the line for every complaint.
 
 `on`, `off`, `yes` and `no` are text, `1e-4` is a float, `010` is ten, a key may stand once.
-libyaml cuts the text into events, twenty times as fast as DVC's own reader. Where it refuses
+libyaml cuts the text into events, far faster than DVC's own reader. Where it refuses
 (it knows YAML 1.1: `[x:, ?]` is an error to it) or is not there, ruamel.yaml's scanner has the
 last word. What one scalar means is in `assay.project.yaml12_scalars`; writing is the business of
 `assay.project.emit`.
@@ -18,9 +18,11 @@ from assay.base.errors import Error, NotFound
 from assay.base.files import explain
 from assay.project.yaml12_scalars import STARTS, convert, kind_of
 
-MAX_DEPTH = 200  # of nested lists and mappings; DVC's own reader gives up at about 300
+MAX_DEPTH = 200  # of nested lists and mappings: whoever walks the data may recurse
 MAX_MERGED = 1_000_000  # keys that all '<<' of one file may copy
 
+# What ruamel's scanner raises over an escape like "\\UFFFFFFFF" or a version like 1.99.
+_RUAMEL_CRASHES = (ArithmeticError, AssertionError, AttributeError, LookupError, ValueError)
 _CORE = "tag:yaml.org,2002:"
 _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?:\s|\Z)", re.MULTILINE)
 
@@ -276,7 +278,7 @@ class _Builder:
             article = "an" if kind == "int" else "a"
             shown = text if len(text) <= 40 else text[:40] + "..."
             raise self.error(
-                f"'{shown}' reads as {article} {kind}, but is none",
+                f"{shown!r} looks like {article} {kind}, but cannot be read as one",
                 event,
                 hint="put it in quotes if it is text",
             ) from None
@@ -291,7 +293,7 @@ class _Builder:
         ]
         first = line_of(self.text, [*keys, key])
         return Error(
-            f"the key '{key}' stands twice in one mapping, first on line {first}",
+            f"the key {key!r} stands twice in one mapping, first on line {first}",
             where=f"{self.where}:{line + 1}",
             hint=_conflict_hint(self.text) or "remove one of the two, or rename it",
         )
@@ -324,7 +326,7 @@ def _ruamel_events(text: str, where: str | Path) -> Iterator[Any]:
 
     try:
         yield from YAML(typ="safe", pure=True).parse(text)
-    except (YAMLError, UnicodeEncodeError) as error:
+    except (YAMLError, *_RUAMEL_CRASHES) as error:
         raise _explain(error, text, where) from error
 
 
@@ -332,7 +334,7 @@ def _explain(error: Exception, text: str, where: str | Path) -> _NotYaml:
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is not None:
-        line = mark.line + 1
+        line = min(mark.line, text.rstrip("\n").count("\n")) + 1  # the end has a line of its own
     else:
         position = getattr(error, "position", None) or getattr(error, "start", 0)
         line = text.encode("utf-8", "replace")[:position].count(b"\n") + 1

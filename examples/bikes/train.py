@@ -1,0 +1,60 @@
+"""Fit a regressor of the hourly rentals on all but the last days, and save it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from tables import Table
+
+
+def fit(train: Table, params: dict[str, Any]) -> HistGradientBoostingRegressor:
+    """Return the regressor, fitted on the rows of `train`."""
+    from features import matrix
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from tables import TARGET
+
+    model = HistGradientBoostingRegressor(
+        **params["model"],
+        random_state=params["seed"],
+        early_stopping=False,  # the default changes its mind at 10,000 rows
+    )
+    return model.fit(matrix(train), train[TARGET])
+
+
+def learning_curve(model: HistGradientBoostingRegressor, train: Table) -> list[float]:
+    """Return the mean squared error on `train` after each iteration."""
+    from features import matrix
+    from tables import TARGET
+
+    staged = model.staged_predict(matrix(train))
+    return [float(((prediction - train[TARGET]) ** 2).mean()) for prediction in staged]
+
+
+def main() -> None:
+    params = YAML(typ="safe").load(Path("params.yaml"))
+    # OpenMP reads this once, when scikit-learn loads it: hence the imports inside functions.
+    os.environ["OMP_NUM_THREADS"] = str(params["threads"])
+    import model_file
+    import tables
+
+    train, _ = tables.split(tables.read("work/features.parquet"), params["test_days"])
+    model = fit(train, params)
+    model_file.write(model, "model.skops")
+
+    curve = learning_curve(model, train)
+    if "ASSAY_RUN" in os.environ:  # a stage of `assay repro`: its run keeps the curve
+        import assay
+
+        for step, loss in enumerate(curve, start=1):
+            assay.log_metric("train_loss", loss, step=step)
+    print(f"{len(train['timestamp'])} rows, mean squared error {curve[0]:.0f} to {curve[-1]:.0f}")
+
+
+if __name__ == "__main__":
+    main()

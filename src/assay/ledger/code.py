@@ -1,0 +1,83 @@
+"""Which code runs: HEAD, what differs from it, and the files that git does not know yet.
+
+Patch and files go into the project's object store, so that the run can be done again from the
+record alone. Where they do not tell everything, the record says so and why.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from assay.base.errors import Error
+from assay.base.progress import human_size
+from assay.ledger.writer import Code, Untracked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from assay.project.workspace import Project
+
+LARGEST = 10_000_000
+"""Bytes of untracked files that are kept; with more of them a run is not reproducible."""
+
+
+def capture(project: Project) -> Code:
+    """Return the code of a project as it is now; its patch and untracked files are stored."""
+    from assay.project import git
+
+    root = project.git_root
+    try:
+        snapshot = git.snapshot(root)
+    except git.Failed as error:
+        return Code(reason=f"git cannot tell which code runs: {error.what}")
+    patch = project.objects.add(snapshot.patch) if snapshot.patch else None
+    reason = _too_much(root, snapshot.untracked)
+    files: tuple[Untracked, ...] = ()
+    if reason is None:
+        try:
+            files = tuple(_stored(project, name) for name in snapshot.untracked)
+        except (OSError, Error):
+            reason = "an untracked file cannot be read"
+    if snapshot.commit is None:
+        reason = "there is no commit yet"
+    return Code(
+        commit=snapshot.commit,
+        branch=snapshot.branch,
+        diff=None if patch is None else f"sha256:{patch}",
+        untracked=files,
+        reproducible=reason is None,
+        reason=reason,
+        directory=project.root.relative_to(root).as_posix(),
+    )
+
+
+def _too_much(root: Path, names: list[str]) -> str | None:
+    """Return why untracked files cannot be kept, or None where they can."""
+    size = 0
+    for name in names:
+        try:
+            name.encode()
+            found = (root / name).lstat()
+        except UnicodeEncodeError:
+            return f"the name of the untracked file {os.fsencode(name)!r} is not UTF-8"
+        except OSError:
+            return f"the untracked file {name!r} cannot be read"
+        if not stat.S_ISREG(found.st_mode):
+            return f"{name!r} is untracked and no plain file"
+        size += found.st_size
+    if size > LARGEST:
+        return f"{human_size(size)} are untracked; at most {human_size(LARGEST)} are kept"
+    return None
+
+
+def _stored(project: Project, name: str) -> Untracked:
+    path = project.git_root / name
+    stored = project.objects.add_file(path)
+    return Untracked(
+        path=name,
+        oid=f"sha256:{stored.oid}",
+        size=stored.size,
+        is_executable=os.access(path, os.X_OK),
+    )

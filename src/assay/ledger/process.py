@@ -1,0 +1,83 @@
+"""Whether the process that made a run still lives: its host, boot, id and start tell.
+
+A process id alone does not: it is given again. With the start of the process and the boot of the
+host beside it, it is not.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import msgspec
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """What names one process for good."""
+
+    host: str
+    boot: str
+    pid: int
+    start: str | None
+
+
+def describe(pid: int) -> Process:
+    """Return what names the process `pid` of this host; `start` is None where it is gone."""
+    return Process(host=host(), boot=boot(), pid=pid, start=_start(pid))
+
+
+def is_gone(process: Process) -> bool:
+    """Tell whether a process of this host has ended; a zombie has."""
+    if process.boot != boot():
+        return True
+    start = _start(process.pid)
+    if start is None:
+        return not _exists(process.pid)
+    return start == "ended" or (process.start is not None and start != process.start)
+
+
+def host() -> str:
+    """Return the name of this host."""
+    return socket.gethostname()
+
+
+@functools.cache
+def boot() -> str:
+    """Return what is different after each start of this host."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return _output("sysctl", "-n", "kern.boottime") or "unknown"
+
+
+def _start(pid: int) -> str | None:
+    """Return when a process began, "ended" for a zombie, None where that cannot be seen."""
+    if not Path("/proc/self/stat").exists():
+        return _output("ps", "-o", "lstart=", "-p", str(pid)) or None
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces
+    return "ended" if fields[0] in "ZX" else fields[19]
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def _output(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return " ".join(done.stdout.split())

@@ -1,0 +1,321 @@
+"""The tables of the ledger, as SQLAlchemy Core sees them.
+
+`migrations/` makes them; a test holds the two together. Every `*_oid`, `oid`, `diff` and
+`profile` is the hash of some content with its algorithm before a colon; the bytes lie in an
+object store, never here. Columns named `at`, `start`, `end`, `created`, `updated` and `deleted`
+are Unix milliseconds UTC; `deleted` is null for what is there.
+
+MLflow's data model fits on these tables: experiment 0 is its `Default`, a dataset input is a row
+of `run_data` of kind "dataset" (name in `path`, digest in `oid`, the rest in `details`), a
+version's `source` is its URI, and not-a-number is kept beside the value, as MLflow does, since
+SQLite makes null of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
+
+REVISION = "0001"
+"""The newest migration; a ledger at another one is upgraded, or refused if it is newer."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only INTEGER keys
+
+
+def _moment(name: str, *, null: bool = False) -> Column[Any]:
+    return Column(name, BigInteger, nullable=null)
+
+
+def _text(name: str) -> Column[Any]:
+    return Column(name, Text, nullable=False)
+
+
+def _of_run(*, key: bool = True) -> Column[Any]:
+    target = ForeignKey("run.id", ondelete="CASCADE")
+    return Column("run_id", Text, target, primary_key=key, nullable=False)
+
+
+def _tags_of(name: str, *owner: Column[Any], **options: Any) -> Table:
+    key, value = Column("key", Text, primary_key=True), _text("value")
+    return Table(name, metadata, *owner, key, value, **options)
+
+
+experiment = Table(
+    "experiment",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("artifact_location", Text),
+    _moment("created"),
+    _moment("updated"),
+    _moment("deleted", null=True),
+    sqlite_autoincrement=True,
+)
+
+experiment_tag = _tags_of(
+    "experiment_tag",
+    Column(
+        "experiment_id",
+        _Number,
+        ForeignKey("experiment.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+)
+
+environment = Table(
+    "environment",
+    metadata,
+    Column("oid", Text, primary_key=True),
+    _text("content"),  # canonical JSON; its sha256 is the oid
+    _moment("created"),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("name"),
+    _text("kind"),  # pipeline, stage, script, reproduction
+    _text("status"),  # running, finished, failed, killed
+    Column("experiment_id", _Number, ForeignKey("experiment.id"), nullable=False),
+    Column("parent_id", Text, ForeignKey("run.id", ondelete="CASCADE"), index=True),
+    Column("stage", Text),
+    Column("command", Text),
+    Column("directory", Text),
+    Column("owner", Text),
+    _moment("start"),
+    _moment("end", null=True),
+    Column("exit_status", Integer),
+    Column("peak_memory", BigInteger),  # bytes
+    Column("cpu_seconds", Double),
+    Column("log_tail", Text),
+    Column("reason", Text),  # of its status
+    Column("host", Text),  # where its process is, and how to tell whether that still lives
+    Column("boot", Text),
+    Column("pid", BigInteger),
+    Column("process_start", Text),
+    Column("code_commit", Text, index=True),
+    Column("code_branch", Text),
+    Column("code_diff", Text),
+    Column("code_directory", Text),
+    Column("code_is_reproducible", Boolean, nullable=False, server_default=false()),
+    Column("code_reason", Text),  # why it is not reproducible
+    Column("environment_oid", Text, ForeignKey("environment.oid")),
+    _moment("deleted", null=True),
+    Index(None, "experiment_id", "start"),
+    Index(None, "start"),
+    Index(None, "status"),
+)
+
+untracked = Table(
+    "untracked",
+    metadata,
+    _of_run(),
+    Column("path", Text, primary_key=True),
+    _text("oid"),
+    Column("size", BigInteger, nullable=False),
+    Column("is_executable", Boolean, nullable=False),
+)
+
+param = Table(
+    "param",
+    metadata,
+    _of_run(),
+    Column("key", Text, primary_key=True),
+    _text("value"),  # as Python's str(), so that 0.1 and "0.1" are one value, as in MLflow
+    _text("type"),  # str, int, float, bool, null, json
+)
+
+latest_metric = Table(  # one row a run and key; the history hangs on its id
+    "latest_metric",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    _of_run(key=False),
+    _text("key"),
+    Column("value", Double, nullable=False),
+    Column("is_nan", Boolean, nullable=False),  # then the value is 0
+    Column("step", BigInteger, nullable=False),
+    _moment("at"),
+    UniqueConstraint("run_id", "key"),
+)
+
+metric = Table(  # its key is the whole row: the same point twice is one point
+    "metric",
+    metadata,
+    Column(
+        "series_id",
+        _Number,
+        ForeignKey("latest_metric.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("value", Double, primary_key=True),
+    Column("is_nan", Boolean, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+tag = _tags_of("tag", _of_run())
+
+run_data = Table(
+    "run_data",
+    metadata,
+    _of_run(),
+    Column("direction", Text, primary_key=True),  # input, output
+    Column("path", Text, primary_key=True),
+    Column("oid", Text, primary_key=True),
+    Column("size", BigInteger),
+    Column("n_files", BigInteger),
+    _text("kind"),  # dep, out, metric, plot, dataset
+    Column("profile", Text),
+    Column("details", Text),  # JSON
+    Index(None, "oid"),
+)
+
+artifact = Table(
+    "artifact",
+    metadata,
+    _of_run(),
+    Column("path", Text, primary_key=True),
+    Column("oid", Text, nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    _moment("at"),
+)
+
+model = Table(
+    "model",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("description", Text),
+    _moment("created"),
+    _moment("updated"),
+)
+
+
+def _of_model() -> Column[Any]:
+    target = ForeignKey("model.name", ondelete="CASCADE", onupdate="CASCADE")
+    return Column("model", Text, target, primary_key=True)
+
+
+model_tag = _tags_of("model_tag", _of_model())
+
+version = Table(  # a deleted one keeps its row, so that no number is given twice
+    "version",
+    metadata,
+    _of_model(),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("bundle", Text, index=True),  # the oid of its bundle.json
+    Column("source", Text),
+    Column("run_id", Text, ForeignKey("run.id", ondelete="SET NULL"), index=True),
+    Column("description", Text),
+    _text("status"),  # pending, ready, failed
+    Column("status_message", Text),
+    _moment("created"),
+    _moment("updated"),
+    _moment("deleted", null=True),
+)
+
+
+def _to_version(*, ondelete: str | None = "CASCADE") -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["model", "version"],
+        ["version.model", "version.number"],
+        ondelete=ondelete,
+        onupdate="CASCADE",
+    )
+
+
+version_tag = Table(
+    "version_tag",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    _text("value"),
+    _to_version(),
+)
+
+alias = Table(
+    "alias",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    _moment("at"),
+    _to_version(),
+)
+
+deployment = Table(
+    "deployment",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("endpoint"),
+    _text("model"),
+    Column("version", Integer, nullable=False),
+    Column("share", Double, nullable=False),  # of the endpoint's traffic, 0 to 1
+    Column("owner", Text),
+    Column("reason", Text),
+    Column("details", Text),  # JSON
+    _moment("start"),
+    _moment("end", null=True),
+    Column("end_reason", Text),
+    _to_version(ondelete=None),
+    Index(None, "endpoint", "start"),
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("endpoint"),
+    _text("monitor"),
+    Column("column", Text),
+    Column("statistic", Text),
+    Column("value", Double),
+    Column("threshold", Double),
+    _text("severity"),
+    _text("message"),
+    _moment("window_start", null=True),
+    _moment("window_end", null=True),
+    _moment("at"),
+    _moment("resolved", null=True),
+    Column("details", Text),  # JSON
+    Index(None, "endpoint", "at"),
+)
+
+edge = Table(  # source came first; things are named KIND:NAME, see `assay.ledger.lineage`
+    "edge",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("relation", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    _moment("at"),
+    Index(None, "target"),
+    sqlite_with_rowid=False,
+)

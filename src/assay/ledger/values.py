@@ -1,0 +1,130 @@
+"""How the ledger keeps a parameter's value as text, and what it takes for a metric's number.
+
+The text is Python's `str()`, so that `0.1` and `"0.1"` are one value, as they are in MLflow; the
+type stands beside it, so that a number comes back as a number. Lists and mappings are JSON.
+NumPy's scalars (anything with `item()`) count as what they hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import numbers
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from assay.base.errors import Error
+
+Scalar = str | int | float | bool | None
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": lambda text: text == "True",
+    "null": lambda _: None,
+    "json": json.loads,
+}
+_TYPES: dict[type, str] = {str: "str", int: "int", float: "float", bool: "bool"}
+
+
+def dump(key: str, value: object) -> tuple[str, str]:
+    """Return the text and the type of a parameter's value.
+
+    Examples
+    --------
+    >>> dump("lr", 0.1), dump("layers", [8, 8]), dump("seed", None)
+    (('0.1', 'float'), ('[8,8]', 'json'), ('None', 'null'))
+    """
+    value = _held(value)
+    if value is None:
+        return "None", "null"
+    for kind, name in _TYPES.items():
+        if type(value) is kind:
+            return str(value), name
+    if isinstance(value, (str, int, float)):  # a subclass, such as an enumeration's member
+        plain = next(kind for kind in (str, int, float) if isinstance(value, kind))
+        return dump(key, plain(value))
+    if isinstance(value, (list, tuple, dict)):
+        with contextlib.suppress(TypeError, ValueError):  # json keeps infinities, msgspec does not
+            text = json.dumps(value, default=_held, separators=(",", ":"), ensure_ascii=False)
+            return text, "json"
+    raise Error(
+        f"the value of parameter {key!r} is a {type(value).__name__}; expected is text, a number, "
+        "true or false, nothing, or a list or mapping of these",
+        hint=f"log what matters of it, such as '{key}.name'",
+    )
+
+
+def load(text: str, kind: str) -> Any:
+    """Return the value that `dump` was given.
+
+    Examples
+    --------
+    >>> load("0.1", "float"), load("[8,8]", "json")
+    (0.1, [8, 8])
+    """
+    return _READERS[kind](text)
+
+
+def number(key: str, value: object) -> float:
+    """Return a metric's value as a float; not a number and the infinities are numbers here.
+
+    Examples
+    --------
+    >>> number("loss", 1), number("loss", True)
+    (1.0, 1.0)
+    """
+    held = _held(value)
+    if isinstance(held, numbers.Real):
+        with contextlib.suppress(OverflowError):
+            return float(held)
+    raise Error(
+        f"the value of metric {key!r} is a {type(value).__name__}; expected is a number",
+        hint="log a number, or one metric a number: assay.log_metrics({...})",
+    )
+
+
+def step(key: str, value: object) -> int:
+    """Return a metric's step as an integer of 64 bits; nothing given is step 0, as in MLflow."""
+    held = _held(value)
+    if held is None:
+        return 0
+    if isinstance(held, numbers.Integral) and -(2**63) <= int(held) < 2**63:
+        return int(held)
+    raise Error(
+        f"the step of metric {key!r} is {value!r}; expected is a whole number of 64 bits",
+        hint="a moment in time goes with each point by itself; 'step' counts epochs or batches",
+    )
+
+
+def flatten(params: Mapping[str, object], *, under: str = "") -> dict[str, object]:
+    """Return nested parameters with dotted names, as DVC shows them.
+
+    Examples
+    --------
+    >>> flatten({"train": {"lr": 0.1, "layers": [8]}, "seed": 1})
+    {'train.lr': 0.1, 'train.layers': [8], 'seed': 1}
+    """
+    flat: dict[str, object] = {}
+    for key, value in params.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, under=f"{under}{key}.")
+        else:
+            flat[f"{under}{key}"] = value
+    return flat
+
+
+def key_text(kind: str, key: object) -> str:
+    """Return a key that is text and not blank, or raise."""
+    if isinstance(key, str) and key.strip():
+        return key
+    raise Error(f"the name of a {kind} is {key!r}; expected is text that is not blank")
+
+
+def _held(value: Any) -> Any:
+    """Return what a NumPy scalar, or an array of one element, holds."""
+    if not isinstance(value, (str, int, float)) and hasattr(value, "item"):
+        with contextlib.suppress(TypeError, ValueError, RuntimeError):
+            return value.item()
+    return value

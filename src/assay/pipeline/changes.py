@@ -1,0 +1,228 @@
+"""What changed since a stage last ran: its command, its dependencies, its outputs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from assay.base.errors import NotFound
+from assay.objects import scan
+from assay.objects.scan import Content
+from assay.project import params, tracking
+from assay.project.definition import Definition, Tracked
+from assay.project.lock import Entry
+from assay.project.stages import Stage
+from assay.project.tracking import row_of
+
+State = Literal["modified", "deleted", "new", "not in cache"]
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """How a stage differs from what is recorded of it.
+
+    Attributes
+    ----------
+    deps : dict
+        State by path; a parameter file has the states of its keys, or one state for all of it.
+    outs : dict
+        State by path.
+    command : bool
+        Whether the command is another one.
+    always : bool
+        Whether it runs whatever has changed.
+    unrecorded : bool
+        Whether nothing is recorded of it: it has not run yet.
+    """
+
+    deps: dict[str, State | dict[str, State]] = {}
+    outs: dict[str, State] = {}
+    command: bool = False
+    always: bool = False
+    unrecorded: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.deps or self.outs or self.command or self.always)
+
+    def in_words(self) -> str:
+        """Return why the stage has to run, on one line."""
+        if self.unrecorded:
+            return "it has not run yet"
+        parts = ["it always does"] if self.always else []
+        parts += ["its command changed"] if self.command else []
+        for path, state in self.deps.items():
+            if isinstance(state, dict):
+                parts += [f"{path}:{key} is {value}" for key, value in state.items()]
+            else:
+                parts.append(f"{path} is {state}")
+        parts += [f"output {path} is {state}" for path, state in self.outs.items()]
+        return "; ".join(parts)
+
+
+class Inspector:
+    """Looks at the workspace for the stages of a definition; every path is looked at once."""
+
+    def __init__(self, declared: Definition) -> None:
+        self._declared = declared
+        self._project = declared.project
+        self._contents: dict[Path, Content | None] = {}
+        self._params: dict[Path, Any] = {}
+        self.n_hashed = 0
+
+    def content(self, path: Path) -> Content | None:
+        """Return what lies at a path, or None where nothing does."""
+        if path not in self._contents:
+            try:
+                found = scan.scan(
+                    path,
+                    self._project.index,
+                    skip=self._project.ignore,
+                    label=f"checking {path.name}",
+                )
+                self.n_hashed += found.n_hashed
+                self._contents[path] = found
+            except NotFound:
+                self._contents[path] = None
+        return self._contents[path]
+
+    def forget(self, stage: Stage) -> None:
+        """Look again at what a stage wrote."""
+        outs = [stage.path(out.path) for out in stage.outs]
+        gone = [p for p in self._contents if any(p == o or o in p.parents for o in outs)]
+        gone += [p for p in self._contents if any(p in o.parents for o in outs)]
+        for path in gone:
+            self._contents.pop(path, None)
+        for path in [p for p in self._params if any(p == o or o in p.parents for o in outs)]:
+            del self._params[path]
+
+    def params(self, stage: Stage) -> dict[str, dict[str, Any]]:
+        """Return the parameters of a stage as they are now, by file; missing ones are left out.
+
+        Raises
+        ------
+        Invalid
+            If a parameter file does not parse.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for dep in stage.params:
+            path = stage.path(dep.file)
+            if path not in self._params:
+                shown = os.path.relpath(path, self._project.root)
+                self._params[path] = params.read(path, shown=shown) if path.exists() else None
+            if self._params[path] is not None:
+                found[dep.file] = params.select(self._params[path], dep.keys)
+        return found
+
+    def changes(self, stage: Stage) -> Changes:
+        """Compare a stage with its record."""
+        if stage.is_data:
+            return Changes(outs=self._outs(stage))
+        entry = self._declared.entry(stage)
+        is_callback = not (stage.deps or stage.params or stage.outs)
+        deps: dict[str, State | dict[str, State]] = {}
+        if not stage.frozen:
+            deps = {**self._deps(stage, entry), **self._param_changes(stage, entry)}
+        return Changes(
+            deps=deps,
+            outs=self._outs(stage),
+            command=entry is not None and entry.cmd != stage.cmd,
+            unrecorded=entry is None,
+            always=(stage.always_changed or is_callback) and not stage.frozen,
+        )
+
+    def _deps(self, stage: Stage, entry: Entry | None) -> dict[str, State]:
+        recorded = {row.path: row.oid for row in entry.deps} if entry else {}
+        found: dict[str, State] = {}
+        for dep in stage.deps:
+            now = self.content(stage.path(dep))
+            if now is None:
+                found[dep] = "deleted"
+            elif recorded.get(dep) != now.oid:
+                found[dep] = "modified"
+        return found
+
+    def _param_changes(
+        self, stage: Stage, entry: Entry | None
+    ) -> dict[str, State | dict[str, State]]:
+        now = self.params(stage)
+        found: dict[str, State | dict[str, State]] = {}
+        for dep in stage.params:
+            if dep.file not in now:
+                found[dep.file] = "deleted"
+                continue
+            if entry is None:
+                found[dep.file] = "new"
+                continue
+            recorded = entry.params.get(dep.file, {})
+            states = _param_states(now[dep.file], recorded, dep.keys)
+            if states:
+                found[dep.file] = states
+        return found
+
+    def _outs(self, stage: Stage) -> dict[str, State]:
+        recorded = self._declared.recorded(stage)
+        found: dict[str, State] = {}
+        for out in stage.outs:
+            item = Tracked(
+                path=stage.path(out.path), out=out, stage=stage, row=recorded.get(out.path)
+            )
+            state = self._out_state(item)
+            if state is not None:
+                found[out.path] = state
+        return found
+
+    def _out_state(self, item: Tracked) -> State | None:
+        oid = item.row.oid if item.row is not None else None
+        if oid is not None and item.out.cache and not tracking.in_cache(self._project, oid):
+            return "not in cache"
+        now = self.content(item.path)
+        if now is None:
+            return "deleted"
+        return None if now.oid == oid else "modified"
+
+    def entry(self, stage: Stage) -> Entry:
+        """Return the record of a stage's dependencies and parameters as they are now.
+
+        Raises
+        ------
+        NotFound
+            If a dependency or a parameter is missing.
+        """
+        rows = []
+        for dep in stage.deps:
+            now = self.content(stage.path(dep))
+            if now is None:
+                raise NotFound(
+                    f"the dependency '{dep}' of stage '{stage.address}' does not exist",
+                    where=self._project.relative(stage.file),
+                    hint="get it with 'assay checkout' or 'assay pull', or correct the path",
+                )
+            rows.append(row_of(dep, now))
+        values = self.params(stage)
+        for asked in stage.params:
+            absent = [k for k in asked.keys if k not in values.get(asked.file, {})]
+            if asked.file not in values or absent:
+                names = ", ".join(f"'{key}'" for key in absent) or "the file"
+                raise NotFound(
+                    f"stage '{stage.address}' needs {names} of '{asked.file}', "
+                    f"which {'are' if len(absent) > 1 else 'is'} not there",
+                    where=self._project.relative(stage.file),
+                    hint=f"add it to '{asked.file}', or take it from the stage's 'params'",
+                )
+        return Entry(cmd=stage.cmd, deps=tuple(rows), params=values)
+
+
+def _param_states(
+    now: dict[str, Any], recorded: dict[str, Any], keys: tuple[str, ...]
+) -> dict[str, State]:
+    states: dict[str, State] = {}
+    for key in keys or sorted({*now, *recorded}):
+        if key not in now:
+            states[key] = "deleted"
+        elif key not in recorded:
+            states[key] = "new"
+        elif now[key] != recorded[key]:
+            states[key] = "modified"
+    return states

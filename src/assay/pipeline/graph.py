@@ -1,0 +1,171 @@
+"""The graph of stages: who makes what another needs, and in which order they run."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from assay.base.errors import Error
+from assay.project.stages import Stage
+from assay.project.workspace import Project
+
+
+class InvalidGraph(Error):
+    """The stages of a project contradict each other."""
+
+
+class Graph:
+    """Stages and their dependencies.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+        In file order, which decides between equals.
+
+    Raises
+    ------
+    InvalidGraph
+        If two stages write one output, outputs overlap, or stages wait for each other.
+    """
+
+    def __init__(self, stages: Sequence[Stage], project: Project) -> None:
+        self.stages = {stage.address: stage for stage in stages}
+        self._project = project
+        self._makers = self._collect()
+        self._sorted = sorted(self._makers)
+        self._refuse_overlaps()
+        self.upstream: dict[str, tuple[str, ...]] = {
+            stage.address: self._needs(stage) for stage in stages
+        }
+        self._refuse_cycles()
+
+    def _collect(self) -> dict[str, str]:
+        makers: dict[str, str] = {}
+        for stage in self.stages.values():
+            for out in stage.outs:
+                path = str(stage.path(out.path))
+                if path in makers:
+                    raise InvalidGraph(
+                        f"the output '{self._shown(path)}' is made by two stages: "
+                        f"'{makers[path]}' and '{stage.address}'",
+                        where=self._where(stage),
+                        hint="give each stage an output of its own",
+                    )
+                makers[path] = stage.address
+        return makers
+
+    def _refuse_overlaps(self) -> None:
+        for path in self._sorted:
+            for parent in Path(path).parents:
+                other = self._makers.get(str(parent))
+                if other is not None:
+                    maker = self._makers[path]
+                    raise InvalidGraph(
+                        f"the output '{self._shown(path)}' of '{maker}' lies inside the output "
+                        f"'{self._shown(str(parent))}' of '{other}'",
+                        where=self._where(self.stages[maker]),
+                        hint="move one of them out of the other",
+                    )
+
+    def _needs(self, stage: Stage) -> tuple[str, ...]:
+        """Return the makers of a stage's dependencies: of the path, around it, or below it."""
+        found: dict[str, None] = {}
+        for dep in stage.deps:
+            path = os.path.normpath(stage.wdir / dep)
+            for candidate in (path, *map(str, Path(path).parents)):
+                if candidate in self._makers:
+                    found[self._makers[candidate]] = None
+            start = bisect_left(self._sorted, f"{path}/")
+            for below in self._sorted[start:]:
+                if not below.startswith(f"{path}/"):
+                    break
+                found[self._makers[below]] = None
+        return tuple(found)
+
+    def _refuse_cycles(self) -> None:
+        done: set[str] = set()
+        for start in self.stages:
+            trail: list[str] = []
+            todo: list[tuple[str, bool]] = [(start, False)]
+            while todo:
+                address, leaving = todo.pop()
+                if leaving:
+                    trail.pop()
+                    done.add(address)
+                    continue
+                if address in trail:
+                    circle = [*trail[trail.index(address) :], address]
+                    raise InvalidGraph(
+                        "stages wait for each other: " + " needs ".join(f"'{a}'" for a in circle),
+                        where=self._where(self.stages[address]),
+                        hint="take one of these dependencies out",
+                    )
+                if address in done:
+                    continue
+                trail.append(address)
+                todo.append((address, True))
+                todo.extend((need, False) for need in self.upstream[address])
+
+    @cached_property
+    def downstream(self) -> dict[str, list[str]]:
+        """The stages that need each stage."""
+        found: dict[str, list[str]] = {address: [] for address in self.stages}
+        for address, needs in self.upstream.items():
+            for need in needs:
+                found[need].append(address)
+        return found
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        """Pairs of a stage and one that needs it, sorted."""
+        return sorted((need, a) for a, needs in self.upstream.items() for need in needs)
+
+    def order(self, targets: Iterable[str], *, single: bool = False) -> list[Stage]:
+        """Return the stages to look at for `targets`, each after what it needs.
+
+        The order is DVC's: depth first, dependencies as they are listed. With `single`, only the
+        targets themselves. What lies above a frozen stage is left out.
+        """
+        wanted = list(dict.fromkeys(targets))
+        found: dict[str, None] = {}
+        for target in wanted:
+            todo: list[tuple[str, bool]] = [(target, False)]
+            while todo:
+                address, ready = todo.pop()
+                if address in found:
+                    continue
+                if ready:
+                    found[address] = None
+                    continue
+                todo.append((address, True))
+                if not self.stages[address].frozen:
+                    todo.extend((need, False) for need in reversed(self.upstream[address]))
+        return [self.stages[a] for a in found if not single or a in wanted]
+
+    def maker(self, path: Path) -> Stage | None:
+        """Return the stage that makes a path, or that makes the folder around it."""
+        for candidate in (path, *path.parents):
+            address = self._makers.get(str(candidate))
+            if address is not None:
+                return self.stages[address]
+        return None
+
+    def _shown(self, path: str) -> str:
+        root = str(self._project.root)
+        return path[len(root) + 1 :] if path.startswith(f"{root}/") else path
+
+    def _where(self, stage: Stage) -> str:
+        return self._shown(str(stage.file))
+
+
+def mermaid(graph: Graph) -> str:
+    """Return the graph as a Mermaid flowchart, as DVC prints it."""
+    numbers = {address: number for number, address in enumerate(sorted(graph.stages), 1)}
+    lines = ["flowchart TD"]
+    lines += [f'\tnode{number}["{address}"]' for address, number in numbers.items()]
+    edges = sorted((f"node{numbers[a]}", f"node{numbers[b]}") for a, b in graph.edges)
+    lines += [f"\t{a}-->{b}" for a, b in edges]
+    return "\n".join(lines)

@@ -1,0 +1,79 @@
+"""The outputs a stage made before: set aside while it runs, put back if it fails or is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from assay.base.files import write_atomic
+
+_PREFIX = "previous."
+
+
+class Previous:
+    """Outputs set aside in a folder that is locked as long as this process lives."""
+
+    def __init__(self, work: Path, paths: Sequence[Path]) -> None:
+        self._folder = work / f"{_PREFIX}{secrets.token_hex(8)}"
+        self._folder.mkdir(parents=True)
+        self._held = os.open(self._folder, os.O_RDONLY)
+        fcntl.flock(self._held, fcntl.LOCK_EX)
+        there = [path for path in paths if os.path.lexists(path)]
+        write_atomic(self._folder / "paths.json", json.dumps([str(p) for p in paths]))
+        for path in there:
+            shutil.move(path, self._folder / str(paths.index(path)))
+
+    def put_back(self) -> None:
+        """Undo what the stage did to its outputs."""
+        _put_back(self._folder)
+        self.drop()
+
+    def drop(self) -> None:
+        """Forget the outputs from before: the stage made new ones."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        os.close(self._held)
+
+
+def _put_back(folder: Path) -> None:
+    try:
+        paths = json.loads((folder / "paths.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # killed before anything was set aside
+    for number, name in enumerate(paths):
+        kept = folder / str(number)
+        if os.path.lexists(kept):
+            remove(Path(name))
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(kept, name)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, link or folder; one that is not there is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def recover(work: Path) -> int:
+    """Put back what killed processes had set aside; returns for how many stages."""
+    count = 0
+    if not work.is_dir():
+        return 0
+    for folder in sorted(work.glob(f"{_PREFIX}*")):
+        with contextlib.suppress(OSError):
+            held = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _put_back(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                count += 1
+            finally:
+                os.close(held)
+    return count

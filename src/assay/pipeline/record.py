@@ -1,0 +1,293 @@
+"""What a `repro` leaves in the ledger: a run, a child for each stage, all it takes to redo it.
+
+Nothing here touches the ledger before the first stage runs; a row is written before its command
+starts, so that a killed command leaves a trace.
+"""
+
+from __future__ import annotations
+
+import numbers
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from assay.base.clock import now_ms
+from assay.base.errors import Error
+from assay.pipeline import command
+from assay.project import params
+from assay.project.lock import Entry
+from assay.project.stages import Row, Stage
+from assay.project.workspace import Project
+
+if TYPE_CHECKING:
+    from assay.ledger.database import Ledger
+    from assay.ledger.writer import Data, Kind, Outcome, Writer
+
+PLAN = "assay/pipeline.json"
+"""The artifact of a run that says which stages it went through, on what, and what they made."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """A stage of a run's plan: whether it ran, and its record afterwards."""
+
+    address: str
+    name: str
+    state: str  # "ran", "restored", "unchanged"
+    wdir: str  # relative to the project's root
+    entry: Entry
+    uncached: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    run: str | None = None
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """The stages that a run went through, in order."""
+
+    version: int = 1
+    targets: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+def dump(plan: Plan) -> bytes:
+    """Return the plan as JSON with sorted keys."""
+    return msgspec.json.encode(plan, order="sorted")
+
+
+def load(content: bytes, *, where: str) -> Plan:
+    """Read a plan."""
+    try:
+        return msgspec.json.decode(content, type=Plan)
+    except msgspec.MsgspecError as error:
+        raise Error(f"the record of the pipeline cannot be read: {error}", where=where) from error
+
+
+class Recording:
+    """The run of one `repro`, begun when its first stage runs.
+
+    Parameters
+    ----------
+    kind : str
+        "pipeline", or "reproduction" for a run that does another one again.
+    home : Project
+        The project whose ledger and object store are written to.
+    """
+
+    def __init__(
+        self,
+        home: Project,
+        *,
+        targets: Sequence[str],
+        name: str,
+        kind: Kind = "pipeline",
+    ) -> None:
+        self._home, self._targets, self._name, self._kind = home, tuple(targets), name, kind
+        self._ledger: Ledger | None = None
+        self._steps: list[Step] = []
+        self.run: str | None = None
+        self.killed: list[str] = []
+
+    @property
+    def ledger_path(self) -> Path:
+        """Where the ledger is; absolute."""
+        return self._home.ledger_path
+
+    def _writer(self) -> Writer:
+        from assay.ledger.writer import Writer
+
+        if self._ledger is None:
+            raise RuntimeError("the run has not begun")
+        return Writer(self._ledger)
+
+    def begin(self) -> str:
+        """Write the row of the run, unless it is there; marks those that were killed before."""
+        if self.run is not None:
+            return self.run
+        from assay.ledger import code, environment
+        from assay.ledger.database import open_ledger
+        from assay.ledger.writer import Writer
+
+        self._ledger = open_ledger(self._home.ledger_path)
+        writer = Writer(self._ledger)
+        self.killed = writer.mark_killed(at=now_ms())
+        command.end_leftovers(self.killed)
+        self.run = writer.start_run(
+            name=self._name,
+            kind=self._kind,
+            command=" ".join(["assay", "repro", *self._targets]),
+            code=code.capture(self._home) if self._kind == "pipeline" else None,
+            environment=environment.capture(),
+        )
+        return self.run
+
+    def start(self, stage: Stage, before: Entry, *, project: Project) -> str:
+        """Write the row of a stage that is about to run, with what it runs on."""
+        parent = self.begin()
+        writer = self._writer()
+        run = writer.start_run(
+            name=stage.address,
+            kind="stage",
+            parent=parent,
+            stage=stage.address,
+            command="\n".join(command.commands(stage.cmd or [])),
+            directory=os.path.relpath(stage.wdir, project.root),
+        )
+        values = flat_params(before.params)
+        if values:
+            writer.log_params(run, values)
+        seeds = _seeds(values)
+        if seeds:
+            writer.set_tags(run, {"seeds": seeds})
+        writer.add_inputs(run, [_data(stage, row, "dep", project) for row in before.deps])
+        return run
+
+    def finish(
+        self, run: str, stage: Stage, entry: Entry, result: command.Result, *, project: Project
+    ) -> None:
+        """Write how a stage ended, what it made, and its metrics."""
+        from assay.ledger.writer import Metric
+
+        writer = self._writer()
+        kinds = {out.path: out.kind for out in stage.outs}
+        writer.add_outputs(run, [_data(stage, r, kinds[r.path], project) for r in entry.outs])
+        at = now_ms()
+        found = read_metrics(stage, project)
+        if found:
+            writer.log_metrics(run, [Metric(key=k, value=v, at=at) for k, v in found.items()])
+        self._end(run, "finished", result)
+
+    def fail(self, run: str, result: command.Result | None, *, reason: str, killed: bool) -> None:
+        """Write that a stage failed, or was interrupted."""
+        self._end(run, "killed" if killed else "failed", result, reason=reason)
+
+    def _end(
+        self,
+        run: str,
+        status: Outcome,
+        result: command.Result | None,
+        *,
+        reason: str | None = None,
+    ) -> None:
+        self._writer().finish_run(
+            run,
+            status=status,
+            exit_status=None if result is None else result.exit_status,
+            peak_memory=None if result is None else result.peak_memory,
+            cpu_seconds=None if result is None else result.cpu_seconds,
+            log_tail=None if result is None else result.tail,
+            reason=reason,
+        )
+
+    def add_step(self, step: Step) -> None:
+        """Remember a stage of the plan."""
+        self._steps.append(step)
+
+    def close(self, status: Outcome, *, reason: str | None = None) -> None:
+        """Write how the whole run ended: parameters and metrics of its stages, its plan."""
+        if self.run is None or self._ledger is None:
+            return
+        writer = self._writer()
+        try:
+            self._sum_up(writer, self.run)
+            plan = dump(Plan(targets=self._targets, steps=tuple(self._steps)))
+            oid = self._home.objects.add(plan)
+            writer.add_artifact(self.run, PLAN, f"sha256:{oid}", len(plan))
+        finally:
+            writer.finish_run(self.run, status=status, reason=reason)
+            self._ledger.close()
+            self._ledger = None
+
+    def _sum_up(self, writer: Writer, parent: str) -> None:
+        from assay.ledger import runs
+        from assay.ledger.writer import Metric
+
+        ledger = writer.ledger
+        values: dict[str, Any] = {}
+        metrics: dict[str, Metric] = {}
+        for step in self._steps:
+            values.update(flat_params(step.entry.params))
+        for child in runs.get(ledger, parent).children:
+            metrics.update(runs.get(ledger, child).metrics)
+        if values:
+            writer.log_params(parent, values)
+        if metrics:
+            writer.log_metrics(parent, list(metrics.values()))
+        made = {self._path(s, row) for s in self._steps for row in s.entry.outs}
+        writer.add_inputs(
+            parent,
+            [
+                self._as_data(s, row, "dep")
+                for s in self._steps
+                for row in s.entry.deps
+                if self._path(s, row) not in made
+            ],
+        )
+        writer.add_outputs(
+            parent, [self._as_data(s, row, "out") for s in self._steps for row in s.entry.outs]
+        )
+
+    @staticmethod
+    def _path(step: Step, row: Row) -> str:
+        return os.path.normpath(os.path.join(step.wdir, row.path))  # noqa: PTH118
+
+    def _as_data(self, step: Step, row: Row, kind: str) -> Data:
+        return data_of(row, path=self._path(step, row), kind=kind)
+
+
+def data_of(row: Row, *, path: str, kind: str) -> Data:
+    """Return a recorded content as the ledger has it."""
+    from assay.ledger.writer import Data
+
+    return Data(path=path, oid=f"md5:{row.oid}", size=row.size, n_files=row.n_files, kind=kind)
+
+
+def _data(stage: Stage, row: Row, kind: str, project: Project) -> Data:
+    path = os.path.relpath(stage.path(row.path), project.root)
+    return data_of(row, path=path, kind=kind)
+
+
+def flat_params(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return parameters by one name: dotted, with the file before it unless it is `params.yaml`.
+
+    Examples
+    --------
+    >>> flat_params({"params.yaml": {"lr": 0.1}, "c.toml": {"opt": {"m": 2}}})
+    {'lr': 0.1, 'c.toml:opt.m': 2}
+    """
+    found = {}
+    for file, data in values.items():
+        prefix = "" if file == "params.yaml" else f"{file}:"
+        found.update({f"{prefix}{key}": value for key, value in params.flatten(data).items()})
+    return found
+
+
+def _seeds(values: Mapping[str, Any]) -> str:
+    """Return the parameters whose name says that they are seeds, and Python's own."""
+    found = [
+        f"{key}={value}"
+        for key, value in values.items()
+        if "seed" in key.rpartition(".")[2].lower()
+    ]
+    if "PYTHONHASHSEED" in os.environ:
+        found.append(f"PYTHONHASHSEED={os.environ['PYTHONHASHSEED']}")
+    return ", ".join(found)
+
+
+def read_metrics(stage: Stage, project: Project) -> dict[str, float]:
+    """Return the numbers in a stage's metric files, by dotted name; the file's name on a clash."""
+    found: dict[str, float] = {}
+    for out in stage.outs:
+        if out.kind != "metric":
+            continue
+        path = stage.path(out.path)
+        try:
+            data = params.read(path, shown=project.relative(path))
+        except Error:
+            continue  # a metric file that does not parse is the business of `metrics show`
+        for key, value in params.flatten(data if isinstance(data, dict) else {}).items():
+            if isinstance(value, numbers.Real):
+                name = key if key not in found else f"{out.path}:{key}"
+                found[name] = float(value)
+    return found

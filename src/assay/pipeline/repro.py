@@ -1,0 +1,370 @@
+"""`repro`: go through the plan, run what changed, restore what the cache has, record all of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from assay.base.errors import Error, NotFound
+from assay.objects.scan import Content
+from assay.pipeline import execute, previous, run_cache
+from assay.pipeline.changes import Changes, Inspector
+from assay.pipeline.graph import Graph
+from assay.pipeline.record import Recording, Step
+from assay.project import definition, dvcyaml, tracking
+from assay.project.definition import Definition
+from assay.project.holding import holding
+from assay.project.lock import Entry
+from assay.project.settings import Store
+from assay.project.stages import Stage
+from assay.project.workspace import Project
+
+State = Literal["ran", "restored", "unchanged", "committed", "would run", "would be restored"]
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to one stage of the plan, and why."""
+
+    stage: str
+    state: State
+    why: str = ""
+    seconds: float = 0.0
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a `repro` did.
+
+    Attributes
+    ----------
+    stages : list of Done
+        In the order of the plan.
+    run : str or None
+        The id of the run in the ledger; None where no stage ran.
+    files : list of Path
+        Files that git should get.
+    """
+
+    stages: list[Done]
+    run: str | None = None
+    files: list[Path] = []
+    n_hashed: int = 0
+    killed: list[str] = []
+    made: list[tuple[Path, Content]] = []
+
+
+class Events(msgspec.Struct, frozen=True):
+    """Where a `repro` says what it does: a line for people, and what commands print."""
+
+    say: Callable[[str], None]
+    echo: Callable[[bytes], None]
+
+
+def repro(
+    project: Project,
+    targets: Sequence[str],
+    *,
+    cwd: Path,
+    events: Events,
+    force: bool = False,
+    single: bool = False,
+    use_run_cache: bool = True,
+) -> Outcome:
+    """Run the stages that changed, and those that depend on them.
+
+    Parameters
+    ----------
+    targets : sequence of str
+        Stages to bring up to date, with all that they need; the stages of the `dvc.yaml` in
+        `cwd` where none are given.
+    force : bool
+        Run every stage of the plan, whatever changed.
+    single : bool
+        Only the targets, not what they need.
+
+    Raises
+    ------
+    StageFailed
+        If a stage fails; what ran before it is recorded, nothing after it runs.
+    """
+    with holding(project.assay_dir / "lock"):
+        previous.recover(project.work_dir)
+        declared = definition.read(project)
+        plan = make_plan(declared, targets, cwd=cwd, single=single)
+        runner = _Runner(declared, targets, events, force=force, use_run_cache=use_run_cache)
+        return runner.go(plan)
+
+
+def make_plan(
+    declared: Definition, targets: Sequence[str], *, cwd: Path, single: bool
+) -> list[Stage]:
+    """Return the stages to look at, in order."""
+    graph = Graph(declared.all, declared.project)
+    if targets:
+        chosen = [s.address for t in targets for s in declared.find(t, cwd=cwd)]
+    else:
+        here = [s.address for s in declared.stages if s.file == cwd / dvcyaml.FILE]
+        chosen = here or [s.address for s in declared.all]
+    if not chosen:
+        raise NotFound(
+            "there is no stage to run",
+            where=declared.project.root,
+            hint=f"write one into {dvcyaml.FILE}, or track data with 'assay add'",
+        )
+    return graph.order(chosen, single=single)
+
+
+def dry(
+    project: Project, targets: Sequence[str], *, cwd: Path, force: bool, single: bool
+) -> Outcome:
+    """Say what `repro` would do, without doing it.
+
+    A stage below one that would run may turn out unchanged after all.
+    """
+    declared = definition.read(project)
+    plan = make_plan(declared, targets, cwd=cwd, single=single)
+    inspector = Inspector(declared)
+    upstream = Graph(declared.all, project).upstream
+    stale: set[str] = set()
+    found = []
+    for stage in plan:
+        changes = inspector.changes(stage)
+        above = [need for need in upstream[stage.address] if need in stale]
+        if not (changes or above or force):
+            found.append(Done(stage=stage.address, state="unchanged"))
+            continue
+        why = changes.in_words() or (f"'{above[0]}' runs before it" if above else "forced")
+        restorable = not above and not force and _restorable(project, declared, stage, inspector)
+        if not restorable:
+            stale.add(stage.address)
+        state: State = "would be restored" if restorable else "would run"
+        found.append(Done(stage=stage.address, state=state, why=why))
+    return Outcome(stages=found, n_hashed=inspector.n_hashed)
+
+
+def _restorable(
+    project: Project, declared: Definition, stage: Stage, inspector: Inspector
+) -> bool:  # fmt: skip
+    if stage.is_data:
+        return True
+    try:
+        now = inspector.entry(stage)
+    except NotFound:
+        return False
+    return _known_outputs(project, declared, stage, now) is not None
+
+
+def _known_outputs(
+    project: Project, declared: Definition, stage: Stage, now: Entry
+) -> Entry | None:  # fmt: skip
+    """Return what the stage made of the same things before, if the cache still has it."""
+    locked = declared.entry(stage)
+    if locked is not None and not stage.always_changed and _same_inputs(locked, now):
+        rows = {row.path: row for row in locked.outs}
+        if all(
+            (row := rows.get(out.path)) is not None
+            and row.oid is not None
+            and tracking.in_cache(project, row.oid)
+            for out in stage.outs
+        ):
+            return locked
+    return run_cache.find(project, stage, now)
+
+
+def _same_inputs(locked: Entry, now: Entry) -> bool:
+    return (
+        locked.cmd == now.cmd
+        and {r.path: r.oid for r in locked.deps} == {r.path: r.oid for r in now.deps}
+        and locked.params == now.params
+    )
+
+
+class _Runner:
+    """One pass through a plan."""
+
+    def __init__(
+        self,
+        declared: Definition,
+        targets: Sequence[str],
+        events: Events,
+        *,
+        force: bool,
+        use_run_cache: bool,
+    ) -> None:
+        self._declared, self._project = declared, declared.project
+        self._events, self._force, self._use_run_cache = events, force, use_run_cache
+        self._inspector = Inspector(declared)
+        self._recording = Recording(
+            declared.project, targets=targets, name=" ".join(targets) or declared.project.root.name
+        )
+        self._keep_lines = int(Store(declared.project).value("run.log_tail"))
+        self._done: list[Done] = []
+        self._files: dict[Path, None] = {}
+        self._made: list[tuple[Path, Content]] = []
+
+    def go(self, plan: list[Stage]) -> Outcome:
+        try:
+            for stage in plan:
+                self._one(stage)
+        except KeyboardInterrupt:
+            self._recording.close("killed", reason="interrupted")
+            raise
+        except BaseException as error:
+            self._recording.close("failed", reason=getattr(error, "what", str(error)))
+            raise
+        self._recording.close("finished")
+        return Outcome(
+            stages=self._done,
+            run=self._recording.run,
+            files=list(self._files),
+            n_hashed=self._inspector.n_hashed,
+            killed=self._recording.killed,
+            made=self._made,
+        )
+
+    def _one(self, stage: Stage) -> None:
+        changes = self._inspector.changes(stage)
+        if stage.is_data:
+            self._data(stage, changes)
+            return
+        if not changes and not self._force:
+            self._unchanged(stage)
+            return
+        if stage.frozen and not self._force:
+            self._frozen(stage)
+            return
+        before = self._inspector.entry(stage)
+        if not self._force and not changes.always:
+            known = (
+                _known_outputs(self._project, self._declared, stage, before)
+                if self._use_run_cache
+                else None
+            )
+            if known is not None:
+                self._restore(stage, before, known, changes)
+                return
+        self._run(stage, before, changes)
+
+    def _unchanged(self, stage: Stage) -> None:
+        self._done.append(Done(stage=stage.address, state="unchanged"))
+        entry = self._declared.entry(stage)
+        if entry is not None:
+            self._step(stage, entry, "unchanged")
+
+    def _data(self, stage: Stage, changes: Changes) -> None:
+        """Bring tracked data to its record where it is missing; record it where it was edited."""
+        if not changes:
+            self._done.append(Done(stage=stage.address, state="unchanged"))
+            return
+        rows = {t.out.path: t for t in self._declared.tracked if t.stage.address == stage.address}
+        for path, state in changes.outs.items():
+            item = rows[path]
+            if not os.path.lexists(item.path):
+                tracking.checkout(self._project, [item])
+                self._events.say(f"'{stage.address}': checked out '{path}'")
+            elif not stage.frozen:
+                added = tracking.commit(self._declared, item)
+                self._files.update(dict.fromkeys(added.files))
+                self._made.append((item.path, added.content))
+                self._events.say(f"'{stage.address}': recorded '{path}', which is {state}")
+        self._inspector.forget(stage)
+        self._done.append(
+            Done(stage=stage.address, state="committed", why=changes.in_words())
+        )  # fmt: skip
+
+    def _frozen(self, stage: Stage) -> None:
+        """Bring the outputs of a frozen stage back; it never runs by itself."""
+        changed = self._inspector.changes(stage)
+        items = [t for t in self._declared.tracked if t.stage.address == stage.address]
+        if changed.command or any(state == "not in cache" for state in changed.outs.values()):
+            raise Error(
+                f"the frozen stage '{stage.address}' does not match its record: "
+                f"{changed.in_words()}",
+                where=self._project.relative(stage.file),
+                hint="get its outputs with 'assay pull', or take 'frozen' away to run it",
+            )
+        tracking.checkout(self._project, items)
+        self._inspector.forget(stage)
+        self._done.append(
+            Done(stage=stage.address, state="restored", why=changed.in_words())
+        )  # fmt: skip
+
+    def _restore(self, stage: Stage, before: Entry, known: Entry, changes: Changes) -> None:
+        self._events.say(f"Stage '{stage.address}' is cached - skipping run, checking out outputs")
+        execute.restore(self._declared, stage, known, self._inspector)
+        entry = msgspec.structs.replace(before, outs=known.outs)
+        self._write_lock(stage, entry)
+        self._step(stage, entry, "restored")
+        self._done.append(
+            Done(stage=stage.address, state="restored", why=changes.in_words())
+        )  # fmt: skip
+
+    def _run(self, stage: Stage, before: Entry, changes: Changes) -> None:
+        why = changes.in_words() or "forced"
+        self._events.say(f"Running stage '{stage.address}': {why}")
+        run = self._recording.start(stage, before, project=self._project)
+        env = execute.environment(self._project, stage) | {
+            "ASSAY_RUN": run,
+            "ASSAY_LEDGER": str(self._recording.ledger_path),
+        }
+        try:
+            made = execute.execute(
+                self._declared,
+                stage,
+                before,
+                self._inspector,
+                env=env,
+                echo=self._events.echo,
+                keep_lines=self._keep_lines,
+            )
+        except BaseException as error:
+            killed = isinstance(error, KeyboardInterrupt)
+            result = getattr(error, "result", None)
+            reason = "interrupted" if killed else getattr(error, "what", repr(error))
+            self._recording.fail(run, result, reason=reason, killed=killed)
+            raise
+        for dep in made.changed_deps:
+            self._events.say(
+                f"  warning: '{dep}' was edited while '{stage.address}' ran; what it was before "
+                "is recorded, so the stage runs again next time"
+            )
+        self._write_lock(stage, made.entry)
+        if not made.changed_deps:
+            run_cache.save(self._project, stage, made.entry)
+        self._recording.finish(run, stage, made.entry, made.result, project=self._project)
+        self._step(stage, made.entry, "ran", run=run)
+        self._note_made(stage)
+        self._done.append(
+            Done(stage=stage.address, state="ran", why=why, seconds=made.result.seconds)
+        )
+
+    def _note_made(self, stage: Stage) -> None:
+        for out in stage.outs:
+            content = self._inspector.content(stage.path(out.path))
+            if content is not None:
+                self._made.append((stage.path(out.path), content))
+
+    def _write_lock(self, stage: Stage, entry: Entry) -> None:
+        if self._declared.record(stage, entry):
+            self._files[stage.file.with_suffix(".lock")] = None
+        for out in stage.outs:
+            ignore = stage.path(out.path).parent / ".gitignore"
+            if out.cache and ignore.exists():
+                self._files[ignore] = None
+
+    def _step(self, stage: Stage, entry: Entry, state: str, *, run: str | None = None) -> None:
+        self._recording.add_step(
+            Step(
+                address=stage.address,
+                name=stage.name,
+                state=state,
+                wdir=os.path.relpath(stage.wdir, self._project.root),
+                entry=entry,
+                uncached=tuple(out.path for out in stage.outs if not out.cache),
+                metrics=tuple(out.path for out in stage.outs if out.kind == "metric"),
+                run=run,
+            )
+        )

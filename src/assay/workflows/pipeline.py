@@ -1,0 +1,168 @@
+"""`repro` with the profiles of what it made; `status`, the graph and the list of stages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from assay.base.errors import NotFound
+from assay.pipeline import repro as pipeline_repro
+from assay.pipeline.changes import Changes, Inspector
+from assay.pipeline.graph import Graph
+from assay.pipeline.repro import Events, Outcome
+from assay.project import definition
+from assay.project.settings import Store
+from assay.project.stages import Stage
+from assay.project.workspace import Project
+from assay.workflows import profiles
+
+
+def repro(
+    project: Project,
+    targets: Sequence[str],
+    *,
+    cwd: Path,
+    events: Events,
+    force: bool = False,
+    single: bool = False,
+    use_run_cache: bool = True,
+    profile: bool = True,
+) -> Outcome:
+    """Run what changed, then profile the tables that were made."""
+    outcome = pipeline_repro.repro(
+        project,
+        targets,
+        cwd=cwd,
+        events=events,
+        force=force,
+        single=single,
+        use_run_cache=use_run_cache,
+    )
+    if outcome.made and profile and Store(project).value("profile.auto"):
+        for path, content in outcome.made:
+            profiles.after(project, path, content.oid, content.size)
+    return outcome
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """Which stages and data differ from their records."""
+
+    changes: dict[str, Changes]
+    frozen: list[str]
+    is_empty: bool
+    n_hashed: int
+
+    def document(self) -> dict[str, list[Any]]:
+        """Return the form that `dvc status --json` has."""
+        return {address: _as_dvc(changes) for address, changes in self.changes.items()}
+
+
+def _as_dvc(changes: Changes) -> list[Any]:
+    found: list[Any] = []
+    if changes.always:
+        return ["always changed"]
+    if changes.deps:
+        found.append({"changed deps": changes.deps})
+    if changes.outs:
+        found.append({"changed outs": changes.outs})
+    if changes.command:
+        found.append("changed command")
+    return found
+
+
+def status(project: Project, targets: Sequence[str], *, cwd: Path) -> Status:
+    """Compare the workspace with the records; nothing is written or run."""
+    declared = definition.read(project)
+    if targets:
+        chosen = [stage for t in targets for stage in declared.find(t, cwd=cwd)]
+    else:
+        Graph(declared.all, project)  # raises where stages contradict each other
+        chosen = list(declared.all)
+    inspector = Inspector(declared)
+    compared = ((stage, inspector.changes(stage)) for stage in chosen)
+    return Status(
+        changes={_shown(project, s, cwd): changes for s, changes in compared if changes},
+        frozen=[stage.address for stage in chosen if stage.frozen],
+        is_empty=not declared.all,
+        n_hashed=inspector.n_hashed,
+    )
+
+
+def _shown(project: Project, stage: Stage, cwd: Path) -> str:
+    """Return an address relative to where a person is, as DVC prints it."""
+    if cwd == project.root:
+        return stage.address
+    file = os.path.relpath(stage.file, cwd)
+    if stage.is_data:
+        return file
+    return stage.name if file == "dvc.yaml" else f"{file}:{stage.name}"
+
+
+def graph(project: Project, targets: Sequence[str], *, cwd: Path) -> Graph:
+    """Return the graph of the stages with a command and the data they need.
+
+    With targets, only those and what they need.
+    """
+    declared = definition.read(project)
+    whole = Graph(declared.all, project)
+    chosen = [s.address for t in targets for s in declared.find(t, cwd=cwd)]
+    if not declared.all:
+        raise NotFound(
+            "there is no stage yet", where=project.root, hint="write one into dvc.yaml"
+        )  # fmt: skip
+    return Graph(whole.order(chosen), project) if chosen else whole
+
+
+def in_order(graph: Graph) -> list[tuple[str, tuple[str, ...]]]:
+    """Return every stage with what it needs, in the order in which they run."""
+    return [(s.address, graph.upstream[s.address]) for s in graph.order(graph.stages)]
+
+
+def stages(project: Project) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return the resolved stages as a document for scripts, and name and text for people."""
+    declared = definition.read(project)
+    whole = Graph(declared.stages, project)
+    document = {
+        "stages": {stage.address: _resolved(project, stage) for stage in declared.stages},
+        "edges": whole.edges,
+    }
+    return document, [(stage.address, _described(stage)) for stage in declared.stages]
+
+
+def _resolved(project: Project, stage: Stage) -> dict[str, Any]:
+    return {
+        "cmd": stage.cmd,
+        "wdir": os.path.relpath(stage.wdir, project.root),
+        "deps": list(stage.deps),
+        "params": {dep.file: list(dep.keys) for dep in stage.params},
+        "outs": [
+            {
+                "path": out.path,
+                "kind": out.kind,
+                "cache": out.cache,
+                "persist": out.persist,
+                "push": out.push,
+                **({"remote": out.remote} if out.remote else {}),
+                **out.properties,
+            }
+            for out in stage.outs
+        ],
+        "frozen": stage.frozen,
+        "always_changed": stage.always_changed,
+    }
+
+
+def _described(stage: Stage) -> str:
+    if stage.desc:
+        return next((line.strip() for line in stage.desc.splitlines() if line.strip()), "")
+    outs = [out.path for out in stage.outs if out.kind == "out"]
+    reports = [out.path for out in stage.outs if out.kind != "out"]
+    parts = [f"Outputs {', '.join(outs)}"] if outs else []
+    parts += [f"Reports {', '.join(reports)}"] if reports else []
+    if not parts and stage.deps:
+        return f"Depends on {', '.join(stage.deps)}"
+    return "; ".join(parts) or "No outputs or dependencies"

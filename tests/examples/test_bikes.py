@@ -1,0 +1,397 @@
+"""The bikes example keeps its promises: no look into the future, equal bytes, figures as told."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+import assay
+from assay import Error
+from assay.ledger import runs
+
+ROOT = Path(__file__).parents[2]
+BIKES = ROOT / "examples" / "bikes"
+DVC = ROOT / ".peers" / "dvc" / "bin" / "dvc"
+STAGES = ("prepare", "features", "train", "evaluate")
+MODULES = ("evaluate", "features", "model_file", "prepare", "tables", "train")
+NOON = np.datetime64("2011-06-15T12", "h")
+
+counts = st.integers(0, 1000)
+histories = st.dictionaries(st.integers(-800, 100), counts, max_size=60)  # hours from NOON
+# Hours that lags do look at, so that most histories have something to find.
+likely = st.dictionaries(st.sampled_from([-672, -504, -336, -168, -167, -1]), counts)
+
+
+@pytest.fixture(scope="module")
+def bikes() -> Iterator[dict[str, Any]]:
+    """The example's modules, which import each other by bare names, as a script's do."""
+    sys.path.insert(0, str(BIKES))
+    try:
+        yield {name: importlib.import_module(name) for name in MODULES}
+    finally:
+        sys.path.remove(str(BIKES))
+        for name in MODULES:
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def features(bikes: dict[str, Any]) -> Any:
+    return bikes["features"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of 2011 in which each stage ran."""
+    return run_stages(make_project(tmp_path_factory.mktemp("bikes")), *STAGES)
+
+
+def make_project(folder: Path) -> Path:
+    """Copy the example's own files, and cut the rows of 2011."""
+    for source in BIKES.iterdir():
+        if source.is_file() and source.name != "demo.py":
+            shutil.copy(source, folder)
+    rows = (BIKES / "data" / "bikes.csv").read_text().splitlines(keepends=True)
+    (folder / "data").mkdir()
+    (folder / "data" / "2011.csv").write_text(
+        rows[0] + "".join(row for row in rows if ",2011-" in row)
+    )
+    return folder
+
+
+def run_stages(project: Path, *stages: str, **environ: str) -> Path:
+    """Run the commands of `dvc.yaml` outside of any run, as a person would by hand."""
+    declared = YAML(typ="safe").load(project / "dvc.yaml")["stages"]
+    for stage in stages:
+        run(project, declared[stage]["cmd"].split()[1:], **environ)
+    return project
+
+
+def run(project: Path, arguments: list[str], **environ: str) -> None:
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=project,
+        env=mine | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Error(done.stderr.strip(), where=arguments[0])
+
+
+def history_of(rows: dict[int, int]) -> dict[str, np.ndarray]:
+    """A history table from {hours from NOON: rentals}."""
+    hours = np.array(list(rows), dtype="timedelta64[h]")
+    return {"timestamp": NOON + hours, "cnt": np.array(list(rows.values()), dtype=np.int64)}
+
+
+def lags_at(features: Any, rows: dict[int, int], *hours: int) -> np.ndarray:
+    """The lags of some hours from NOON, as an array of shape (n_hours, 2)."""
+    lags = features.lags(history_of(rows), NOON + np.array(hours, dtype="timedelta64[h]"))
+    assert tuple(lags) == features.LAGS
+    return np.column_stack(list(lags.values()))
+
+
+@given(history=histories, known=likely, young=counts, hour=st.integers(-24, 24))
+def test_no_row_sees_anything_younger_than_168_hours(features, history, known, young, hour):
+    seen = {at: value for at, value in (history | known).items() if at <= hour - 168}
+    unseen = dict.fromkeys(range(hour - 167, hour + 100), young)
+
+    before = lags_at(features, seen, hour)
+    after = lags_at(features, seen | unseen, hour)
+
+    np.testing.assert_array_equal(before, after)
+
+
+@given(history=histories, known=likely)
+def test_lags_are_the_rentals_at_the_same_hour_of_the_weeks_before(features, history, known):
+    rows = history | known
+    weeks = [rows[-168 * week] for week in (1, 2, 3, 4) if -168 * week in rows]
+
+    [[last_week, four_weeks]] = lags_at(features, rows, 0)
+
+    np.testing.assert_equal(last_week, float(rows.get(-168, np.nan)))
+    np.testing.assert_equal(four_weeks, sum(weeks) / len(weeks) if weeks else np.nan)
+
+
+def test_a_missing_hour_is_nan_and_left_out_of_the_mean(features):
+    rows = {-169: 1, -167: 2, -336: 30, -672: 50}
+
+    [[last_week, four_weeks]] = lags_at(features, rows, 0)
+
+    assert np.isnan(last_week)
+    assert four_weeks == 40.0
+
+
+def test_an_empty_history_gives_nan(features):
+    assert np.isnan(lags_at(features, {}, 0, 5)).all()
+
+
+@given(history=histories, known=likely, hours=st.lists(st.integers(-24, 24), min_size=1))
+def test_one_row_gets_the_same_lags_as_many(features, history, known, hours):
+    rows = history | known
+
+    together = lags_at(features, rows, *hours)
+    one_by_one = [lags_at(features, rows, hour)[0] for hour in hours]
+
+    np.testing.assert_array_equal(together, np.array(one_by_one))
+
+
+@given(history=histories, known=likely, order=st.randoms(use_true_random=False))
+def test_the_order_of_the_history_does_not_matter(features, history, known, order):
+    rows = list((history | known).items())
+    shuffled = order.sample(rows, len(rows))
+
+    np.testing.assert_array_equal(
+        lags_at(features, dict(rows), 0), lags_at(features, dict(shuffled), 0)
+    )
+
+
+def test_lags_of_the_real_gaps_go_by_time_and_not_by_place(bikes, made):
+    prepared = bikes["tables"].read(str(made / "work" / "prepared.parquet"))
+    hours = prepared["timestamp"].astype("datetime64[h]")
+    by_hour = dict(zip(hours.tolist(), prepared["cnt"].tolist(), strict=True))
+    n_gaps = int((hours[-1] - hours[0]) / np.timedelta64(1, "h")) + 1 - len(hours)
+
+    week_before = (hours - np.timedelta64(168, "h")).tolist()
+    expected = [float(by_hour.get(hour, np.nan)) for hour in week_before]
+
+    assert n_gaps > 0
+    np.testing.assert_array_equal(
+        bikes["features"].lags(prepared, hours)["cnt_last_week"], np.array(expected)
+    )
+
+
+def test_a_request_gets_the_features_that_training_saw(bikes, made):
+    features, tables = bikes["features"], bikes["tables"]
+    prepared = tables.read(str(made / "work" / "prepared.parquet"))
+    trained_on = features.matrix(tables.read(str(made / "work" / "features.parquet")))
+
+    for row in (0, 700, 5000, len(trained_on) - 1):
+        request = {name: column[[row]] for name, column in prepared.items() if name != "cnt"}
+        week_ago = prepared["timestamp"] <= request["timestamp"] - np.timedelta64(168, "h")
+        history = {name: column[week_ago] for name, column in prepared.items()}
+        np.testing.assert_array_equal(
+            features.matrix(features.table(request, history))[0], trained_on[row]
+        )
+
+
+def test_columns_that_give_the_target_away_change_nothing(features, made, tmp_path):
+    project = make_project(tmp_path)
+    raw = project / "data" / "2011.csv"
+    header, *rows = [row.split(",") for row in raw.read_text().splitlines()]
+    for row in rows:
+        for leak in ("instant", "yr", "casual", "registered"):
+            row[header.index(leak)] = "1"
+    raw.write_text("".join(",".join(row) + "\n" for row in [header, *rows]))
+
+    run_stages(project, "prepare", "features")
+
+    assert not {"instant", "dteday", "yr", "casual", "registered", "cnt"} & {*features.FEATURES}
+    for name in ("work/prepared.parquet", "work/features.parquet"):
+        assert (project / name).read_bytes() == (made / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("2,2011-01-01,1,0,1,1,", "2,2011-01-01,1,0,1,0,", "row 2: 2011-01-01T00"),
+        ("3,2011-01-01,1,0,1,2,", "3,2010-01-01,1,0,1,2,", "row 3: 2010-01-01T02"),
+        ("0.22,0.2727,0.8,", "0.22,,0.8,", "row 2: 'atemp' is empty"),
+    ],
+)
+def test_rows_that_repeat_go_back_or_lack_a_value_stop_prepare(tmp_path, old, new, message):
+    project = make_project(tmp_path)
+    raw = project / "data" / "2011.csv"
+    text = raw.read_text()
+    assert old in text
+    raw.write_text(text.replace(old, new, 1))
+
+    with pytest.raises(Error, match=re.escape(message)):
+        run_stages(project, "prepare")
+
+    assert not (project / "work").exists()
+
+
+def test_two_runs_in_two_places_give_equal_bytes(made, tmp_path):
+    again = run_stages(make_project(tmp_path), *STAGES, PYTHONHASHSEED="1", OMP_NUM_THREADS="2")
+
+    declared = YAML(typ="safe").load(made / "dvc.yaml")["stages"].values()
+    outs = [
+        out if isinstance(out, str) else next(iter(out))
+        for stage in declared
+        for out in (*stage["outs"], *stage.get("metrics", ()))
+    ]
+    assert len(outs) == 6
+    for out in outs:
+        assert (again / out).read_bytes() == (made / out).read_bytes(), out
+
+
+def test_a_model_comes_back_from_its_file_as_it_was(bikes, tmp_path):
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    random = np.random.default_rng(0)
+    rows = random.random((200, 3))
+    model = HistGradientBoostingRegressor(max_iter=5).fit(rows, random.random(200))
+
+    bikes["model_file"].write(model, str(tmp_path / "model.skops"))
+    back = bikes["model_file"].read(str(tmp_path / "model.skops"))
+
+    np.testing.assert_array_equal(back.predict(rows), model.predict(rows))
+    assert back.get_params() == model.get_params()
+
+
+def test_threads_and_seed_come_from_the_parameters(bikes, made, tmp_path):
+    project = tmp_path / "project"
+    shutil.copytree(made, project)
+    params = project / "params.yaml"
+    text = params.read_text().replace("threads: 1", "threads: 3").replace("seed: 7", "seed: 8")
+    params.write_text(text)
+
+    run_stages(project, "train", OMP_NUM_THREADS="1")
+
+    model = bikes["model_file"].read(str(project / "model.skops"))
+    assert model._bin_mapper.n_threads == 3
+    assert model.random_state == 8
+
+
+def test_a_table_comes_back_from_its_file_as_it_was(bikes, tmp_path):
+    table = {
+        "timestamp": NOON.astype("datetime64[us]") + np.arange(3),
+        "cnt": np.array([1, 2, 3]),
+        "cnt_last_week": np.array([np.nan, 0.1, 1e300]),
+    }
+
+    bikes["tables"].write(table, str(tmp_path / "new" / "table.parquet"))
+    back = bikes["tables"].read(str(tmp_path / "new" / "table.parquet"))
+
+    assert list(back) == list(table)
+    for name, column in table.items():
+        assert type(back[name]) is np.ndarray
+        assert back[name].dtype == column.dtype
+        np.testing.assert_array_equal(back[name], column)
+
+
+def test_the_test_rows_are_the_last_days_and_no_row_is_lost(bikes, made):
+    table = bikes["tables"].read(str(made / "work" / "features.parquet"))
+
+    train, test = bikes["tables"].split(table, 56)
+
+    assert train["timestamp"].max() < test["timestamp"].min()
+    assert len(np.unique(test["timestamp"].astype("datetime64[D]"))) == 56
+    assert len(train["cnt"]) + len(test["cnt"]) == len(table["cnt"])
+
+
+def test_the_model_beats_last_week(made):
+    metrics = json.loads((made / "metrics.json").read_text())
+
+    assert metrics["mae"] == pytest.approx(32.6, abs=0.5)  # as the README says
+    assert metrics["baseline_mae"] == pytest.approx(47.1, abs=0.1)
+    assert metrics["r2"] > 0.7
+    assert (
+        (made / "plots" / "daily.csv").read_text().startswith("day,actual,predicted\n2011-11-06")
+    )
+    assert len((made / "plots" / "daily.csv").read_text().splitlines()) == 1 + 56
+    assert len((made / "plots" / "by_hour.csv").read_text().splitlines()) == 1 + 24
+
+
+def test_a_model_of_2011_ages_in_2012_as_the_readme_says(bikes):
+    features, prepare = bikes["features"], bikes["prepare"]
+    params = YAML(typ="safe").load(BIKES / "params.yaml")
+    prepared = prepare.read_raw([str(BIKES / "data" / "bikes.csv")])
+    table = prepared | features.table(prepared, history=prepared)
+    of_2011, of_2012 = bikes["tables"].split(table, 366)
+    known = ~np.isnan(of_2012["cnt_last_week"])
+
+    model = bikes["train"].fit(of_2011, params)
+    predicted = model.predict(features.matrix(of_2012))
+    metrics = bikes["evaluate"].score(
+        of_2012["cnt"][known], predicted[known], of_2012["cnt_last_week"][known]
+    )
+
+    assert metrics["mae"] == pytest.approx(53.7, abs=0.5)
+    assert metrics["baseline_mae"] == pytest.approx(60.6, abs=0.1)
+
+
+def test_a_recorded_run_keeps_the_learning_curve_and_the_metrics(made, tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    shutil.copytree(made, project)
+    monkeypatch.chdir(tmp_path)
+    where = str(tmp_path / "ledger.db")
+    monkeypatch.setenv("ASSAY_LEDGER", where)
+
+    with assay.run("bikes") as recorded:
+        run_stages(project, "train", "evaluate", ASSAY_RUN=recorded.id, ASSAY_LEDGER=where)
+
+    curve = runs.history(recorded.ledger, recorded.id, "train_loss")
+    logged = {
+        metric.key: metric.value
+        for metric in runs.get(recorded.ledger, recorded.id).metrics.values()
+    }
+    assert [point.step for point in curve] == list(range(1, 301))
+    assert curve[-1].value < curve[0].value
+    assert logged == {
+        "train_loss": curve[-1].value,
+        **json.loads((made / "metrics.json").read_text()),
+    }
+
+
+def test_each_stage_depends_on_every_file_that_its_script_imports():
+    def imports(module: str) -> set[str]:
+        text = (BIKES / f"{module}.py").read_text()
+        found = set(re.findall(r"^ *(?:import|from) (\w+)", text, re.MULTILINE))
+        local = {name for name in found if (BIKES / f"{name}.py").exists()} - {module}
+        return {module}.union(*(imports(name) for name in local))
+
+    for name, stage in YAML(typ="safe").load(BIKES / "dvc.yaml")["stages"].items():
+        scripts = {dep.removesuffix(".py") for dep in stage["deps"] if dep.endswith(".py")}
+        assert scripts == imports(name), name
+
+
+@pytest.mark.peer
+@pytest.mark.skipif(not DVC.exists(), reason="real DVC is not installed; 'make test' does that")
+def test_real_dvc_runs_the_pipeline_and_finds_nothing_left_to_do(tmp_path):
+    project = make_project(tmp_path)
+    environ = os.environ | {
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(tmp_path / "site"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+    def dvc(*arguments: str) -> str:
+        done = subprocess.run(
+            [DVC, *arguments],
+            cwd=project,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    dvc("init", "--no-scm", "-q")
+    dvc("add", "-q", "data/2011.csv")
+    dvc("repro", "-q")
+
+    assert json.loads(dvc("status", "--json")) == {}
+    assert json.loads(dvc("metrics", "show", "--json"))[""]["data"]["metrics.json"]["data"]
+    assert set(json.loads(dvc("plots", "show", "--json"))["data"]) == {
+        "plots/daily.csv",
+        "plots/by_hour.csv",
+    }

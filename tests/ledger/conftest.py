@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assay.ledger.database import Ledger, open_ledger
+from assay.ledger.writer import Writer
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with open_ledger(tmp_path / "ledger.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def writer(ledger: Ledger) -> Writer:
+    return Writer(ledger)
+
+
+@pytest.fixture
+def run(writer: Writer) -> str:
+    return writer.start_run(name="train", kind="script", at=1_000)

@@ -1,0 +1,83 @@
+"""Migrations: they make exactly the tables that the code knows, and can be taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import OperationalError
+
+from assay.ledger import migrations, models, runs, tables
+from assay.ledger.database import Ledger, open_ledger
+from assay.ledger.deployments import add_deployment
+from assay.ledger.environment import capture
+from assay.ledger.writer import Code, Data, Metric, Untracked, Writer
+
+
+def fill(ledger: Ledger) -> str:
+    writer = Writer(ledger)
+    code = Code(commit="c0", untracked=(Untracked(path="x", oid="sha256:1", size=1),))
+    run = writer.start_run(name="a", kind="stage", code=code, environment=capture())
+    writer.log_params(run, {"lr": 0.1})
+    writer.log_metrics(run, [Metric(key="loss", value=1.0, at=5)])
+    writer.set_tags(run, {"a": "b"})
+    writer.add_inputs(run, [Data(path="d", oid="md5:ab", size=3)])
+    writer.add_artifact(run, "m", "sha256:2", 4)
+    models.register(ledger, "churn", bundle="sha256:3", run=run, tags={"k": "v"})
+    models.set_alias(ledger, "churn", "production", version=1)
+    add_deployment(ledger, "scores", version="churn/1")
+    return run
+
+
+def schema(ledger: Ledger) -> list[Any]:
+    with ledger.read() as connection:
+        query = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+        return sorted(connection.exec_driver_sql(query).all())
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(ledger: Ledger):
+    with ledger.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+
+
+def test_tables_made_by_the_code_and_by_the_migrations_are_spelled_alike(ledger: Ledger):
+    migrated = {name: sql for kind, name, sql in schema(ledger) if name != "alembic_version"}
+    with ledger.write() as connection:
+        for table in reversed(tables.metadata.sorted_tables):
+            connection.exec_driver_sql(f'DROP TABLE "{table.name}"')
+        tables.metadata.create_all(connection)
+    made = {name: sql for kind, name, sql in schema(ledger) if name != "alembic_version"}
+    normal = [{n: "".join(sorted(s or "")) for n, s in one.items()} for one in (migrated, made)]
+    assert normal[0] == normal[1]
+
+
+def test_the_newest_migration_is_the_revision_that_the_code_knows():
+    script = ScriptDirectory.from_config(migrations.config())
+    assert script.get_current_head() == tables.REVISION
+
+
+def test_a_filled_ledger_goes_down_and_up_again(tmp_path: Path):
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        before = schema(ledger)
+        fill(ledger)
+        migrations.downgrade(ledger.engine, "base")
+        assert [name for _, name, _ in schema(ledger)] == ["alembic_version"]
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        assert schema(ledger) == before
+        assert runs.get(ledger, fill(ledger)).params == {"lr": 0.1}
+
+
+def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path):
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        with ledger.write() as connection:
+            connection.exec_driver_sql("DELETE FROM alembic_version")
+        before = schema(ledger)
+        run = fill(ledger)
+        with pytest.raises(OperationalError, match="already exists"):
+            migrations.upgrade(ledger.engine)
+        assert schema(ledger) == before
+        assert runs.get(ledger, run).tags == {"a": "b"}
