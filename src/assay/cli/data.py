@@ -10,6 +10,7 @@ import click
 from assay.cli.output import json_option, note, show, suggest_git_add
 from assay.objects.checkout import Change
 from assay.project import workspace
+from assay.project.tracking import Added
 from assay.project.workspace import Project
 
 _targets = click.argument("targets", nargs=-1)
@@ -31,8 +32,8 @@ def add_command(paths: tuple[str, ...], no_profile: bool, as_json: bool) -> int:
     from assay.workflows import data
 
     project = workspace.find()
-    added = data.add(project, paths, cwd=Path.cwd(), profile=_profiles(project, no_profile))
-    _show_recorded(project, added, as_json=as_json)
+    added, complaints = data.add(project, paths, cwd=Path.cwd(), profile=not no_profile)
+    _show_recorded(project, added, complaints, as_json=as_json)
     return 0
 
 
@@ -46,20 +47,16 @@ def commit_command(targets: tuple[str, ...], force: bool, no_profile: bool, as_j
     from assay.workflows import data
 
     project = workspace.find()
-    recorded = data.commit(
-        project, targets, cwd=Path.cwd(), force=force, profile=_profiles(project, no_profile)
+    recorded, complaints = data.commit(
+        project, targets, cwd=Path.cwd(), force=force, profile=not no_profile
     )
-    _show_recorded(project, recorded, as_json=as_json)
+    _show_recorded(project, recorded, complaints, as_json=as_json)
     return 0
 
 
-def _profiles(project: Project, no_profile: bool) -> bool:
-    from assay.project.settings import Store
-
-    return not no_profile and bool(Store(project).value("profile.auto"))
-
-
-def _show_recorded(project: Project, added: list[Any], *, as_json: bool) -> None:
+def _show_recorded(
+    project: Project, added: list[Added], complaints: list[str], *, as_json: bool
+) -> None:
     from assay.base.progress import human_size
 
     rows = [
@@ -81,6 +78,8 @@ def _show_recorded(project: Project, added: list[Any], *, as_json: bool) -> None
             f"  md5:{one.content.oid[:8]}{state}"
         )
     show(rows, as_json=as_json, text="\n".join(lines))
+    for complaint in complaints:
+        note(f"  {complaint}")
     if not as_json:
         suggest_git_add(project, [f for one in added if one.changed for f in one.files])
 
@@ -142,7 +141,6 @@ def pull_command(targets: tuple[str, ...], remote: str | None, force: bool, as_j
     document = {
         "remote": synced.remote,
         "data": synced.data,
-        "assay": synced.assay,
         "changes": _change_rows(project, synced.changes),
     }
     show(document, as_json=as_json, text="\n".join(line for line in lines if line))

@@ -48,7 +48,7 @@ def repro_command(
         outcome = repro.dry(project, targets, cwd=Path.cwd(), force=force, single=single)
         show(_document(outcome), as_json=as_json, text=_plan_lines(outcome))
         return 0
-    outcome = pipeline.repro(
+    outcome, complaints = pipeline.repro(
         project,
         targets,
         cwd=Path.cwd(),
@@ -59,6 +59,8 @@ def repro_command(
         profile=not no_profile,
     )
     show(_document(outcome), as_json=as_json, text=_outcome_lines(outcome))
+    for complaint in complaints:
+        note(f"  {complaint}")
     if not as_json:
         _next_steps(project, outcome)
     return 0

@@ -25,4 +25,5 @@ def merge(a: Distinct, b: Distinct, *, counted: int | None = None) -> Distinct:
     sketch = merge_hll(a.sketch, b.sketch)
     if counted is not None:
         return Distinct(count=counted, exact=True, sketch=sketch)
-    return Distinct(count=estimate_hll(sketch), exact=False, sketch=sketch)
+    least = max((x.count for x in (a, b) if x.exact), default=0)
+    return Distinct(count=max(estimate_hll(sketch), least), exact=False, sketch=sketch)

@@ -28,7 +28,7 @@ ENOUGH = 100  # values a column needs in the sample; else the whole column is lo
 _INTEGER = r"\s*[+-]?[0-9]+\s*"
 _LEADING_ZERO = r"\s*[+-]?0[0-9]+\s*"
 _TIME = r"\s*[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}([ T][0-9].*)?"
-_ZONE = r"[0-9]:[0-9]{2}.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)\s*"
+_ZONE = r".*[0-9]:[0-9]{2}.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)\s*"
 
 Row = tuple[Any, ...]
 Ask = Callable[[Sequence[Sequence[str]]], list[Row]]

@@ -21,6 +21,7 @@ class Moments(msgspec.Struct, frozen=True, kw_only=True):
 
     n: int = 0
     mean: float = 0.0
+    rest: float = 0.0  # what of the mean its double cannot hold
     m2: float = 0.0
     m3: float = 0.0
     m4: float = 0.0
@@ -68,12 +69,13 @@ def of(values: NDArray[np.float64]) -> Moments:
         if not math.isfinite(mean):  # the sum overflowed, the mean does not have to
             mean = float((values / n).sum())
         centred = values - mean
-        mean += float(centred.mean())  # what rounding left in the first mean
-        centred = values - mean
+        rest = float(centred.mean())
+        centred -= rest
         squares = centred * centred
         return Moments(
             n=n,
             mean=mean,
+            rest=rest,
             m2=float(squares.sum()),
             m3=float((squares * centred).sum()),
             m4=float((squares * squares).sum()),
@@ -90,11 +92,13 @@ def merge(a: Moments, b: Moments) -> Moments:
     """
     if not a.n or not b.n:
         return a if a.n else b
-    n, d = a.n + b.n, b.mean - a.mean
-    square = d * d
+    n, d = a.n + b.n, (b.mean - a.mean) + (b.rest - a.rest)
+    square, step = d * d, a.rest + d * (b.n / (a.n + b.n))
+    mean = a.mean + step
     return Moments(
         n=n,
-        mean=a.mean + d * (b.n / n),
+        mean=mean,
+        rest=step - (mean - a.mean),
         m2=a.m2 + b.m2 + square * (a.n * b.n / n),
         m3=a.m3
         + b.m3

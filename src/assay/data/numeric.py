@@ -71,7 +71,7 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def storable(total: Moments) -> Moments | None:
     """Return the moments, or None where one of them overflowed: JSON has no infinity."""
-    sums = (total.mean, total.m2, total.m3, total.m4)
+    sums = (total.mean, total.rest, total.m2, total.m3, total.m4)
     return total if all(map(math.isfinite, sums)) else None
 
 

@@ -242,6 +242,16 @@ class Writer:
                 edges = [(f"run:{run}", "wrote", f"data:{item.oid}") for item in data]
             lineage.add(connection, _edges(edges, at=at))
 
+    def set_profiles(self, profiles: Mapping[str, str]) -> None:
+        """Record the profile of contents, oid by oid, wherever a run read or wrote them."""
+        from assay.ledger import tables
+
+        data = tables.run_data
+        with self.ledger.write() as connection:
+            for oid, profile in profiles.items():
+                query = data.update().where(data.c.oid == oid, data.c.profile.is_(None))
+                connection.execute(query.values(profile=profile))
+
     def add_artifact(self, run: str, path: str, oid: str, size: int) -> None:
         """Record a file that a run keeps; one at the same path is replaced."""
         self.add_artifacts(run, [Artifact(path=path, oid=oid, size=size)])

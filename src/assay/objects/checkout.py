@@ -93,7 +93,7 @@ def checkout(
     if missing:
         raise missing_objects(missing, cache)
     if not force:
-        _refuse_unsaved(plans, cache, index, skip)
+        _refuse_unsaved(plans, cache, index)
     if not plans:
         return []
     linker = Linker(cache, index, types)
@@ -132,7 +132,7 @@ def _plan(target: Target, cache: Cache, index: Index, *, skip: Skip) -> _Plan | 
         return _plan_directory(target, oid, cache, index, skip=skip)
     if not there or not path.exists():
         return _Plan(target, "added", [(str(path), oid)], [])
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         return _Plan(target, "modified", [(str(path), oid)], [], remove_tree=True)
     now = scan.scan(path, index)
     if now.oid == oid and now.is_executable == target.is_executable:
@@ -146,6 +146,12 @@ def _plan_directory(
     target: Target, oid: str, cache: Cache, index: Index, *, skip: Skip
 ) -> _Plan | None:
     path = target.path
+    if path.is_symlink() and path.is_dir():
+        raise Error(
+            "the path is a link to a folder, and what it points to is not ours to change",
+            where=path,
+            hint="remove the link; then 'assay checkout' makes the folder",
+        )
     entries = tree.read(cache, oid)
     if path.is_dir():
         now = scan.scan(path, index, skip=skip, label=f"checking {path.name}")
@@ -164,12 +170,11 @@ def _plan_directory(
     return _Plan(target, "modified" if path.is_dir() else "added", write, remove)
 
 
-def _refuse_unsaved(plans: list[_Plan], cache: Cache, index: Index, skip: Skip) -> None:
+def _refuse_unsaved(plans: list[_Plan], cache: Cache, index: Index) -> None:
     unsaved: list[str] = []
     for plan in plans:
         if plan.remove_tree:
-            now = scan.scan(plan.target.path, index, skip=skip)
-            entries = now.entries or []
+            entries = scan.scan(plan.target.path, index).entries or []  # ignored files go, too
             unsaved += [f"{plan.target.path}/{e.relpath}" for e in entries if not cache.has(e.oid)]
             continue
         for name in [*plan.remove, *(path for path, _ in plan.write)]:
@@ -213,6 +218,7 @@ def _apply(plan: _Plan, ready: dict[str, str]) -> None:
         for name in plan.remove:
             Path(name).unlink(missing_ok=True)
             emptied.add(os.path.dirname(name))  # noqa: PTH120
+        _remove_emptied(emptied, root)  # first: a file may belong where a folder was
         made: set[str] = set()
         if plan.target.oid is not None and plan.target.oid.endswith(DIR):
             root.mkdir(parents=True, exist_ok=True)
@@ -222,7 +228,6 @@ def _apply(plan: _Plan, ready: dict[str, str]) -> None:
                 os.makedirs(parent, exist_ok=True)  # noqa: PTH103
                 made.add(parent)
             _rename(ready[name], name)
-        _remove_emptied(emptied, root)
     except OSError as error:
         raise explain(error, error.filename or root) from error
 

@@ -15,7 +15,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _TICK_NS = 20_000_000
 _SCHEMA = """
@@ -69,9 +69,33 @@ class Index:
         if self._open is None:
             try:
                 self._open = self._connect(str(self.path))
-            except sqlite3.Error:
+            except sqlite3.OperationalError:  # busy for long, or no place to write to
+                self._open = self._connect(":memory:")
+            except sqlite3.DatabaseError:
                 self._open = self._again()
         return self._open
+
+    def _select(self, query: str, *values: str) -> list[Any]:
+        """Return the rows of a query; none, and a fresh index, where the file is damaged."""
+        try:
+            return self._connection().execute(query, values).fetchall()
+        except sqlite3.OperationalError:
+            return []
+        except sqlite3.DatabaseError:
+            self.close()
+            self._open = self._again()
+            return []
+
+    def _write(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Write rows; where that fails nothing is said, since it only saves work."""
+        try:
+            with self._connection() as connection:
+                connection.executemany(statement, rows)
+        except sqlite3.OperationalError:  # busy or full
+            return
+        except sqlite3.DatabaseError:
+            self.close()
+            self._open = self._again()
 
     @staticmethod
     def _connect(where: str) -> sqlite3.Connection:
@@ -84,7 +108,7 @@ class Index:
         return connection
 
     def _again(self) -> sqlite3.Connection:
-        """Start over: a damaged index is thrown away, an unwritable place is done without."""
+        """Start over: throw a damaged index away, or do without where that can't be done."""
         try:
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
@@ -94,62 +118,49 @@ class Index:
 
     def get(self, path: str, status: os.stat_result) -> str | None:
         """Return the hash of a file, or None where it has to be read."""
-        row = (
-            self._connection()
-            .execute(
-                "select device, inode, size, mtime_ns, ctime_ns, oid from file where path = ?",
-                (path,),
-            )
-            .fetchone()
+        rows = self._select(
+            "select device, inode, size, mtime_ns, ctime_ns, oid from file where path = ?", path
         )
-        return row[5] if row is not None and same(Seen(*row), status) else None
+        return rows[0][5] if rows and same(Seen(*rows[0]), status) else None
 
     def below(self, folder: str) -> dict[str, Seen]:
         """Return what is known of the files below a folder, by absolute path."""
-        rows = self._connection().execute(
+        rows = self._select(
             "select path, device, inode, size, mtime_ns, ctime_ns, oid from file"
             " where path > ? and path < ?",
-            (f"{folder}/", f"{folder}0"),  # "0" is the character after "/"
+            f"{folder}/",
+            f"{folder}0",  # "0" is the character after "/"
         )
         return {row[0]: Seen._make(row[1:]) for row in rows}
 
-    def put(self, rows: Mapping[str, Seen], *, settled: bool = False) -> None:
+    def put(
+        self, rows: Mapping[str, Seen], *, began: int | None = None, settled: bool = False
+    ) -> None:
         """Remember files by absolute path.
 
-        `settled` says that the files were written by this process just now and that nobody else
-        writes them; without it those of the last clock tick are left out.
+        Parameters
+        ----------
+        began : int, optional
+            When the first of them was looked at (`time.time_ns()`); now, if not given. A file
+            that was changed within the last clock tick before that is left out.
+        settled : bool
+            The files were written by this process just now and nobody else writes them: none is
+            left out.
         """
-        limit = time.time_ns() - _TICK_NS
-        keep: Iterable[tuple[str, Seen]] = rows.items()
-        if not settled:
-            keep = ((p, s) for p, s in rows.items() if s.ctime_ns < limit)
-        try:
-            with self._connection() as connection:
-                connection.executemany(
-                    "insert or replace into file values (?, ?, ?, ?, ?, ?, ?)",
-                    ((path, *row) for path, row in keep),
-                )
-        except sqlite3.OperationalError:  # busy or full: it only saves work
-            return
+        limit = (time.time_ns() if began is None else began) - _TICK_NS
+        self._write(
+            "insert or replace into file values (?, ?, ?, ?, ?, ?, ?)",
+            [(path, *row) for path, row in rows.items() if settled or row.ctime_ns < limit],
+        )
 
     def derived(self, oid: str, kind: str) -> str | None:
         """Return what was made of the object `oid` (its profile, say), or None."""
-        row = (
-            self._connection()
-            .execute("select result from derived where oid = ? and kind = ?", (oid, kind))
-            .fetchone()
-        )
-        return row[0] if row is not None else None
+        rows = self._select("select result from derived where oid = ? and kind = ?", oid, kind)
+        return rows[0][0] if rows else None
 
     def put_derived(self, oid: str, kind: str, result: str) -> None:
         """Remember what was made of the object `oid`."""
-        try:
-            with self._connection() as connection:
-                connection.execute(
-                    "insert or replace into derived values (?, ?, ?)", (oid, kind, result)
-                )
-        except sqlite3.OperationalError:
-            return
+        self._write("insert or replace into derived values (?, ?, ?)", [(oid, kind, result)])
 
     def close(self) -> None:
         """Close the file, if it was opened."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from assay.objects.tree import Entry
 
 Skip = Callable[[str, bool], bool]
 """Says of an absolute path, and whether it is a directory, that it does not count."""
+
+
+_NO_TARGET = "bring its target back, or remove the link"
+_NOT_DATA = "neither a file nor a folder; only those can be tracked"
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,29 +121,38 @@ def _visit(
     try:
         status = entry.stat()
     except FileNotFoundError:
-        raise Error("the link points to nothing", where=entry.path) from None
+        raise Error("the link points to nothing", where=entry.path, hint=_NO_TARGET) from None
     if stat.S_ISREG(status.st_mode):
         found.append(Found(relpath, entry.path, status))
     elif not stat.S_ISDIR(status.st_mode):
-        raise Error("neither a file nor a folder; only those can be tracked", where=entry.path)
+        raise Error(_NOT_DATA, where=entry.path, hint="move it out of the folder")
 
 
 def look(path: Path) -> os.stat_result:
     """Return the status of a file or directory, or say what is wrong with the path."""
     try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        raise Error(
+            f"the path {os.fsencode(path)!r} is not UTF-8",
+            hint="rename it; the record of data can only hold UTF-8 names",
+        ) from None
+    try:
         status = path.stat()
     except FileNotFoundError:
-        what = "the link points to nothing" if path.is_symlink() else "does not exist"
-        raise NotFound(what, where=path) from None
+        if path.is_symlink():
+            raise NotFound("the link points to nothing", where=path, hint=_NO_TARGET) from None
+        raise NotFound("does not exist", where=path, hint="check the spelling") from None
     except OSError as error:
         raise explain(error, path) from error
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        raise Error("neither a file nor a folder; only those can be tracked", where=path)
+        raise Error(_NOT_DATA, where=path, hint="write what it gives to a file, and track that")
     return status
 
 
 def scan(path: Path, index: Index, *, skip: Skip = no_skip, label: str = "hashing") -> Content:
     """Return the content of a file or directory, reading only what the index does not know."""
+    began = time.time_ns()
     status = look(path)
     if stat.S_ISDIR(status.st_mode):
         files = walk(path, skip=skip)
@@ -151,13 +165,13 @@ def scan(path: Path, index: Index, *, skip: Skip = no_skip, label: str = "hashin
                 rows[file.path] = seen(file.status, oid)
                 bar.advance()
         if rows:
-            index.put(rows)
+            index.put(rows, began=began)
         return directory(files, known, n_hashed=len(missing))
     remembered = index.get(str(path), status)
     if remembered is not None:
         return file_content(remembered, status, n_hashed=0)
     oid, _ = _hash(str(path))
-    index.put({str(path): seen(status, oid)})
+    index.put({str(path): seen(status, oid)}, began=began)
     return file_content(oid, status, n_hashed=1)
 
 
@@ -171,6 +185,7 @@ def store(
     hardlink: bool = False,
 ) -> Content:
     """Put a file or directory into the cache and return its content; what is there is not read."""
+    began = time.time_ns()
     status = look(path)
     if not stat.S_ISDIR(status.st_mode):
         known = index.get(str(path), status)
@@ -181,7 +196,7 @@ def store(
         if hardlink:  # the link changed the file's status
             _remember({str(path): stored.oid}, index)
         else:
-            index.put({str(path): seen(status, stored.oid)})
+            index.put({str(path): seen(status, stored.oid)}, began=began)
         return file_content(stored.oid, status, n_hashed=1)
     files = walk(path, skip=skip)
     oids, unknown = _known(files, index.below(str(path)))
@@ -199,7 +214,7 @@ def store(
     if hardlink:
         _remember({p: r.oid for p, r in rows.items()}, index)
     else:
-        index.put(rows)
+        index.put(rows, began=began)
     content = directory(files, oids, n_hashed=len(missing))
     tree.add(cache, content.entries or [])
     return content

@@ -35,7 +35,7 @@ class Staging:
         return f"{self._folder}/{self._count}"
 
     def publish(self, moves: Iterable[tuple[str, str]]) -> None:
-        """Make all staged bytes durable, then give each file its name (staged path, final path)."""
+        """Make all staged bytes durable, then rename each file: first path to second."""
         pairs = list(moves)
         if not pairs:
             return

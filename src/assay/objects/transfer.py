@@ -83,6 +83,8 @@ def push(oids: Iterable[str], cache: Cache, remote: Remote, *, prefix: str = MD5
         last = [o for o in manifests if trees[o].isdisjoint(bad)]
         if last:
             damaged += remote.upload([_item(o, cache, prefix) for o in last], advance=bar.advance)
+    for damage in damaged:
+        cache.damaged(damage.item.oid)  # aside, so that a pull brings a good one
     return Moved(
         moved=len(sending) + len(last) - len(damaged),
         present=len(there),
@@ -160,10 +162,13 @@ def raise_incomplete(moved: Moved, *, remote: str, verb: str) -> None:
                     + ", ".join(f"md5:{oid}" for oid in moved.missing[:5]))  # fmt: skip
     if moved.damaged:
         what.append(f"{len(moved.damaged)} object(s) are damaged: " + ", ".join(moved.damaged[:5]))
+    hint = "'assay push' from a clone that has the data repairs a remote"
+    if moved.damaged and verb == "pushed":
+        hint = "they were moved aside; get good ones with 'assay pull', then push again"
+    elif moved.damaged:
+        hint = "remove the damaged files there; " + hint
     raise Error(
         f"not everything was {verb} ({moved.moved} object(s) were): " + "; ".join(what),
         where=f"remote '{remote}'",
-        hint="'assay push' from a clone that has the data repairs a remote; "
-        "'assay repro' makes outputs again",
+        hint=f"{hint}; 'assay repro' makes outputs again",
     )
-

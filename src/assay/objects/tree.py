@@ -54,8 +54,10 @@ def load(content: bytes, *, where: str | Path) -> list[Entry]:
     """
     try:
         rows = json.loads(content)
+        if not isinstance(rows, list):
+            raise TypeError(rows)
         entries = sorted(Entry(row["relpath"], row["md5"]) for row in rows)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _broken("it is not a list of files with their hashes", where) from error
     seen: set[str] = set()
     for relpath, oid in entries:
@@ -77,6 +79,10 @@ def _check(relpath: object, oid: object, where: str | Path) -> None:
         raise _broken("a path or a hash in it is not text", where)
     if len(oid) != 32 or not set(oid) <= set("0123456789abcdef"):
         raise _broken(f"{oid!r} in it is not an MD5", where)
+    try:
+        relpath.encode()
+    except UnicodeEncodeError:
+        raise _broken(f"{relpath!r} in it is not UTF-8", where) from None
     parts = relpath.split("/")
     if "\0" in relpath or any(part in {"", ".", ".."} for part in parts):
         raise Error(
@@ -84,6 +90,8 @@ def _check(relpath: object, oid: object, where: str | Path) -> None:
             where=where,
             hint="nothing was written; this manifest was not made by a tool you trust",
         )
+    if any(part.lower() == ".git" for part in parts):
+        raise _broken(f"{relpath!r} in it belongs to git", where)
 
 
 def _broken(what: str, where: str | Path) -> Error:

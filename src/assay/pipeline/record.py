@@ -82,8 +82,10 @@ class Recording:
         targets: Sequence[str],
         name: str,
         kind: Kind = "pipeline",
+        command_line: str | None = None,
     ) -> None:
         self._home, self._targets, self._name, self._kind = home, tuple(targets), name, kind
+        self._command = command_line or " ".join(["assay", "repro", *targets])
         self._ledger: Ledger | None = None
         self._steps: list[Step] = []
         self.run: str | None = None
@@ -116,7 +118,7 @@ class Recording:
         self.run = writer.start_run(
             name=self._name,
             kind=self._kind,
-            command=" ".join(["assay", "repro", *self._targets]),
+            command=self._command,
             code=code.capture(self._home) if self._kind == "pipeline" else None,
             environment=environment.capture(),
         )
@@ -227,6 +229,18 @@ class Recording:
         writer.add_outputs(
             parent, [self._as_data(s, row, "out") for s in self._steps for row in s.entry.outs]
         )
+
+    def metrics(self, run: str) -> dict[str, float]:
+        """Return the latest metrics of a run."""
+        from assay.ledger import runs
+
+        found = runs.get(self._writer().ledger, run).metrics
+        return {key: metric.value for key, metric in found.items()}
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the run."""
+        if self.run is not None:
+            self._writer().set_tags(self.run, tags)
 
     @staticmethod
     def _path(step: Step, row: Row) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -167,21 +168,20 @@ def diff(project: Project, before: str, after: str | None) -> tuple[Difference, 
         new = present(definition.read(project))
     else:
         new = recorded(definition.read_at(project, git.resolve(project.git_root, after)))
-    _refuse_unknown_trees(project, old, new)
+    _refuse_unknown_trees(project, old, new, recorded=[old] if after is None else [old, new])
     return compare(old, new), old, new
 
 
-def _refuse_unknown_trees(project: Project, *states: Files) -> None:
+def _refuse_unknown_trees(
+    project: Project, first: Files, second: Files, *, recorded: Sequence[Files]
+) -> None:
     """Raise where a folder's manifest is not here: its files cannot be compared then."""
-    first, second = states
     for path in sorted({*first, *second}):
-        for state in states:
-            oid = state.get(path)
-            if oid and oid.endswith(DIR) and first.get(path) != second.get(path):
-                known = project.cache.has(oid) or state is second
-                if not known:
-                    raise Error(
-                        f"the list of files of '{path}' at that revision is not in the cache",
-                        where=f"md5:{oid}",
-                        hint="check that revision out and run 'assay pull'",
-                    )
+        for oid in (state.get(path) for state in recorded):
+            differs = first.get(path) != second.get(path)
+            if differs and oid and oid.endswith(DIR) and not project.cache.has(oid):
+                raise Error(
+                    f"the list of files of '{path}' at that revision is not in the cache",
+                    where=f"md5:{oid}",
+                    hint="check that revision out and run 'assay pull'",
+                )

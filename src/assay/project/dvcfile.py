@@ -93,6 +93,14 @@ def parse(source: Source, *, path: Path, root: Path) -> Stage:
     )
 
 
+def refuse_other(path: Path, written: str) -> None:
+    """Raise if a `.dvc` file that exists is the record of something else than `written`."""
+    if path.exists():
+        outs = (Source.of(path).load() or {}).get("outs", [])
+        if all(out.get("path") != written for out in outs):
+            raise _no_output(path, written)
+
+
 def write(path: Path, row: Row) -> bool:
     """Record the content of one output in its `.dvc` file; returns False where nothing changed.
 
@@ -112,8 +120,12 @@ def write(path: Path, row: Row) -> bool:
             fresh = rows.for_dvc_file(row)
             outs[number] = {k: v for k, v in fresh.items() if k != "path"} | kept
             return edit.write(path, data)
-    raise Error(
-        f"the file has no output '{row.path}'",
+    raise _no_output(path, row.path)
+
+
+def _no_output(path: Path, written: str) -> Error:
+    return Error(
+        f"the file has no output '{written}'",
         where=path,
-        hint=f"move it away, then run 'assay add {row.path}' again",
+        hint=f"move it away, then run 'assay add {written}' again",
     )

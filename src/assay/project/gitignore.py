@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,18 +28,17 @@ def refuse_tracked(project: Project, path: Path) -> None:
 def add(project: Project, paths: Iterable[Path]) -> list[Path]:
     """Make git ignore the paths, and return the `.gitignore` files that changed for it."""
     wanted = {path.relative_to(project.git_root).as_posix(): path for path in paths}
-    missing = [
-        wanted[name] for name in wanted if name not in git.ignored(project.git_root, wanted)
-    ]
+    ignored = git.ignored(project.git_root, wanted)
+    missing = [path for name, path in wanted.items() if name not in ignored]
     changed = []
     for path in missing:
         file = path.parent / ".gitignore"
-        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        text = os.fsdecode(file.read_bytes()) if file.exists() else ""
         line = f"/{escape(path.name)}"
         if line in text.splitlines():
             continue
         gap = "" if not text or text.endswith("\n") else "\n"
-        write_atomic(file, f"{text}{gap}{line}\n")
+        write_atomic(file, os.fsencode(f"{text}{gap}{line}\n"))
         changed.append(file)
     return list(dict.fromkeys(changed))
 

@@ -50,10 +50,10 @@ class Ignore:
     def _spec(self, folder: str) -> Any:
         if folder not in self._specs:
             try:
-                with open(f"{folder}/.dvcignore", encoding="utf-8") as file:  # noqa: PTH123
-                    lines = [line.strip() for line in file]
+                text = os.fsdecode(Path(folder, ".dvcignore").read_bytes())
             except OSError:
-                lines = []
+                text = ""
+            lines = [line.strip() for line in text.split("\n")]
             patterns = [line for line in lines if line and not line.startswith("#")]
             self._specs[folder] = _compile(patterns) if patterns else None
         return self._specs[folder]

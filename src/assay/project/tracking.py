@@ -19,6 +19,8 @@ from assay.project.definition import Definition, Tracked
 from assay.project.stages import Row
 from assay.project.workspace import Project
 
+_NOT_DATA = frozenset({".git", ".hg", ".dvc", ".assay"})
+
 
 class Added(msgspec.Struct, frozen=True, kw_only=True):
     """What an add or commit did with one path.
@@ -52,6 +54,12 @@ def add(project: Project, path: Path) -> Added:
     if path in {project.root, project.dvc_dir} or project.dvc_dir in path.parents:
         raise Usage("the project itself cannot be tracked as data", where=project.shown(path))
     scan.look(path)
+    if path.is_symlink() and path.is_dir():
+        raise Usage(
+            "a link to a folder cannot be tracked",
+            where=project.shown(path),
+            hint="put the folder itself there; 'cache.dir' may lie on another disk",
+        )
     declared = definition.read(project)
     for item in declared.tracked:
         if item.path == path and not item.stage.is_data:
@@ -71,8 +79,9 @@ def add(project: Project, path: Path) -> Added:
     if project.ignore.covers(str(path), is_dir=path.is_dir()):
         raise Negative(".dvcignore says not to look at this", where=project.shown(path))
     gitignore.refuse_tracked(project, path)
-    content = store(project, path)
     file = path.with_name(path.name + dvcfile.SUFFIX)
+    dvcfile.refuse_other(file, path.name)
+    content = store(project, path)
     row = row_of(path.name, content)
     ignored = gitignore.add(project, [path])
     changed = dvcfile.write(file, row)
@@ -157,11 +166,12 @@ def checkout(
     project: Project, items: Sequence[Tracked], *, force: bool = False
 ) -> list[Change]:  # fmt: skip
     """Bring outputs to their recorded content; those without a record or cache are passed by."""
-    targets = [
-        Target(path=item.path, oid=item.row.oid, is_executable=item.row.is_executable)
-        for item in items
-        if item.row is not None and item.row.oid is not None and item.out.cache
-    ]
+    targets = []
+    for item in items:
+        if item.row is not None and item.row.oid is not None and item.out.cache:
+            _refuse_outside(project, item)
+            executable = item.row.is_executable
+            targets.append(Target(path=item.path, oid=item.row.oid, is_executable=executable))
     return objects_checkout.checkout(
         targets,
         project.cache,
@@ -171,6 +181,19 @@ def checkout(
         skip=project.ignore,
         force=force,
     )
+
+
+def _refuse_outside(project: Project, item: Tracked) -> None:
+    """Raise if a record names a place that is not data's: a repository may come from anybody."""
+    real = Path(os.path.realpath(item.path.parent)) / item.path.name
+    inside = item.path != project.root and project.root in real.parents
+    parts = real.relative_to(project.root).parts if inside else ()
+    if not inside or _NOT_DATA.intersection(part.lower() for part in parts):
+        raise Error(
+            f"the path '{item.out.path}' does not lie in the project's own folders",
+            where=project.shown(item.stage.file),
+            hint="nothing was written; if this file is yours, correct the path",
+        )
 
 
 State = Literal["modified", "deleted", "not in cache", "new"]

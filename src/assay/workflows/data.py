@@ -19,10 +19,13 @@ from assay.project.workspace import Project
 from assay.workflows import profiles
 
 
-def add(project: Project, paths: Sequence[str], *, cwd: Path, profile: bool) -> list[Added]:
+def add(
+    project: Project, paths: Sequence[str], *, cwd: Path, profile: bool
+) -> tuple[list[Added], list[str]]:
     """Put paths under version control, then profile those that are tables.
 
-    All paths are looked at before the first is added: a wrong one changes nothing.
+    All paths are looked at before the first is added: a wrong one changes nothing. Returns what
+    was added, and why a table could not be profiled.
     """
     resolved = [project.resolve(path, cwd=cwd) for path in paths]
     for path in resolved:
@@ -33,16 +36,15 @@ def add(project: Project, paths: Sequence[str], *, cwd: Path, profile: bool) -> 
                 hint="check the spelling; nothing was added",
             )
     added = [tracking.add(project, path) for path in dict.fromkeys(resolved)]
-    if profile:
-        for one in added:
-            profiles.after(project, one.path, one.content.oid, one.content.size)
-    return added
+    return added, _profiled(project, added, profile=profile)
 
 
 def commit(
     project: Project, targets: tuple[str, ...], *, cwd: Path, force: bool, profile: bool
-) -> list[Added]:
+) -> tuple[list[Added], list[str]]:
     """Record the present content of tracked data and outputs that changed.
+
+    Returns what was recorded, and why a table could not be profiled.
 
     Raises
     ------
@@ -65,10 +67,13 @@ def commit(
             hint="run the stage with 'assay repro', or record it with 'assay commit --force'",
         )
     recorded = [tracking.commit(declared, item) for item in changed]
-    if profile:
-        for one in recorded:
-            profiles.after(project, one.path, one.content.oid, one.content.size)
-    return recorded
+    return recorded, _profiled(project, recorded, profile=profile)
+
+
+def _profiled(project: Project, added: Sequence[Added], *, profile: bool) -> list[str]:
+    if not profile:
+        return []
+    return profiles.after(project, [(one.path, one.content) for one in added])[1]
 
 
 def checkout(
@@ -80,16 +85,15 @@ def checkout(
 
 
 class Synced(msgspec.Struct, frozen=True, kw_only=True):
-    """What a push or pull did: DVC's objects, ours, and the workspace."""
+    """What a push or pull did: the objects, and the workspace."""
 
     remote: str
     data: Moved
-    assay: Moved
     changes: list[Change] = []
 
 
 def push(project: Project, targets: tuple[str, ...], *, cwd: Path, remote: str | None) -> Synced:
-    """Copy the objects of tracked data, and their profiles, to a remote.
+    """Copy the objects of tracked data to a remote.
 
     Raises
     ------
@@ -103,9 +107,8 @@ def push(project: Project, targets: tuple[str, ...], *, cwd: Path, remote: str |
     _refuse_unrecorded(project, items, targets)
     oids = _oids(items)
     data = transfer.push(oids, project.cache, store)
-    ours = profiles.push(project, oids, store)
     transfer.raise_incomplete(data, remote=settings.name, verb="pushed")
-    return Synced(remote=settings.name, data=data, assay=ours)
+    return Synced(remote=settings.name, data=data)
 
 
 def pull(
@@ -118,10 +121,9 @@ def pull(
     items = [item for item in declared.select(targets, cwd=cwd) if item.out.push]
     oids = _oids(items)
     data = transfer.pull(oids, project.cache, store)
-    ours = profiles.pull(project, oids, store)
     transfer.raise_incomplete(data, remote=settings.name, verb="pulled")
     changes = tracking.checkout(project, items, force=force)
-    return Synced(remote=settings.name, data=data, assay=ours, changes=changes)
+    return Synced(remote=settings.name, data=data, changes=changes)
 
 
 def _oids(items: Sequence[Tracked]) -> list[str]:

@@ -15,7 +15,6 @@ from assay.pipeline.changes import Changes, Inspector
 from assay.pipeline.graph import Graph
 from assay.pipeline.repro import Events, Outcome
 from assay.project import definition
-from assay.project.settings import Store
 from assay.project.stages import Stage
 from assay.project.workspace import Project
 from assay.workflows import profiles
@@ -31,8 +30,11 @@ def repro(
     single: bool = False,
     use_run_cache: bool = True,
     profile: bool = True,
-) -> Outcome:
-    """Run what changed, then profile the tables that were made."""
+) -> tuple[Outcome, list[str]]:
+    """Run what changed, then profile the tables that were made.
+
+    Returns what was done, and why a table could not be profiled.
+    """
     outcome = pipeline_repro.repro(
         project,
         targets,
@@ -42,10 +44,16 @@ def repro(
         single=single,
         use_run_cache=use_run_cache,
     )
-    if outcome.made and profile and Store(project).value("profile.auto"):
-        for path, content in outcome.made:
-            profiles.after(project, path, content.oid, content.size)
-    return outcome
+    if not outcome.made or not profile:
+        return outcome, []
+    found, complaints = profiles.after(project, outcome.made)
+    if found and outcome.run is not None:
+        from assay.ledger.database import open_ledger
+        from assay.ledger.writer import Writer
+
+        with open_ledger(project.ledger_path) as ledger:
+            Writer(ledger).set_profiles({f"md5:{c}": f"sha256:{p}" for c, p in found.items()})
+    return outcome, complaints
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,7 +87,7 @@ class LocalRemote:
                 try:
                     found, _ = hash_file(source, algorithm=item.algorithm, into=target)
                 except OSError as error:
-                    raise explain(error, source) from error
+                    raise explain(error, error.filename or root) from error
                 finally:
                     os.close(target)
                 if found == item.oid.removesuffix(DIR):

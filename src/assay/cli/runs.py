@@ -1,0 +1,277 @@
+"""`runs list/show/diff`, `reproduce`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from assay.base.clock import duration, iso
+from assay.base.progress import human_size
+from assay.cli.output import json_option, show
+from assay.project import workspace
+
+if TYPE_CHECKING:
+    from assay.ledger.database import Ledger
+    from assay.ledger.runs import Change, Run, RunDiff, RunRow
+    from assay.pipeline.reproduce import Verdict
+
+
+@click.group("runs")
+def runs_group() -> None:
+    """List, show and compare recorded runs."""
+
+
+def _open() -> Ledger:
+    from assay.ledger.database import open_ledger
+
+    return open_ledger(workspace.find().ledger_path, create=False)
+
+
+@runs_group.command("list")
+@click.option("-n", "--limit", default=20, show_default=True, help="At most so many.")
+@click.option("--all", "every", is_flag=True, help="The runs of single stages too.")
+@click.option("--status", type=click.Choice(["running", "finished", "failed", "killed"]))
+@click.option("--experiment", help="Only runs of this experiment.")
+@json_option
+def runs_list(
+    limit: int, every: bool, status: str | None, experiment: str | None, as_json: bool
+) -> int:
+    """List runs, newest first."""
+    from assay.ledger import runs
+    from assay.render.tables import text_table
+
+    with _open() as ledger:
+        found = runs.list_(
+            ledger,
+            limit=limit,
+            top_level=not every,
+            status=status,  # type: ignore[arg-type]
+            experiment=experiment,
+        )
+    rows = [_list_row(run) for run in found]
+    header = ["run", "name", "kind", "status", "started", "took", "commit"]
+    show(found, as_json=as_json, text=text_table(header, rows) if rows else "No runs yet.")
+    return 0
+
+
+def _list_row(run: RunRow) -> list[str]:
+    took = "-" if run.seconds is None else duration(run.seconds)
+    commit = (run.commit or "-")[:7]
+    return [run.id[:13], run.name, run.kind, run.status, iso(run.start), took, commit]
+
+
+@runs_group.command("show")
+@click.argument("run", default="latest")
+@json_option
+def runs_show(run: str, as_json: bool) -> int:
+    """Show all that is recorded of RUN: its id, the beginning of it, or 'latest'."""
+    from assay.ledger import runs
+
+    with _open() as ledger:
+        found = runs.get(ledger, run)
+        children = [runs.get(ledger, child) for child in found.children]
+    show({"run": found, "children": children}, as_json=as_json, text=_shown(found, children))
+    return 0
+
+
+def _shown(run: Run, children: list[Run]) -> str:
+    facts = [
+        ("run", run.id),
+        ("name", f"{run.name} ({run.kind})"),
+        ("status", run.status + (f": {run.reason}" if run.reason else "")),
+        ("started", f"{iso(run.start)} by {run.owner or 'unknown'} on {run.host or 'unknown'}"),
+        ("took", "-" if run.seconds is None else duration(run.seconds)),
+        ("command", (run.command or "").replace("\n", "; ")),
+        ("code", _code(run)),
+        *_resources(run),
+        *((f"tag {key}", value) for key, value in run.tags.items()),
+    ]
+    if run.environment is not None:
+        software, host = run.environment.software, run.environment.host
+        facts.append(
+            (
+                "environment",
+                f"{software.implementation} {software.python}, "  # noqa: ISC004 -- one text
+                f"{len(software.packages)} packages, {host.cores} cores of {host.cpu}",
+            )
+        )
+    width = max(len(name) for name, value in facts if value)
+    parts = ["\n".join(f"{name:<{width}}  {value}" for name, value in facts if value)]
+    parts += _blocks(run)
+    parts += [_child(child) for child in children]
+    if run.status != "finished" and run.log_tail:
+        parts.append("last lines:\n" + _indented(run.log_tail.splitlines()[-15:]))
+    return "\n\n".join(parts)
+
+
+def _code(run: Run) -> str:
+    code = run.code
+    if code.commit is None:
+        return ""
+    parts = [code.commit[:12], f"on {code.branch}" if code.branch else "detached"]
+    if code.diff:
+        parts.append("with uncommitted changes (kept)")
+    if code.untracked:
+        parts.append(f"and {len(code.untracked)} untracked file(s) (kept)")
+    if not code.reproducible:
+        parts.append(f"- not reproducible: {code.reason}")
+    return " ".join(parts)
+
+
+def _resources(run: Run) -> list[tuple[str, str]]:
+    parts = []
+    if run.exit_status is not None:
+        parts.append(f"exit status {run.exit_status}")
+    if run.peak_memory is not None:
+        parts.append(f"peak memory {human_size(run.peak_memory)}")
+    if run.cpu_seconds is not None:
+        parts.append(f"{duration(run.cpu_seconds)} of CPU")
+    return [("resources", ", ".join(parts))] if parts else []
+
+
+def _blocks(run: Run) -> list[str]:
+    from assay.render.tables import format_number
+
+    blocks = {
+        "params": [f"{key} = {value}" for key, value in run.params.items()],
+        "metrics": [f"{key} = {format_number(m.value)}" for key, m in run.metrics.items()],
+        "inputs": [f"{d.path}  {_oid(d.oid)}" for d in run.inputs],
+        "outputs": [f"{d.path}  {_oid(d.oid)}" for d in run.outputs],
+        "artifacts": [f"{a.path}  {human_size(a.size)}" for a in run.artifacts],
+    }
+    return [f"{title}:\n{_indented(lines)}" for title, lines in blocks.items() if lines]
+
+
+def _oid(oid: str) -> str:
+    algorithm, _, digest = oid.partition(":")
+    return f"{algorithm}:{digest[:12]}{'.dir' if digest.endswith('.dir') else ''}"
+
+
+def _indented(lines: list[str]) -> str:
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _child(run: Run) -> str:
+    took = "" if run.seconds is None else f" in {duration(run.seconds)}"
+    resources = "".join(f", {text}" for _, text in _resources(run))
+    line = f"stage {run.stage}: {run.status}{took}{resources}"
+    return f"{line}\n  {run.reason}" if run.reason else line
+
+
+@runs_group.command("diff")
+@click.argument("base", default="latest~1")
+@click.argument("candidate", default="latest")
+@json_option
+def runs_diff(base: str, candidate: str, as_json: bool) -> int:
+    """Show what differs between two runs: by default the last two."""
+    from assay.ledger import runs
+
+    with _open() as ledger:
+        first, second = runs.get(ledger, base), runs.get(ledger, candidate)
+    found = runs.diff(first, second)
+    document = {"base": first.id, "candidate": second.id, "diff": found}
+    show(document, as_json=as_json, text=_diff_text(first, second, found))
+    return 0
+
+
+def _diff_text(base: Run, candidate: Run, found: RunDiff) -> str:
+    from assay.render.tables import format_change, text_table
+
+    parts = []
+    header = ["", f"base {base.id[:13]}", f"candidate {candidate.id[:13]}", "change"]
+    for title, changes in (("params", found.params), ("metrics", found.metrics)):
+        rows = [
+            [c.key, _cell(c.a), _cell(c.b), "" if c.absolute is None else format_change(c.a, c.b)]
+            for c in changes
+        ]
+        if rows:
+            parts.append(text_table([title, *header[1:]], rows))
+    for title, changes in (("inputs", found.inputs), ("outputs", found.outputs)):
+        if changes:
+            parts.append(f"{title}:\n" + _indented([_moved(c) for c in changes]))
+    if found.code:
+        parts.append("code:\n" + _indented([_moved(c) for c in found.code]))
+    if found.environment:
+        parts.append("environment:\n" + _indented(list(found.environment)))
+    return "\n\n".join(parts) or "The two runs are the same in all that is recorded."
+
+
+def _cell(value: Any) -> str:
+    from assay.render.tables import format_number
+
+    if value is None:
+        return "-"
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return format_number(value) if is_number else str(value)
+
+
+def _moved(change: Change) -> str:
+    shown = [_short(value) for value in (change.a, change.b)]
+    return f"{change.key}: {shown[0]} -> {shown[1]}"
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "-"
+    text = str(value)
+    return _oid(text) if text.startswith(("md5:", "sha256:")) else text[:12]
+
+
+@click.command("reproduce")
+@click.argument("run", default="latest")
+@click.option("--rtol", default=0.0, help="Let numbers differ by this share; 0 asks for identity.")
+@click.option("--keep", is_flag=True, help="Leave the work tree behind, to look at.")
+@json_option
+def reproduce_command(run: str, rtol: float, keep: bool, as_json: bool) -> int:
+    """Run a recorded RUN again from its record alone, and compare.
+
+    Its commit, uncommitted changes, data versions and parameters are put into a work tree of
+    their own; every command runs; each output and metric is compared. Exit 1 if it differs.
+    """
+    from assay.pipeline import reproduce
+    from assay.pipeline.repro import Events
+
+    stream = sys.stderr if as_json else sys.stdout
+
+    def say(line: str) -> None:
+        stream.write(line + "\n")
+        stream.flush()
+
+    events = Events(say, lambda content: say(content.decode(errors="replace").rstrip("\n")))
+    verdict = reproduce.reproduce(workspace.find(), run, events=events, rtol=rtol, keep=keep)
+    show(verdict, as_json=as_json, text=_verdict_text(verdict))
+    return 1 if verdict.sameness == "differs" else 0
+
+
+def _verdict_text(verdict: Verdict) -> str:
+    words = {
+        "identical": "identical to the bit",
+        "close": f"the same within a relative tolerance of {verdict.rtol:g}",
+        "differs": f"DIFFERENT from stage '{verdict.parted}' on",
+    }
+    count = sum(len(stage.outputs) for stage in verdict.stages)
+    measured = sum(len(stage.metrics) for stage in verdict.stages)
+    lines = [""]
+    for stage in verdict.stages:
+        lines.append(f"{stage.stage}: {stage.sameness} ({duration(stage.seconds)})")
+        lines += [
+            f"  {one.name}: {one.sameness}, recorded {one.recorded}, now {one.found}"
+            for one in (*stage.outputs, *stage.metrics)
+            if one.sameness != "identical"
+        ]
+    lines.append("")
+    lines.append(
+        f"Run {verdict.run}: {words[verdict.sameness]} "
+        f"({count} outputs and {measured} metrics of {len(verdict.stages)} stages)."
+    )
+    if verdict.same_software:
+        lines.append(
+            "Interpreter and packages are those of the record: the present ones were used."
+        )
+    if verdict.environment:
+        lines.append("What is different about the environment:")
+        lines += [f"  {line}" for line in verdict.environment]
+    lines += [f"Damaged in the cache: {name}" for name in verdict.damaged]
+    return "\n".join(lines)

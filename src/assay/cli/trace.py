@@ -1,0 +1,32 @@
+"""`trace`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from assay.cli.output import json_option, show
+from assay.project import workspace
+
+
+@click.command("trace")
+@click.argument("thing")
+@click.option("--mermaid", is_flag=True, help="Print a Mermaid flowchart.")
+@json_option
+def trace_command(thing: str, mermaid: bool, as_json: bool) -> int:
+    """Show what THING came from, and what came from it.
+
+    THING is a file (PATH, or PATH@REVISION), a run (its id, or 'latest'), or a metric (NAME of the
+    latest run that has it, or RUN:NAME). Every edge is followed by a stored hash; one that is not
+    on record says 'unknown'.
+    """
+    from assay.ledger.database import open_ledger
+    from assay.trace import things, tree
+
+    project = workspace.find()
+    with open_ledger(project.ledger_path) as ledger:
+        named = things.find(project, ledger, thing, cwd=Path.cwd())
+        found = tree.trace(project, ledger, named)
+    show(found, as_json=as_json, text=tree.mermaid(found) if mermaid else tree.text(found))
+    return 0

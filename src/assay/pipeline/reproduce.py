@@ -1,0 +1,456 @@
+"""`reproduce`: do a recorded run again from the record alone, and say whether it is the same.
+
+A clean, detached work tree gets the run's commit, its patch and its untracked files; the data
+versions that it read come from the cache. Every command of its plan really runs: there is no run
+cache, and outputs are removed first. The person's own work tree is not touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from assay.base.errors import Error, NotFound
+from assay.base.files import inside
+from assay.objects import scan, transfer, tree
+from assay.objects.cache import DIR, Cache
+from assay.objects.links import Linker
+from assay.objects.remotes import open_remote
+from assay.pipeline import command, compare, execute, previous
+from assay.pipeline.compare import Compared, Sameness
+from assay.pipeline.record import PLAN, Plan, Recording, Step, load
+from assay.pipeline.repro import Events
+from assay.project import git, params
+from assay.project.settings import Store
+from assay.project.stages import Out, OutKind, Row, Stage
+from assay.project.tracking import row_of
+from assay.project.workspace import Project
+
+if TYPE_CHECKING:
+    from assay.ledger.database import Ledger
+    from assay.ledger.environment import Environment
+    from assay.ledger.runs import Run
+
+
+class StageVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one stage."""
+
+    stage: str
+    sameness: Sameness
+    seconds: float
+    outputs: list[Compared]
+    metrics: list[Compared]
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a run could be done again.
+
+    Attributes
+    ----------
+    run, reproduction : str
+        The run, and the one that did it again.
+    sameness : str
+        "identical" to the bit, "close" (numbers within `rtol`), or "differs".
+    parted : str or None
+        The first stage that is not identical.
+    same_software : bool
+        Whether interpreter and packages are those of the record.
+    environment : list of str
+        What is different about software and machine, in words.
+    damaged : list of str
+        Objects of the record whose bytes in the cache have another hash.
+    """
+
+    run: str
+    reproduction: str
+    sameness: Sameness
+    parted: str | None
+    rtol: float
+    same_software: bool
+    environment: list[str]
+    damaged: list[str]
+    stages: list[StageVerdict]
+
+
+def reproduce(
+    project: Project, name: str, *, events: Events, rtol: float = 0.0, keep: bool = False
+) -> Verdict:
+    """Do a run again.
+
+    Parameters
+    ----------
+    name : str
+        The run's id, a unique beginning of it, or `latest`.
+    rtol : float
+        Relative tolerance for numbers where bytes differ; 0 asks for identity.
+    keep : bool
+        Leave the work tree behind, to look at.
+
+    Raises
+    ------
+    Error
+        If the record does not suffice: uncommitted code that was not kept, data that is gone.
+    """
+    from assay.ledger import runs
+    from assay.ledger.database import open_ledger
+
+    with open_ledger(project.ledger_path, create=False) as ledger:
+        run = runs.get(ledger, name)
+        run = _whole(ledger, runs.get(ledger, name))
+        plan = _plan(project, run)
+        recorded = _recorded_metrics(ledger, plan)
+    _refuse_irreproducible(run)
+    if run.status != "finished":
+        events.say(f"note: the run {run.status}; the stages that it finished are done again")
+    _fetch_missing(project, plan, events)
+    with _worktree(project, run, keep=keep, events=events) as there:
+        _put_data(there, plan)
+        return _again(project, there, run, plan, recorded, events=events, rtol=rtol)
+
+
+def _whole(ledger: Ledger, run: Run) -> Run:
+    """Return the run of the whole pipeline that a stage's run or a reproduction belongs to."""
+    from assay.ledger import runs
+
+    while run.kind == "stage" and run.parent is not None:
+        run = runs.get(ledger, run.parent)
+    if run.kind == "reproduction" and "reproduces" in run.tags:
+        return runs.get(ledger, run.tags["reproduces"])
+    return run
+
+
+def _plan(project: Project, run: Run) -> Plan:
+    for artifact in run.artifacts:
+        if artifact.path == PLAN:
+            oid = artifact.oid.removeprefix("sha256:")
+            return load(project.objects.read(oid), where=str(project.objects.path(oid)))
+    raise Error(
+        f"the run {run.id} has no record of a pipeline (it is a {run.kind} that {run.status})",
+        hint="only runs that 'assay repro' recorded can be done again; see 'assay runs list'",
+    )
+
+
+def _recorded_metrics(ledger: Ledger, plan: Plan) -> dict[str, dict[str, float]]:
+    from assay.ledger import runs
+
+    return {
+        step.address: {k: m.value for k, m in runs.get(ledger, step.run).metrics.items()}
+        for step in plan.steps
+        if step.run is not None
+    }
+
+
+def _refuse_irreproducible(run: Run) -> None:
+    code = run.code
+    if code.commit is None or not code.reproducible:
+        raise Error(
+            f"the run is not reproducible: {code.reason or 'its code is not on record'}",
+            where=f"run {run.id}",
+            hint="commit the code before 'assay repro', then a run can be done again",
+        )
+
+
+def _sources(plan: Plan) -> Iterator[tuple[Step, Row]]:
+    """Go through the dependencies that no stage of the plan makes."""
+    made = {_place(step, row) for step in plan.steps for row in step.entry.outs}
+    for step in plan.steps:
+        for row in step.entry.deps:
+            place = _place(step, row)
+            parents = [str(p) for p in Path(place).parents]
+            below = any(out.startswith(f"{place}/") for out in made)
+            if place not in made and made.isdisjoint(parents) and not below:
+                yield step, row
+
+
+def _place(step: Step, row: Row) -> str:
+    return os.path.normpath(os.path.join(step.wdir, row.path))  # noqa: PTH118
+
+
+def _fetch_missing(project: Project, plan: Plan, events: Events) -> None:
+    """Get data that is not here from the default remote; code is not in any cache."""
+    wanted = []
+    for step, row in _sources(plan):
+        place = project.root / _place(step, row)
+        relative = place.relative_to(project.git_root).as_posix() if _is_inside(
+            place, project.git_root
+        ) else None  # fmt: skip
+        if row.oid is None or relative is None or git.tracked(project.git_root, relative):
+            continue
+        if not _is_here(project.cache, row.oid):
+            wanted.append(row.oid)
+    if not wanted or project.config.get("core", "remote") is None:
+        return
+    settings = project.config.remote()
+    moved = transfer.pull(wanted, project.cache, open_remote(settings))
+    if moved.moved:
+        events.say(f"fetched {moved.moved} object(s) of the run's data from '{settings.name}'")
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path == folder or folder in path.parents
+
+
+def _is_here(cache: Cache, oid: str) -> bool:
+    if not cache.has(oid):
+        return False
+    return not oid.endswith(DIR) or all(cache.has(entry.oid) for entry in tree.read(cache, oid))
+
+
+@contextlib.contextmanager
+def _worktree(project: Project, run: Run, *, keep: bool, events: Events) -> Iterator[Project]:
+    """Check out the code of a run beside everything else, and take it away afterwards."""
+    folder = project.assay_dir / "worktrees" / f"reproduce-{run.id[:13]}-{os.getpid()}"
+    _sweep(project)
+    git.add_worktree(project.git_root, folder, run.code.commit or "")
+    try:
+        _apply(project, run, folder)
+        yield Project(folder / (run.code.directory or "."))
+    finally:
+        if keep:
+            events.say(f"the work tree is kept in {folder}")
+        else:
+            git.remove_worktree(project.git_root, folder)
+
+
+def _sweep(project: Project) -> None:
+    """Remove work trees that killed processes left behind."""
+    for folder in (project.assay_dir / "worktrees").glob("reproduce-*"):
+        pid = folder.name.rpartition("-")[2]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    git.unattended("worktree", "prune", cwd=project.git_root)
+
+
+def _apply(project: Project, run: Run, folder: Path) -> None:
+    if run.code.diff is not None:
+        git.apply(folder, project.objects.read(run.code.diff.removeprefix("sha256:")))
+    for file in run.code.untracked:
+        path = inside(folder, file.path, where=f"run {run.id}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(project.objects.read(file.oid.removeprefix("sha256:")))
+        if file.is_executable:
+            path.chmod(0o755)
+    local = project.home / ".dvc" / "config.local"
+    target = folder / (run.code.directory or ".") / ".dvc" / "config.local"
+    if target.parent.is_dir():
+        # real dvc in a stage finds the cache of the clone; a second [cache] adds to the first
+        text = local.read_text(encoding="utf-8") if local.exists() else ""
+        target.write_text(text, encoding="utf-8")
+        from assay.project.config import Config
+
+        cache = project.cache.folder.parent.parent
+        Config.of(target.parent).set("cache", "dir", str(cache), level="local")
+
+
+def _put_data(there: Project, plan: Plan) -> None:
+    """Place the data versions that the run read, and check that its code is what it was."""
+    linker = Linker(there.cache, there.index, ("reflink", "copy"))
+    for step, row in _sources(plan):
+        path = Path(os.path.normpath(there.root / step.wdir / row.path))
+        if row.oid is None or not _is_inside(path, there.git_root):
+            continue  # outside the repository: `_again` finds out whether it changed
+        if path.exists():
+            found = scan.scan(path, there.index, skip=there.ignore)
+            if found.oid != row.oid:
+                raise Error(
+                    f"'{row.path}' is not what stage '{step.address}' read: the record has "
+                    f"md5:{row.oid}, its commit md5:{found.oid}",
+                    hint="it was changed by something that git does not see, such as a filter",
+                )
+            continue
+        if not _is_here(there.cache, row.oid):
+            raise NotFound(
+                f"the version of '{row.path}' that stage '{step.address}' read is gone: "
+                f"md5:{row.oid} is neither in the cache nor on the default remote",
+                hint="if another remote or clone has it, 'assay pull -r NAME' there brings it",
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not row.oid.endswith(DIR):
+            linker.place(row.oid, str(path), is_executable=row.is_executable)
+            continue
+        for entry in tree.read(there.cache, row.oid):
+            target = inside(path, entry.relpath, where=f"md5:{row.oid}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            linker.place(entry.oid, str(target))
+
+
+def _again(
+    project: Project,
+    there: Project,
+    run: Run,
+    plan: Plan,
+    recorded: dict[str, dict[str, float]],
+    *,
+    events: Events,
+    rtol: float,
+) -> Verdict:
+    from assay.ledger import environment
+
+    recording = Recording(
+        project,
+        targets=plan.targets,
+        name=f"reproduce {run.id[:13]}",
+        kind="reproduction",
+        command_line=f"assay reproduce {run.id}",
+    )
+    reproduction = recording.begin()
+    keep_lines = int(Store(project).value("run.log_tail"))
+    try:
+        verdicts = [
+            _stage_again(
+                project, there, step, recording, recorded.get(step.address, {}),
+                events=events, rtol=rtol, keep_lines=keep_lines,
+            )
+            for step in plan.steps
+        ]  # fmt: skip
+    except BaseException as error:
+        status = "killed" if isinstance(error, KeyboardInterrupt) else "failed"
+        recording.close(status, reason=getattr(error, "what", str(error)))  # type: ignore[arg-type]
+        raise
+    now = environment.capture()
+    then = run.environment
+    verdict = Verdict(
+        run=run.id,
+        reproduction=reproduction,
+        sameness=compare.worst([c for v in verdicts for c in (*v.outputs, *v.metrics)]),
+        parted=next((v.stage for v in verdicts if v.sameness != "identical"), None),
+        rtol=rtol,
+        same_software=then is not None
+        and not environment.software_differences(now.software, then.software),
+        environment=_differences(now, run),
+        damaged=_damaged(project.cache, plan),
+        stages=verdicts,
+    )
+    recording.set_tags({"reproduces": run.id, "verdict": verdict.sameness})
+    recording.close("finished")
+    return verdict
+
+
+def _stage_again(
+    project: Project,
+    there: Project,
+    step: Step,
+    recording: Recording,
+    recorded: dict[str, float],
+    *,
+    events: Events,
+    rtol: float,
+    keep_lines: int,
+) -> StageVerdict:
+    stage = _stage(step, there)
+    _check_params(stage, step, there)
+    for out in stage.outs:
+        previous.remove(stage.path(out.path))
+    events.say(f"Running stage '{stage.address}' again")
+    child = recording.start(stage, step.entry, project=there)
+    env = execute.environment(there, stage) | {
+        "DVC_ROOT": str(there.root),
+        "ASSAY_RUN": child,
+        "ASSAY_LEDGER": str(recording.ledger_path),
+    }
+    try:
+        result = execute.run_commands(stage, env=env, echo=events.echo, keep_lines=keep_lines)
+        found = [_made(stage, row, there, result) for row in step.entry.outs]
+    except BaseException as error:
+        killed = isinstance(error, KeyboardInterrupt)
+        reason = getattr(error, "what", repr(error))
+        recording.fail(child, getattr(error, "result", None), reason=reason, killed=killed)
+        raise
+    pairs = zip(step.entry.outs, found, strict=True)
+    outs = [_compare_output(project, r, now, stage.path(r.path), rtol=rtol) for r, now in pairs]
+    entry = msgspec.structs.replace(step.entry, outs=tuple(found))
+    recording.finish(child, stage, entry, result, project=there)
+    recording.add_step(msgspec.structs.replace(step, entry=entry, state="ran", run=child))
+    metrics = compare.metrics(recorded, recording.metrics(child), rtol=rtol) if recorded else []
+    return StageVerdict(
+        stage=stage.address,
+        sameness=compare.worst([*outs, *metrics]),
+        seconds=result.seconds,
+        outputs=outs,
+        metrics=metrics,
+    )
+
+
+def _made(stage: Stage, row: Row, there: Project, result: command.Result) -> Row:
+    path = stage.path(row.path)
+    if not path.exists():
+        raise execute.StageFailed(
+            f"the output '{row.path}' was not written this time", stage=stage, result=result
+        )
+    return row_of(row.path, scan.scan(path, there.index, skip=there.ignore))
+
+
+def _differences(now: Environment, run: Run) -> list[str]:
+    from assay.ledger import environment
+
+    if run.environment is None:
+        return ["unknown: none was recorded"]
+    return environment.differences(now, run.environment)
+
+
+def _stage(step: Step, there: Project) -> Stage:
+    def kind(path: str) -> OutKind:
+        return "metric" if path in step.metrics else "out"
+
+    return Stage(
+        name=step.name,
+        address=step.address,
+        file=there.root / "dvc.yaml",
+        wdir=Path(os.path.normpath(there.root / step.wdir)),
+        cmd=step.entry.cmd,
+        deps=tuple(row.path for row in step.entry.deps),
+        outs=tuple(
+            Out(path=row.path, kind=kind(row.path), cache=row.path not in step.uncached)
+            for row in step.entry.outs
+        ),
+    )
+
+
+def _check_params(stage: Stage, step: Step, there: Project) -> None:
+    for file, values in step.entry.params.items():
+        path = stage.path(file)
+        data = params.read(path, shown=file) if path.exists() else {}
+        if params.select(data, values) != values:
+            raise Error(
+                f"the parameters in '{file}' are not those that stage '{stage.address}' ran with",
+                where=f"the code of the run, {there.root.name}",
+                hint="the file is not in git and was not kept with the run",
+            )
+
+
+def _compare_output(project: Project, row: Row, now: Row, path: Path, *, rtol: float) -> Compared:
+    recorded, found = f"md5:{row.oid}", f"md5:{now.oid}"
+    if row.oid == now.oid:
+        return Compared(name=row.path, sameness="identical", recorded=recorded, found=found)
+    sameness: Sameness = "differs"
+    if rtol > 0 and row.oid and not row.oid.endswith(DIR) and project.cache.has(row.oid):
+        with contextlib.suppress(Error):
+            before = project.cache.read(row.oid)
+            sameness = compare.contents(row.path, before, path.read_bytes(), rtol=rtol)
+    return Compared(name=row.path, sameness=sameness, recorded=recorded, found=found)
+
+
+def _damaged(cache: Cache, plan: Plan) -> list[str]:
+    """Name the recorded outputs whose objects in the cache have other bytes."""
+    return [
+        f"md5:{oid} ({name})"
+        for step in plan.steps
+        for row in step.entry.outs
+        for oid, name in _objects(cache, row)
+        if cache.has(oid) and not cache.verify(oid)
+    ]
+
+
+def _objects(cache: Cache, row: Row) -> Sequence[tuple[str, str]]:
+    if row.oid is None:
+        return []
+    found = [(row.oid, row.path)]
+    if row.oid.endswith(DIR) and cache.has(row.oid) and cache.verify(row.oid):
+        found += [(e.oid, f"{row.path}/{e.relpath}") for e in tree.read(cache, row.oid)]
+    return found

@@ -1,0 +1,1 @@
+"""What a thing came from, and what came from it, followed by the hashes that were stored."""

@@ -1,0 +1,161 @@
+"""The things that can be traced, and how a person names one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from assay.base.errors import Error, NotFound, did_you_mean
+from assay.ledger import runs
+from assay.ledger.database import Ledger
+from assay.ledger.runs import Run
+from assay.objects import scan
+from assay.project import definition, git
+from assay.project.workspace import Project
+
+Kind = Literal["run", "data", "metric"]
+
+
+class Thing(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, a content, or a metric of a run.
+
+    Attributes
+    ----------
+    id : str
+        `run:ID`, `data:md5:…` or `metric:RUN/NAME`.
+    path : str or None
+        Where a content lies, relative to the project.
+    run : str or None
+        The run that a metric belongs to.
+    """
+
+    kind: Kind
+    id: str
+    label: str
+    path: str | None = None
+    run: str | None = None
+
+
+def find(project: Project, ledger: Ledger, name: str, *, cwd: Path) -> Thing:
+    """Return the thing that a person names.
+
+    `PATH` or `PATH@REVISION` is a file; `RUN:METRIC` a metric of a run, `METRIC` alone that of the
+    latest run that has it; anything else is a run.
+
+    Raises
+    ------
+    NotFound
+        If it names nothing.
+    """
+    path, _, revision = name.rpartition("@")
+    if path and not (cwd / name).exists():
+        return _at_revision(project, path, revision, cwd=cwd)
+    if (cwd / name).exists() or _is_tracked(project, name, cwd=cwd):
+        return _in_workspace(project, name, cwd=cwd)
+    run, _, metric = name.partition(":")
+    if metric and run != "run":
+        return _metric(runs.get(ledger, run), metric)
+    try:
+        return of_run(runs.get(ledger, name.removeprefix("run:")))
+    except NotFound:
+        found = _latest_with(ledger, name)
+        if found is not None:
+            return found
+    raise NotFound(
+        f"'{name}' is neither a path, nor a run, nor a metric of a recorded run",
+        where=project.root,
+        hint=did_you_mean(name, _names(ledger)) or "see 'assay runs list' and 'assay data status'",
+    )
+
+
+def of_run(run: Run) -> Thing:
+    """Return a run as a thing."""
+    what = f"stage '{run.stage}'" if run.kind == "stage" else f"{run.kind} '{run.name}'"
+    status = "" if run.status == "finished" else f", {run.status}"
+    return Thing(kind="run", id=f"run:{run.id}", label=f"run {run.id[:13]}: {what}{status}")
+
+
+def of_data(oid: str, *, path: str) -> Thing:
+    """Return a content as a thing; `oid` has its algorithm before it."""
+    algorithm, _, digest = oid.partition(":")
+    short = f"{algorithm}:{digest[:8]}"
+    return Thing(kind="data", id=f"data:{oid}", label=f"{path}  {short}", path=path)
+
+
+def _metric(run: Run, name: str) -> Thing:
+    if name not in run.metrics:
+        raise NotFound(
+            f"the run {run.id[:13]} has no metric '{name}'",
+            hint=did_you_mean(name, run.metrics) or f"see 'assay runs show {run.id[:13]}'",
+        )
+    value = run.metrics[name].value
+    return Thing(
+        kind="metric",
+        id=f"metric:{run.id}/{name}",
+        label=f"metric {name} = {value:.6g}",
+        run=run.id,
+    )
+
+
+def _latest_with(ledger: Ledger, metric: str) -> Thing | None:
+    for row in runs.list_(ledger, kind="pipeline", limit=50):
+        run = runs.get(ledger, row.id)
+        if metric in run.metrics:
+            return _metric(run, metric)
+    return None
+
+
+def _names(ledger: Ledger) -> list[str]:
+    rows = runs.list_(ledger, kind="pipeline", limit=1)
+    return list(runs.get(ledger, rows[0].id).metrics) if rows else []
+
+
+def _is_tracked(project: Project, name: str, *, cwd: Path) -> bool:
+    path = Path(os.path.normpath(cwd / name))
+    return any(item.path == path for item in definition.read(project).tracked)
+
+
+def _in_workspace(project: Project, name: str, *, cwd: Path) -> Thing:
+    path = project.resolve(name, cwd=cwd)
+    if path.exists():
+        oid = scan.scan(path, project.index, skip=project.ignore).oid
+    else:
+        items = [t for t in definition.read(project).tracked if t.path == path]
+        recorded = items[0].row
+        if recorded is None or recorded.oid is None:
+            raise NotFound(
+                "nothing is recorded of this output yet",
+                where=name,
+                hint=f"run 'assay repro {items[0].stage.address}'",
+            )
+        oid = recorded.oid
+    return of_data(f"md5:{oid}", path=project.relative(path))
+
+
+def _at_revision(project: Project, name: str, revision: str, *, cwd: Path) -> Thing:
+    commit = git.resolve(project.git_root, revision)
+    path = project.resolve(name, cwd=cwd)
+    relative = project.relative(path)
+    for item in definition.read_at(project, commit).tracked:
+        if item.path == path and item.row is not None and item.row.oid is not None:
+            return of_data(f"md5:{item.row.oid}", path=relative)
+    content = git.read_file(
+        project.git_root, commit, path.relative_to(project.git_root).as_posix()
+    )  # fmt: skip
+    if content is None:
+        raise NotFound(f"'{name}' was neither tracked nor in git then", where=revision)
+    from assay.objects.hashing import hash_bytes
+
+    return of_data(f"md5:{hash_bytes(content)}", path=relative)
+
+
+def run_id(thing: Thing) -> str:
+    """Return the id of the run that a thing is or belongs to."""
+    if thing.kind == "run":
+        return thing.id.removeprefix("run:")
+    if thing.run is None:
+        raise Error(f"'{thing.label}' belongs to no run")
+    return thing.run

@@ -1,0 +1,282 @@
+"""Follow a thing in both directions, edge by edge, each found by a stored hash.
+
+Where an edge is not on record, the tree says 'unknown: …' in its place; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from assay.ledger import lineage, runs
+from assay.ledger.database import Ledger
+from assay.ledger.runs import Run
+from assay.objects.hashing import hash_bytes
+from assay.project import definition, git
+from assay.project.definition import Definition
+from assay.project.workspace import Project
+from assay.trace import things
+from assay.trace.things import Thing
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """A thing in a tree of what it came from, or of what came from it."""
+
+    id: str
+    label: str
+    relation: str
+    children: list[Node] = []
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """A thing with both of its trees."""
+
+    thing: Thing
+    came_from: list[Node]
+    led_to: list[Node]
+
+
+def trace(project: Project, ledger: Ledger, thing: Thing) -> Trace:
+    """Return what a thing came from, and what came from it."""
+    walk = _Walk(project, ledger)
+    return Trace(
+        thing=thing, came_from=walk.up(thing, None, set()), led_to=walk.down(thing, set())
+    )
+
+
+class _Walk:
+    """Looks things up once each."""
+
+    def __init__(self, project: Project, ledger: Ledger) -> None:
+        self._project, self._ledger = project, ledger
+        self._runs: dict[str, Run] = {}
+        self._definitions: dict[str, Definition] = {}
+
+    def run(self, id_: str) -> Run:
+        if id_ not in self._runs:
+            self._runs[id_] = runs.get(self._ledger, id_)
+        return self._runs[id_]
+
+    def up(self, thing: Thing, reader: Run | None, seen: set[str]) -> list[Node]:
+        """Return what a thing came from; `reader` is the run that read a content."""
+        if thing.kind == "metric":
+            run = self._stage_with_metric(self.run(things.run_id(thing)), thing)
+            return [self._node(things.of_run(run), "logged by", run, seen)]
+        if thing.kind == "run":
+            return self._sources(self.run(things.run_id(thing)), seen)
+        writer = self._writer(thing, reader)
+        if writer is not None:
+            return [self._node(things.of_run(writer), "written by", writer, seen)]
+        return [self._origin(thing, reader)]
+
+    def _stage_with_metric(self, run: Run, thing: Thing) -> Run:
+        """Return the stage that logged a metric that its pipeline's run summed up."""
+        name = thing.id.partition("/")[2]
+        for child in run.children:
+            if name in self.run(child).metrics:
+                return self.run(child)
+        return run
+
+    def _node(self, thing: Thing, relation: str, reader: Run | None, seen: set[str]) -> Node:
+        if thing.id in seen:
+            return Node(id=thing.id, label=f"{thing.label}  (see above)", relation=relation)
+        seen.add(thing.id)
+        children = self.up(thing, reader, seen)
+        return Node(id=thing.id, label=thing.label, relation=relation, children=children)
+
+    def _sources(self, run: Run, seen: set[str]) -> list[Node]:
+        nodes = [
+            self._node(things.of_data(data.oid, path=data.path), "read", run, seen)
+            for data in run.inputs
+        ]
+        if run.kind != "stage" and run.children:
+            nodes = [
+                self._node(things.of_run(self.run(c)), "ran", self.run(c), seen)
+                for c in run.children
+            ]
+        params = ", ".join(f"{key}={value}" for key, value in run.params.items())
+        if params and run.kind == "stage":
+            nodes.append(Node(id=f"params:{run.id}", label=params, relation="with parameters"))
+        nodes.append(self._code(run))
+        return nodes
+
+    def _code(self, run: Run) -> Node:
+        owner = self._owner(run)
+        code = owner.code
+        if code.commit is None:
+            why = code.reason or "no commit is on record"
+            return Node(id=f"code:{run.id}", label=f"unknown: {why}", relation="code of")
+        beside = []
+        if code.diff:
+            beside.append("uncommitted changes")
+        if code.untracked:
+            beside.append(f"{len(code.untracked)} untracked file(s)")
+        more = f" with {' and '.join(beside)}" if beside else ""
+        return Node(
+            id=f"commit:{code.commit}",
+            label=f"commit {code.commit[:12]}{more}",
+            relation="code of",
+        )
+
+    def _owner(self, run: Run) -> Run:
+        while run.code.commit is None and run.parent is not None:
+            run = self.run(run.parent)
+        if run.kind == "reproduction" and "reproduces" in run.tags:
+            return self.run(run.tags["reproduces"])
+        return run
+
+    def _writer(self, thing: Thing, reader: Run | None) -> Run | None:
+        """Return the stage run that wrote a content: of the reader's pipeline, or the last before.
+
+        The same content may have been written many times: by a reproduction, say.
+        """
+        edges = lineage.edges_to(self._ledger, thing.id)
+        writers = [self.run(e.source.removeprefix("run:")) for e in edges if e.relation == "wrote"]
+        writers = [w for w in writers if w.kind in {"stage", "script"}]
+        if reader is not None:
+            writers = [w for w in writers if w.start <= reader.start and w.id != reader.id]
+            siblings = [w for w in writers if w.parent == reader.parent]
+            if siblings:
+                return siblings[-1]
+        same_path = [w for w in writers if any(d.path == thing.path for d in w.outputs)]
+        first_hand = [w for w in same_path or writers if not self._is_reproduction(w)]
+        chosen = first_hand or same_path or writers
+        return chosen[-1] if chosen else None
+
+    def _is_reproduction(self, run: Run) -> bool:
+        return run.parent is not None and self.run(run.parent).kind == "reproduction"
+
+    def _origin(self, thing: Thing, reader: Run | None) -> Node:
+        """Say where a content comes from that no run wrote: tracked data, or a file in git."""
+        path, oid = thing.path or "", thing.id.removeprefix("data:md5:")
+        owner = self._owner(reader) if reader is not None else None
+        commit = owner.code.commit if owner else git.head(self._project.git_root)
+        if owner is not None:
+            for file in owner.code.untracked:
+                if file.path in {path, f"{path}.dvc"}:
+                    return Node(
+                        id=f"file:{file.oid}",
+                        label=f"{file.path}, untracked by git then, kept with the run",
+                        relation="is",
+                    )
+        if commit is not None:
+            found = self._in_commit(commit, path, oid)
+            if found is not None:
+                return found
+        if owner is not None and owner.code.diff:
+            return Node(
+                id=f"patch:{owner.code.diff}",
+                label=f"the uncommitted changes of run {owner.id[:13]}",
+                relation="is",
+            )
+        return Node(
+            id=f"unknown:{thing.id}",
+            label="unknown: no run of this ledger wrote it, and it is not in git's HEAD"
+            if owner is None
+            else "unknown: no run of this ledger wrote it, and its commit does not have it",
+            relation="",
+        )
+
+    def _in_commit(self, commit: str, path: str, oid: str) -> Node | None:
+        if commit not in self._definitions:
+            self._definitions[commit] = definition.read_at(self._project, commit)
+        for item in self._definitions[commit].tracked:
+            row, place = item.row, self._project.relative(item.path)
+            if row is not None and row.oid == oid and item.stage.is_data:
+                file = item.stage.address
+                where = f"tracked by {file} at commit {commit[:12]}"
+                where += "" if place == path else f" as {place}"
+                return Node(id=f"tracked:{commit}:{file}", label=where, relation="is")
+        prefix = self._project.root.relative_to(self._project.git_root).as_posix()
+        name = path if prefix == "." else f"{prefix}/{path}"
+        content = git.read_file(self._project.git_root, commit, name)
+        if content is not None and hash_bytes(content) == oid:
+            return Node(
+                id=f"git:{commit}:{name}", label=f"in git at commit {commit[:12]}", relation="is"
+            )
+        return None
+
+    def down(self, thing: Thing, seen: set[str]) -> list[Node]:
+        """Return what came from a thing."""
+        if thing.kind == "metric":
+            return []
+        if thing.kind == "run":
+            return self._made(self.run(things.run_id(thing)), seen)
+        edges = lineage.edges_from(self._ledger, thing.id)
+        readers = [
+            self.run(e.target.removeprefix("run:")) for e in edges if e.relation == "read_by"
+        ]
+        return [
+            self._below(things.of_run(r), "read by", seen) for r in readers if r.kind == "stage"
+        ]
+
+    def _below(self, thing: Thing, relation: str, seen: set[str]) -> Node:
+        if thing.id in seen:
+            return Node(id=thing.id, label=f"{thing.label}  (see above)", relation=relation)
+        seen.add(thing.id)
+        return Node(
+            id=thing.id, label=thing.label, relation=relation, children=self.down(thing, seen)
+        )
+
+    def _made(self, run: Run, seen: set[str]) -> list[Node]:
+        if run.kind != "stage" and run.children:
+            return [
+                self._below(things.of_run(self.run(child)), "ran", seen) for child in run.children
+            ]
+        nodes = [
+            self._below(things.of_data(data.oid, path=data.path), "wrote", seen)
+            for data in run.outputs
+        ]
+        nodes += [
+            Node(
+                id=f"metric:{run.id}/{key}",
+                label=f"metric {key} = {metric.value:.6g}",
+                relation="logged",
+            )
+            for key, metric in run.metrics.items()
+        ]
+        return nodes
+
+
+def text(found: Trace) -> str:
+    """Draw both trees with lines."""
+    parts = [found.thing.label]
+    for title, nodes in (("came from", found.came_from), ("led to", found.led_to)):
+        parts.append(f"\n{title}:" if nodes else f"\n{title}: nothing on record")
+        parts += _lines(nodes, "")
+    return "\n".join(parts)
+
+
+def _lines(nodes: list[Node], prefix: str) -> list[str]:
+    lines = []
+    for number, node in enumerate(nodes, 1):
+        last = number == len(nodes)
+        what = f"{node.relation} {node.label}".strip()
+        lines.append(f"{prefix}{'└─ ' if last else '├─ '}{what}")
+        lines += _lines(node.children, prefix + ("   " if last else "│  "))
+    return lines
+
+
+def mermaid(found: Trace) -> str:
+    """Return both trees as one Mermaid flowchart, from source to result."""
+    names: dict[str, str] = {}
+    lines = ["flowchart TD"]
+
+    def name(id_: str, label: str) -> str:
+        if id_ not in names:
+            names[id_] = f"node{len(names) + 1}"
+            safe = label.replace("  (see above)", "").replace('"', "'")
+            lines.append(f'\t{names[id_]}["{safe}"]')
+        return names[id_]
+
+    def draw(id_: str, label: str, nodes: list[Node], *, upwards: bool) -> None:
+        here = name(id_, label)
+        for node in nodes:
+            there = name(node.id, node.label)
+            edge = f"\t{there}-->{here}" if upwards else f"\t{here}-->{there}"
+            if edge not in lines:
+                lines.append(edge)
+            draw(node.id, node.label, node.children, upwards=upwards)
+
+    draw(found.thing.id, found.thing.label, found.came_from, upwards=True)
+    draw(found.thing.id, found.thing.label, found.led_to, upwards=False)
+    return "\n".join(lines)
