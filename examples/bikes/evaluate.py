@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -62,10 +61,6 @@ def main() -> None:
     errors = {"mae": np.abs(predicted - actual), "baseline_mae": np.abs(baseline - actual)}
     write_csv("plots/by_hour.csv", "hour", *means(test["hr"], **errors))
 
-    if "ASSAY_RUN" in os.environ:  # a stage of `assay repro`: its run keeps the metrics
-        import assay
-
-        assay.log_metrics(metrics)
     print(
         f"mean absolute error {metrics['mae']:.1f}, of last week's {metrics['baseline_mae']:.1f}"
     )

@@ -6,8 +6,6 @@ import msgspec
 
 from assay.data.sketches import Sketch, estimate_hll, merge_hll
 
-COUNTED = 100_000  # up to about here distinct numbers are counted; texts always are
-
 
 class Distinct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The number of distinct values, and a sketch of them that merges."""

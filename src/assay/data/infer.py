@@ -32,7 +32,7 @@ _ZONE = r".*[0-9]:[0-9]{2}.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)\s*"
 
 Row = tuple[Any, ...]
 Ask = Callable[[Sequence[Sequence[str]]], list[Row]]
-Look = Callable[[str], list[Sequence[str | None]]]
+Look = Callable[[str], list[Sequence[Any]]]
 
 
 class Inferred(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,10 +101,9 @@ def infer(
     refs : sequence of str
         The names of the columns, which need no quotes.
     ask : callable
-        Called with the SQL of some aggregates for each column, in which the column's name with
-        `_known` is its value for types other than text; returns the values of the aggregates.
+        Called with the SQL of some aggregates for each column; returns their values.
     look : callable
-        Called with a condition on the rows; returns for each column its `_known` values there.
+        Called with a condition on the rows; returns for each column its values there.
     n_rows : int
         The rows of the table.
     forced : sequence of logical types
@@ -153,10 +152,16 @@ def _sample(n_rows: int) -> str:
 
 def _suggestions(refs: Sequence[str], ask: Ask, look: Look, *, n_rows: int) -> list[Inferred]:
     """Return for each column what its values in the sample look like."""
-    samples = [[v for v in values if v is not None] for values in look(_sample(n_rows))]
+    missing = {None, *NULLS}
+    samples = [[v for v in values if v not in missing] for values in look(_sample(n_rows))]
     sparse = [at for at, values in enumerate(samples) if len(values) < min(ENOUGH, n_rows)]
     if n_rows > 3 * BLOCK:
-        rows = ask([[f"min({refs[at]}_known, {BLOCK})"] for at in sparse])
+        rows = ask(
+            [
+                [f"min({ref}, {BLOCK}) FILTER ({known(ref)})"]
+                for ref in map(refs.__getitem__, sparse)
+            ]
+        )
         for at, (values,) in zip(sparse, rows, strict=True):
             samples[at] = values or []
     return [_suggest(values) for values in samples]
@@ -195,18 +200,17 @@ def _is_float(text: str) -> bool:
 
 def _confirming(ref: str, inferred: Inferred) -> list[str]:
     """Return the aggregates over a whole column that confirm or refuse its type."""
-    value = f"{ref}_known"
     numeric = inferred.type in {"integer", "float"}
-    as_float = parsed(value, inferred.replaced("float", ""))
-    return [
+    as_float = parsed(ref, inferred.replaced("float", ""))
+    return [  # a null spelling fits none of these types
         f"count({ref})",
         f"approx_count_distinct({ref})",
-        f"count({value})",
-        f"count({parsed(value, inferred)})",
+        f"count(*) FILTER ({known(ref)})",
+        f"count({parsed(ref, inferred)})",
         f"count({as_float})" if inferred.type == "integer" else "0",
-        f"count(*) FILTER ({_full(value, _LEADING_ZERO)})" if numeric else "0",
-        _digits(value, inferred.type) if numeric else "0",
-        f"count(*) FILTER ({_full(value, _ZONE)})" if inferred.type == "time" else "0",
+        f"count(*) FILTER ({_full(ref, _LEADING_ZERO)})" if numeric else "0",
+        _digits(ref, inferred.type) if numeric else "0",
+        f"count(*) FILTER ({_full(ref, _ZONE)})" if inferred.type == "time" else "0",
     ]
 
 

@@ -1,7 +1,9 @@
-"""Measuring columns of numbers and times: two SELECTs a hundred columns, then their values once.
+"""Measuring columns of numbers and times: each is sorted once, the rest is read off its order.
 
-DuckDB counts and sorts, NumPy sums: sums of doubles in DuckDB depend on its threads in their last
-digits, an array's do not.
+DuckDB hands the columns over, NumPy does the sums: those of doubles in DuckDB depend on its
+threads in their last digits, an array's do not. A table that is too long to be sorted goes by in
+chunks, twice: once for everything but the cells, whose edges are then the quantiles of a sample of
+its rows, and once for the cells.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import msgspec
 
 from assay.data import cells, moments, sketches
 from assay.data.cells import Cells, Number
-from assay.data.distinct import COUNTED, Distinct
+from assay.data.distinct import Distinct
 from assay.data.moments import Moments
 from assay.data.numeric import QUANTILES, Histogram, Numbers, bucket_edges
 from assay.data.read import BATCH, Table, TableColumn
@@ -23,11 +25,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-QUANTILE_ROWS = 2_000_000  # quantiles of a longer table come from so many of its rows
-CHUNK_VALUES = 1 << 23  # values that are in NumPy's hands at a time
+    Values = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.uint64]
 
-_GRID = tuple(step / cells.N_QUANTILES for step in range(cells.N_QUANTILES + 1))
-_LEVELS = tuple(sorted({*QUANTILES, *_GRID}))
+SORTED_ROWS = 2_000_000  # a longer table goes by in chunks
+CHUNK_VALUES = 1 << 23  # values that are in NumPy's hands at a time
+CHUNK_COLUMNS = 16
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,36 +40,12 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     distinct: Distinct
 
 
-class _First(msgspec.Struct, frozen=True, array_like=True):
-    """The answer of the first SELECT about one column, in its order."""
-
-    n: int
-    low: Number | None
-    high: Number | None
-    sum: Number | None
-    n_zero: int
-    n_negative: int
-    n_nan: int
-    n_up: int
-    n_down: int
-    n_about: int  # distinct values, by DuckDB's own sketch
-    quantiles: list[Number] | None
-
-    @property
-    def edges(self) -> list[Number]:
-        """The distinct quantiles of the grid, from minimum to maximum."""
-        if self.low is None or self.high is None:
-            return []
-        levels = zip(_LEVELS, self.quantiles or [], strict=True)
-        return sorted({self.low, self.high, *(value for level, value in levels if level in _GRID)})
-
-
 def measure(
     table: Table,
     columns: Sequence[TableColumn],
     *,
     on: Mapping[str, Cells],
-    quantile_rows: int = QUANTILE_ROWS,
+    sorted_rows: int = SORTED_ROWS,
 ) -> list[Measured]:
     """Return the statistics of columns of numbers and times (as microseconds since 1970).
 
@@ -79,181 +57,219 @@ def measure(
         Columns of the types integer, float and time.
     on : mapping of str to Cells
         For columns that are to be counted on another profile's edges, those.
-    quantile_rows : int
-        In a table with more rows, quantiles come from about so many of them, the same each time.
+    sorted_rows : int
+        The most rows of a table whose columns are sorted as a whole. In a longer one, quantiles
+        come from about so many of its rows, the same each time.
     """
-    exact = table.n_rows <= quantile_rows
-    answers = table.aggregate(
-        [
-            _first_terms(column, None if exact else quantile_rows / table.n_rows)
-            for column in columns
-        ]
-    )
-    firsts = [_First(*answer) for answer in answers]
-    cuts = [
-        _Cut(column, first, on.get(column.name))
-        for column, first in zip(columns, firsts, strict=True)
-    ]
-    seconds = table.aggregate(
-        [cut.terms() for cut in cuts], parameters=[cut.parameters() for cut in cuts]
-    )
-    sums = _sum(table, columns, firsts)
-    source = "values" if exact else "sample"
-    return [
-        _assemble(table, cut, second, summed, source)
-        for cut, second, summed in zip(cuts, seconds, sums, strict=True)
-    ]
-
-
-def value_of(column: TableColumn) -> str:
-    """Return the SQL of a column's value as a number."""
-    return f"epoch_us({column.ref})" if column.type == "time" else column.ref
-
-
-def _is_finite(column: TableColumn) -> str:
-    ref = column.ref
-    return f"{ref} IS NOT NULL" if column.type == "integer" else f"isfinite({ref})"
-
-
-def _first_terms(column: TableColumn, share: float | None) -> list[str]:
-    ref, good = column.ref, _is_finite(column)
-    value = f"CASE WHEN {good} THEN {value_of(column)} END"
-    signed = column.type != "time"
-    levels = ", ".join(map(repr, _LEVELS))
-    taken = good
-    if share is not None:  # a multiplicative hash of the row's place: any threads, the same rows
-        taken += f" AND (rowid * 2654435761) % 4294967296 < {int(share * 4294967296)}"
-    infinite = column.type != "integer"
-    kind = "TIMESTAMPTZ" if column.zoned else "TIMESTAMP"
-    kind = kind if column.type == "time" else "DOUBLE"
-    return [
-        f"count(*) FILTER ({good})",
-        f"min({value})",
-        f"max({value})",
-        f"sum({value})" if column.type == "integer" else "NULL",
-        f"count(*) FILTER ({ref} = 0)" if signed else "0",
-        f"count(*) FILTER ({good} AND {ref} < 0)" if signed else "0",
-        f"count(*) FILTER (isnan({ref}))" if column.type == "float" else "0",
-        f"count(*) FILTER ({ref} = 'infinity'::{kind})" if infinite else "0",
-        f"count(*) FILTER ({ref} = '-infinity'::{kind})" if infinite else "0",
-        f"approx_count_distinct({value})",
-        f"quantile_disc({value}, [{levels}]) FILTER ({taken})",
-    ]
-
-
-class _Cut:
-    """The second question about a column: how many values lie between which edges."""
-
-    def __init__(self, column: TableColumn, first: _First, on: Cells | None) -> None:
-        self.column, self.first, self.on = column, first, on
-        self.edges: list[Number] = list(on.edges) if on else first.edges
-        points = {*on.values, *on.edges[:1]} if on else set(self.edges)
-        self.points = sorted(point for point in points if not isinstance(point, str))
-        self.widths: list[float] = []
-        if column.type != "time" and first.low is not None and first.high is not None:
-            self.widths = bucket_edges(first.low, first.high)
-
-    def _histogram(self, name: str, edges: Sequence[Number], kind: str) -> str:
-        if not edges or not self.first.n:
-            return "NULL"
-        value, good = value_of(self.column), _is_finite(self.column)
-        return f"map_values({name}({value}::{kind}, ?::{kind}[]) FILTER ({good}))"
-
-    def terms(self) -> list[str]:
-        """Return the aggregates."""
-        kind = {"float": "DOUBLE", "time": "BIGINT"}.get(self.column.type, "HUGEINT")
-        if self.column.type == "integer" and self.column.physical != "UBIGINT":
-            kind = "BIGINT"
-        distinct = f"count(DISTINCT {value_of(self.column)}) FILTER ({_is_finite(self.column)})"
-        return [
-            self._histogram("histogram", self.edges, kind),
-            self._histogram("histogram_exact", self.points, kind),
-            self._histogram("histogram", self.widths, "DOUBLE"),
-            distinct if self.first.n_about <= COUNTED else "NULL",
-        ]
-
-    def parameters(self) -> list[list[Number]]:
-        """Return the lists that the question marks of `terms` stand for."""
-        given = (self.edges, self.points, self.widths)
-        return [list(edges) for edges in given if edges and self.first.n]
-
-    def cells(self, upto: Sequence[int] | None, at: Sequence[int] | None) -> Cells:
-        """Return the cells, from the answer."""
-        first, column = self.first, self.column
-        upto = list(upto or [0] * len(self.edges))[: len(self.edges)]
-        at = list(at or [0] * len(self.points))[: len(self.points)]
-        if self.on is None:
-            counted = cells.own_cells(self.edges, upto, at, n=first.n)
-        else:
-            count = dict(zip(self.points, at, strict=True))
-            values = [count[value] for value in self.on.values if not isinstance(value, str)]
-            at_first = count[self.edges[0]] if self.edges else 0
-            counted = cells.recount(self.on, upto, at_first, at=values, n=first.n)
-        ends = bool(counted.edges)
-        return msgspec.structs.replace(
-            counted,
-            below=counted.below + (first.n_down if ends else 0),
-            above=counted.above + (first.n_up if ends else 0),
-            other=counted.other + (0 if ends else first.n_down + first.n_up),
-            nan=first.n_nan,
-            invalid=column.n_invalid,
-        )
-
-
-def _sum(
-    table: Table, columns: Sequence[TableColumn], firsts: Sequence[_First]
-) -> list[tuple[Moments, Any, DistinctCounter]]:
-    """Return for each column its moments, its sketch of quantiles and its distinct words."""
-    sums: list[tuple[Moments, Any, DistinctCounter]] = []
-    for start in range(0, len(columns), BATCH):
-        batch = columns[start : start + BATCH]
-        state = [
-            (Moments(), sketches.kll(), DistinctCounter(few=first.n_about <= sketches.FEW))
-            for first in firsts[start : start + BATCH]
-        ]
-        for arrays in _chunks(table, batch):
-            for at, values in enumerate(arrays):
-                total, kll, words = state[at]
-                words.add(words_of(values))
-                if batch[at].type == "time":
-                    continue
-                doubles = values.astype("float64")
-                kll.update(doubles)
-                state[at] = (moments.merge(total, moments.of(doubles)), kll, words)
-        sums += state
-    return sums
+    whole = table.n_rows <= sorted_rows
+    width = CHUNK_COLUMNS
+    if whole:
+        width = min(max(CHUNK_VALUES // max(table.n_rows, 1), 1), BATCH)
+    result: list[Measured] = []
+    for start in range(0, len(columns), width):
+        group = columns[start : start + width]
+        size = max(table.n_rows, 1) if whole else min(CHUNK_VALUES // width, sorted_rows)
+        share = min(sorted_rows / table.n_rows, 1.0) if table.n_rows else 1.0
+        tallies = [_Tally(column, on.get(column.name), share) for column in group]
+        for first_row, arrays in _chunks(table, group, size):
+            for tally, found in zip(tallies, arrays, strict=True):
+                tally.add(found, first_row)
+        if not whole:
+            for _, arrays in _chunks(table, group, size):
+                for tally, found in zip(tallies, arrays, strict=True):
+                    tally.count(tally.ordered(found))
+        result += [tally.measured(table.n_rows) for tally in tallies]
+    return result
 
 
 def _chunks(
-    table: Table, columns: Sequence[TableColumn]
-) -> Iterator[list[NDArray[np.float64] | NDArray[np.int64]]]:
-    """Yield the finite values of the columns, a stretch of rows at a time."""
-    import numpy as np
-
-    kinds = ["DOUBLE" if _as_double(column) else "BIGINT" for column in columns]
-    terms = ", ".join(
-        f"({value_of(column)})::{kind} AS v{at}"
-        if column.type != "time"
-        else f"CASE WHEN {_is_finite(column)} THEN {value_of(column)} END AS v{at}"
-        for at, (column, kind) in enumerate(zip(columns, kinds, strict=True))
-    )
-    size = max(CHUNK_VALUES // len(columns), 1 << 12)
+    table: Table, columns: Sequence[TableColumn], size: int
+) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the first row of a stretch of rows, and the columns there as (masked) arrays."""
+    terms = []
+    for at, column in enumerate(columns):
+        value = f"epoch_us({column.ref})" if column.type == "time" else column.ref
+        terms.append(f"{value} AS v{at}")
+        if column.type == "time":  # infinite times have no number
+            terms[-1] = f"CASE WHEN isfinite({column.ref}) THEN {value} END AS v{at}"
+            kind = "TIMESTAMPTZ" if column.zoned else "TIMESTAMP"
+            terms.append(
+                f"CASE {column.ref} WHEN 'infinity'::{kind} THEN 1"
+                f" WHEN '-infinity'::{kind} THEN -1 ELSE 0 END::TINYINT AS i{at}"
+            )
     for start in range(0, table.n_rows, size):
-        sql = f"SELECT {terms} FROM t WHERE rowid BETWEEN {start} AND {start + size - 1}"  # noqa: S608
+        sql = (
+            f"SELECT {', '.join(terms)} FROM t WHERE rowid BETWEEN {start} AND {start + size - 1}"  # noqa: S608 -- names are quoted
+        )
         found = table.execute(sql).fetchnumpy()
-        arrays = []
-        for at in range(len(columns)):
-            column = found[f"v{at}"]
-            values = column.compressed() if isinstance(column, np.ma.MaskedArray) else column
-            arrays.append(values[np.isfinite(values)] if kinds[at] == "DOUBLE" else values)
-        yield arrays
+        yield start, [(found[f"v{at}"], found.get(f"i{at}")) for at in range(len(columns))]
 
 
-def _as_double(column: TableColumn) -> bool:
-    return column.type == "float" or column.physical == "UBIGINT"
+class _Tally:
+    """What is known of one column so far."""
+
+    def __init__(self, column: TableColumn, on: Cells | None, share: float) -> None:
+        self.column, self.on, self.share = column, on, share
+        self.n = self.n_zero = self.n_negative = self.n_nan = self.n_up = self.n_down = 0
+        self.sum = 0
+        self.low: Number | None = None
+        self.high: Number | None = None
+        self.moments, self.kll, self.words = Moments(), sketches.kll(), DistinctCounter()
+        self.sample: list[Values] = []
+        self.quantiles: dict[int, Number] = {}  # by per cent
+        self.edges: list[Number] | None = None  # of the cells, once they are known
+        self.points: list[Number] = []  # whose own counts the cells need
+        self.widths: list[float] = []
+        self.upto: NDArray[np.int64] | None = None
+        self.at: NDArray[np.int64] | None = None
+        self.buckets: NDArray[np.int64] | None = None
+
+    def add(self, found: tuple[Any, Any], first_row: int) -> None:
+        """Take a chunk in everything but the cells; with them where it is the whole column."""
+        values, infinite = found
+        self._count_special(values, infinite)
+        ordered = self.ordered(found)
+        if self.share < 1:
+            self.sample.append(_sampled(values, first_row, self.share))
+        if len(ordered):
+            self._add_finite(ordered)
+        if self.share == 1:
+            self.sample = [ordered]
+            self.count(ordered)
+
+    def ordered(self, found: tuple[Any, Any]) -> Values:
+        """Return the finite values of a chunk, sorted."""
+        import numpy as np
+
+        return np.sort(_finite(_present(found[0])))
+
+    def _count_special(self, values: Any, infinite: Any) -> None:
+        import numpy as np
+
+        if infinite is not None:
+            self.n_up += int((infinite == 1).sum())
+            self.n_down += int((infinite == -1).sum())
+        elif values.dtype.kind == "f":
+            present = _present(values)
+            self.n_nan += int(np.isnan(present).sum())
+            self.n_up += int(np.isposinf(present).sum())
+            self.n_down += int(np.isneginf(present).sum())
+
+    def _add_finite(self, ordered: Values) -> None:
+        import numpy as np
+
+        low, high = ordered[0].item(), ordered[-1].item()
+        self.low = low if self.low is None else min(self.low, low)
+        self.high = high if self.high is None else max(self.high, high)
+        self.n += len(ordered)
+        self.words.add(words_of(ordered[np.r_[True, ordered[1:] != ordered[:-1]]]))
+        if self.column.type == "time":
+            return
+        below = int(np.searchsorted(ordered, 0, side="left"))
+        self.n_negative += below
+        self.n_zero += int(np.searchsorted(ordered, 0, side="right")) - below
+        if ordered.dtype.kind != "f":  # the halves of 64 bits add up without overflow
+            upper, lower = ordered >> 32, ordered & 0xFFFF_FFFF
+            self.sum += (int(upper.sum()) << 32) + int(lower.sum())
+        doubles = ordered.astype(np.float64)
+        self.kll.update(doubles)
+        self.moments = moments.merge(self.moments, moments.of(doubles))
+
+    def _settle(self) -> None:
+        """Choose the edges, from the quantiles of the values or of their sample."""
+        import numpy as np
+
+        values = np.sort(np.concatenate(self.sample)) if self.share < 1 else self.sample[0]
+        self.sample = []
+        n = len(values)
+        if n:
+            steps = range(101)
+            self.quantiles = {s: values[max(-(-s * n // 100), 1) - 1].item() for s in steps}
+        self.edges, self.points = [], []
+        if self.on is not None:
+            self.edges = list(self.on.edges)
+            known = [value for value in self.on.values if not isinstance(value, str)]
+            self.points = sorted({*known, *self.edges[:1]})
+        elif self.low is not None and self.high is not None:
+            grid = [self.quantiles[s] for s in range(0, 101, 100 // cells.N_QUANTILES) if n]
+            self.edges = self.points = sorted({self.low, self.high, *grid})
+        if self.low is not None and self.high is not None and self.column.type != "time":
+            self.widths = bucket_edges(self.low, self.high)
+        self.upto = np.zeros(len(self.edges), np.int64)
+        self.at = np.zeros(len(self.points), np.int64)
+        self.buckets = np.zeros(len(self.widths), np.int64)
+
+    def count(self, ordered: Values) -> None:
+        """Count a chunk into the cells and buckets."""
+        import numpy as np
+
+        if self.edges is None:
+            self._settle()
+        right = _rank(ordered, self.edges or [], "right")
+        self.upto = self.upto + np.diff(right, prepend=0)
+        points = self.points
+        self.at = self.at + _rank(ordered, points, "right") - _rank(ordered, points, "left")
+        ranks = np.searchsorted(ordered.astype(np.float64), self.widths, side="right")
+        self.buckets = self.buckets + np.diff(ranks, prepend=0)
+
+    def measured(self, n_rows: int) -> Measured:
+        """Return the statistics."""
+        if self.edges is None:
+            self._settle()
+        sketch, n_distinct = self.words.sketch(), self.words.counted
+        return Measured(
+            numbers=self._numbers(),
+            cells=self._cells(n_rows),
+            distinct=Distinct(
+                count=sketches.estimate_hll(sketch) if n_distinct is None else n_distinct,
+                exact=n_distinct is not None,
+                sketch=sketch,
+            ),
+        )
+
+    def _numbers(self) -> Numbers:
+        histogram = None
+        if self.widths and self.low is not None and self.high is not None:
+            counts = tuple(_ints(self.buckets))
+            histogram = Histogram(low=self.low, high=self.high, counts=counts)
+        levels = {str(level): round(level * 100) for level in QUANTILES}
+        return Numbers(
+            n_finite=self.n,
+            n_zero=self.n_zero,
+            n_negative=self.n_negative,
+            n_nan=self.n_nan,
+            n_positive_infinity=self.n_up,
+            n_negative_infinity=self.n_down,
+            min=self.low,
+            max=self.high,
+            quantiles={k: self.quantiles[s] for k, s in levels.items() if self.quantiles},
+            quantiles_from="values" if self.share == 1 else "sample",
+            histogram=histogram,
+            sketch=sketches.dump_kll(self.kll) if self.column.type != "time" else None,
+        ).with_moments(self.moments, exact_sum=self.sum if self.column.type == "integer" else None)
+
+    def _cells(self, n_rows: int) -> Cells:
+        upto, at, edges = _ints(self.upto), _ints(self.at), self.edges or []
+        if self.on is None:
+            counted = cells.own_cells(edges, upto, at, n=self.n)
+        else:
+            count = dict(zip(self.points, at, strict=True))
+            values = [count[value] for value in self.on.values if not isinstance(value, str)]
+            at_first = count[edges[0]] if edges else 0
+            counted = cells.recount(self.on, upto, at_first, at=values, n=self.n)
+        ends = bool(counted.edges)
+        return msgspec.structs.replace(
+            counted,
+            below=counted.below + (self.n_down if ends else 0),
+            above=counted.above + (self.n_up if ends else 0),
+            other=counted.other + (0 if ends else self.n_down + self.n_up),
+            nan=self.n_nan,
+            invalid=self.column.n_invalid,
+            missing=n_rows - self.column.n_present,
+        )
 
 
-def words_of(values: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.uint64]:
+def words_of(values: Values) -> NDArray[np.uint64]:
     """Return the 64-bit words that stand for numbers in a sketch of distinct values.
 
     A number is the bits of its double, so that 1 and 1.0 are one value; an integer that no
@@ -261,56 +277,49 @@ def words_of(values: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.uint
     """
     import numpy as np
 
-    words = (values.astype(np.float64) + 0.0).view(np.uint64)  # + 0.0: -0.0 becomes 0.0
-    if values.dtype.kind == "i":
-        large = (values > 2**53) | (values < -(2**53))
-        words[large] = values[large].astype(np.int64).view(np.uint64)
+    words = values.astype(np.float64).view(np.uint64)
+    if values.dtype.kind != "f":
+        large = (values > 2**53) | (values < -(2**53) if values.dtype.kind == "i" else False)
+        words[large] = values[large].view(np.uint64)
     return words
 
 
-def _assemble(
-    table: Table,
-    cut: _Cut,
-    second: tuple[Any, ...],
-    summed: tuple[Moments, Any, DistinctCounter],
-    source: str,
-) -> Measured:
-    upto, at, widths, n_distinct = second
-    total, kll, words = summed
-    sketch = words.sketch()
-    return Measured(
-        numbers=_numbers(cut, total, kll, widths=widths, source=source),
-        cells=msgspec.structs.replace(
-            cut.cells(upto, at), missing=table.n_rows - cut.column.n_present
-        ),
-        distinct=Distinct(
-            count=sketches.estimate_hll(sketch) if n_distinct is None else n_distinct,
-            exact=n_distinct is not None,
-            sketch=sketch,
-        ),
-    )
+def _present(values: Any) -> Any:
+    import numpy as np
+
+    return values.compressed() if isinstance(values, np.ma.MaskedArray) else values
 
 
-def _numbers(
-    cut: _Cut, total: Moments, kll: Any, *, widths: Sequence[int] | None, source: str
-) -> Numbers:
-    first = cut.first
-    known = dict(zip(_LEVELS, first.quantiles or [], strict=False))
-    histogram = None
-    if widths is not None and first.low is not None and first.high is not None:
-        counts = tuple(widths[: len(cut.widths)])
-        histogram = Histogram(low=first.low, high=first.high, counts=counts)
-    return Numbers(
-        n_finite=first.n,
-        n_zero=first.n_zero,
-        n_negative=first.n_negative,
-        n_nan=first.n_nan,
-        n_positive_infinity=first.n_up,
-        n_negative_infinity=first.n_down,
-        min=first.low,
-        max=first.high,
-        quantiles={str(level): known[level] for level in QUANTILES if level in known},
-        quantiles_from=source,
-        histogram=histogram,
-        sketch=sketches.dump_kll(kll) if cut.column.type != "time" else None,
-    ).with_moments(total, exact_sum=first.sum)
+def _finite(values: Any) -> Any:
+    import numpy as np
+
+    if values.dtype.kind != "f":
+        return values
+    return values[np.isfinite(values)] + 0.0  # -0.0 becomes 0.0
+
+
+def _sampled(values: Any, first_row: int, share: float) -> Any:
+    """Return the finite values of about a share of the rows, the same ones each time."""
+    import numpy as np
+
+    rows = np.arange(first_row, first_row + len(values), dtype=np.uint64)
+    taken = ((rows * np.uint64(2654435761)) & np.uint64(0xFFFF_FFFF)) < share * 2**32
+    return _finite(_present(values[taken]))
+
+
+def _rank(ordered: Values, points: Sequence[Number], side: Any) -> NDArray[np.int64]:
+    """Return how many values lie below each point (`left`), or up to and with it (`right`)."""
+    import numpy as np
+
+    if ordered.dtype.kind == "f" or not points:
+        return np.searchsorted(ordered, np.asarray(points, ordered.dtype), side=side)
+    info = np.iinfo(ordered.dtype)  # an edge of another window may not fit these integers
+    inside = np.asarray([min(max(int(p), info.min), info.max) for p in points], ordered.dtype)
+    ranks = np.searchsorted(ordered, inside, side=side)
+    ranks[[p > info.max for p in points]] = len(ordered)
+    ranks[[p < info.min for p in points]] = 0
+    return ranks
+
+
+def _ints(counts: NDArray[np.int64] | None) -> list[int]:
+    return [] if counts is None else [int(count) for count in counts]

@@ -46,7 +46,7 @@ RAW = "raw"
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 _PHYSICAL: dict[str, tuple[LogicalType, str]] = {
     **dict.fromkeys(_INTEGERS, ("integer", "BIGINT")),
-    "UBIGINT": ("integer", "HUGEINT"),
+    "UBIGINT": ("integer", "UBIGINT"),
     "HUGEINT": ("float", "DOUBLE"),
     "FLOAT": ("float", "DOUBLE"),
     "DOUBLE": ("float", "DOUBLE"),
@@ -228,14 +228,12 @@ def _read_csv(table: Table, files: list[Path], types: dict[str, LogicalType]) ->
 
 def _interview(table: Table, refs: Sequence[str]) -> tuple[Ask, Look]:
     """Return how `infer` asks about the raw rows of a CSV file, and how it looks at some."""
-    terms = [f"CASE WHEN {known(ref)} THEN {ref} END AS {ref}_known" for ref in refs]
-    of = f"(SELECT {', '.join(refs)}, {', '.join(terms)} FROM {RAW})"
 
     def ask(per_column: Sequence[Sequence[str]]) -> list[Row]:
-        return table.aggregate(per_column, of=of)
+        return table.aggregate(per_column, of=RAW)
 
-    def look(condition: str) -> list[Sequence[str | None]]:
-        sql = f"SELECT {', '.join(terms)} FROM {RAW} WHERE {condition}"
+    def look(condition: str) -> list[Sequence[Any]]:
+        sql = f"SELECT {', '.join(refs)} FROM {RAW} WHERE {condition}"
         return list(zip(*table.execute(sql).fetchall(), strict=True)) or [()] * len(refs)
 
     return ask, look
@@ -323,7 +321,7 @@ def _reading(ref: str, physical: str, inferred: Inferred) -> tuple[str, str]:
     if inferred.type == "other" or natural == "other":
         return present, ref if inferred.type == "other" else "NULL"
     if natural == "text":
-        return known(ref), f"CASE WHEN {known(ref)} THEN {parsed(ref, inferred)} END"
+        return known(ref), parsed(ref, inferred)
     wanted = {"integer": "BIGINT", "float": "DOUBLE", "boolean": "BOOLEAN", "time": "TIMESTAMP"}
     return present, f"try_cast({ref} AS {wanted.get(inferred.type, 'VARCHAR')})"
 

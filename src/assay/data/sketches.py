@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ HLL_LG_K = 12  # relative standard error 1.04 / sqrt(2^12) = 1.6 %
 FREQUENT_LG_K = 10  # error <= 3.5 * weight / 2^10
 FREQUENT_CAPACITY = 768  # items a map of 2^10 slots holds before it forgets any
 FEW = 10_000  # up to here every distinct value goes through the sketch itself
+COUNTED = 100_000  # up to here distinct values of many chunks are counted, not estimated
 BLOCK = 1 << 15  # values hashed at a time, so that the temporaries stay in the processor's cache
 
 
@@ -70,30 +72,37 @@ class DistinctCounter:
 
     The library takes one value at a call. A sketch of 2^12 registers depends only on the word
     with the longest run of zeros in each, so these winners are found with NumPy, by the
-    library's own hash, and only they are fed.
-
-    Parameters
-    ----------
-    few : bool
-        True where the column has so few distinct values that all of them can be fed, which keeps
-        the estimate of a small column nearly exact.
+    library's own hash, and only they are fed. So few words that they can all be fed are.
     """
 
-    def __init__(self, *, few: bool) -> None:
+    def __init__(self) -> None:
         import numpy as np
 
-        self._few = few
-        self._words: Words = np.empty(0, np.uint64)
+        self._words: Words | None = np.empty(0, np.uint64)
         self._longest = np.zeros(1 << HLL_LG_K, np.int64)
         self._winners: Words = np.zeros(1 << HLL_LG_K, np.uint64)
+        self._n_chunks = self._n_words = 0
+
+    @property
+    def counted(self) -> int | None:
+        """The number of distinct words where it is known; None where it has to be estimated."""
+        if self._words is not None:
+            return len(self._words)
+        return self._n_words if self._n_chunks == 1 else None
 
     def add(self, words: Words) -> None:
-        """Take one more chunk of the column."""
+        """Take one more chunk of the column, each of its words once."""
         import numpy as np
 
-        if self._few:
-            self._words = np.union1d(self._words, words)
-            return
+        self._n_chunks += 1
+        self._n_words += len(words)
+        if self._words is not None:
+            words = np.union1d(self._words, words) if len(self._words) else words
+            self._words = words if len(words) <= COUNTED else None
+        if self._words is None:
+            self._compete_all(words)
+
+    def _compete_all(self, words: Words) -> None:
         for start in range(0, len(words), BLOCK):
             self._compete(words[start : start + BLOCK])
 
@@ -114,9 +123,13 @@ class DistinctCounter:
         """Return the sketch of everything added so far."""
         import datasketches
 
+        words = self._words
+        if words is not None and len(words) > FEW:
+            self._compete_all(words)
+        if words is None or len(words) > FEW:
+            words = self._winners[self._longest > 0]
         kind = datasketches.tgt_hll_type.HLL_4
         made = datasketches.hll_sketch(HLL_LG_K, kind)
-        words = self._words if self._few else self._winners[self._longest > 0]
         for word in words.view("int64").tolist():
             made.update(word)
         union = datasketches.hll_union(HLL_LG_K)
@@ -263,6 +276,7 @@ def _restore(sketch: Sketch, kind: str, maker: Any, where: str) -> Any:
         ) from error
 
 
+@functools.cache
 def _version() -> str:
     from importlib.metadata import version
 

@@ -16,13 +16,12 @@ import msgspec
 from assay.data import sketches
 from assay.data.cells import N_CATEGORIES, Cells
 from assay.data.distinct import Distinct
-from assay.data.infer import Inferred, known, parsed
+from assay.data.infer import Inferred, parsed
 from assay.data.read import BATCH, Table, TableColumn
 from assay.data.sketches import FREQUENT_CAPACITY, DistinctCounter, Sketch
 
 N_TOP = 20
 LONGEST = 200  # characters of a value that may be listed; longer ones stay in the table
-INFORMATION = "sum(n * log2(n))"
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,51 +64,47 @@ def measure(
     table: Table, columns: Sequence[TableColumn], *, on: Mapping[str, Cells]
 ) -> list[Measured]:
     """Return the statistics of columns of the types category and text."""
-    shapes = table.aggregate([_shape_terms(column) for column in columns])
     groups: list[list[tuple[Any, ...]]] = []
     words: list[DistinctCounter] = []
     for start in range(0, len(columns), BATCH):
         batch = columns[start : start + BATCH]
         groups += _groups(table, batch, on)
-        words += _words(table, batch, [rows[0][2] for rows in groups[start:]])
+        words += _words(table, batch)
     return [
-        _assemble(table, column, shape, rows, counter=counter, on=on.get(column.name))
-        for column, shape, rows, counter in zip(columns, shapes, groups, words, strict=True)
+        _assemble(table, column, rows, counter=counter, on=on.get(column.name))
+        for column, rows, counter in zip(columns, groups, words, strict=True)
     ]
 
 
-def _shape_terms(column: TableColumn) -> list[str]:
-    ref = column.ref
+def _shape() -> str:
+    """Return the SQL of counts over all rows, from the distinct values `v` and their rows `n`."""
+    space = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160)"
+    is_blank, is_padded = f"trim(v, {space}) = ''", f"trim(v, {space}) <> v"
     plain = Inferred(type="text", rule="")
-    is_blank, is_padded = f"trim({ref}, {_SPACE}) = ''", f"trim({ref}, {_SPACE}) <> {ref}"
-    parses = [
-        f"count(*) FILTER ({known(ref)} AND ({parsed(ref, plain.replaced(kind, ''))}) IS NOT NULL)"
-        for kind in ("integer", "float", "time")
+    conditions = [
+        "v = ''",
+        f"v <> '' AND {is_blank}",
+        f"NOT ({is_blank}) AND {is_padded}",
+        *(
+            f"({parsed('v', plain.replaced(kind, ''))}) IS NOT NULL"
+            for kind in ("integer", "float", "time")
+        ),
     ]
-    return [
-        f"count({ref})",
-        f"coalesce(sum(length({ref})), 0)",
-        f"min(length({ref}))",
-        f"max(length({ref}))",
-        f"count(*) FILTER ({ref} = '')",
-        f"count(*) FILTER ({ref} <> '' AND {is_blank})",
-        f"count(*) FILTER (NOT {is_blank} AND {is_padded})",
-        *parses,
-    ]
-
-
-_SPACE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160)"
+    terms = ["sum(n)", "sum(n * length(v))", "min(length(v))", "max(length(v))"]
+    terms += [f"sum(n) FILTER ({condition})" for condition in conditions]
+    return ", ".join(f"coalesce({term}, 0)::BIGINT" for term in terms)
 
 
 def _groups(
     table: Table, columns: Sequence[TableColumn], on: Mapping[str, Cells]
 ) -> list[list[tuple[Any, ...]]]:
-    """Return rows (column, kind, n, value, number) about the distinct values of each column.
+    """Return rows (column, kind, n, value, number, shape) about the distinct values of each column.
 
-    The kinds: 0 the number of distinct values, with sum n log2 n; 1 the largest count of a value
+    The kinds: 0 the number of distinct values, with sum n log2 n and the shape; 1 the largest count of a value
     that is too long to list; 2 the most frequent values; 3 the values of the given cells.
     """
     counted, selected, parameters = [], [], list[Any]()
+    shape = _shape()
     for at, column in enumerate(columns):
         group = f"g{at}"
         counted.append(
@@ -119,12 +114,15 @@ def _groups(
         short = f"n >= {_least(column)} AND length(v) <= {LONGEST}"
         most = f"ORDER BY n DESC, v LIMIT {FREQUENT_CAPACITY + 1}"
         selected += [
-            f"SELECT {at} AS c, 0 AS k, count(*) AS n, NULL AS v, {INFORMATION} AS x FROM {group}",
-            f"SELECT {at}, 1, max(n), NULL, 0 FROM {group} WHERE length(v) > {LONGEST}",
-            f"(SELECT {at}, 2, n, v, 0 FROM {group} WHERE {short} {most})",
+            f"SELECT {at} AS c, 0 AS k, count(*) AS n, NULL AS v, sum(n * log2(n)) AS x,"
+            f" [{shape}] AS s FROM {group}",
+            f"SELECT {at}, 1, max(n), NULL, 0, NULL FROM {group} WHERE length(v) > {LONGEST}",
+            f"(SELECT {at}, 2, n, v, 0, NULL FROM {group} WHERE {short} {most})",
         ]
         if column.name in on and on[column.name].values:
-            selected.append(f"SELECT {at}, 3, n, v, 0 FROM {group} WHERE list_contains(?, v)")
+            selected.append(
+                f"SELECT {at}, 3, n, v, 0, NULL FROM {group} WHERE list_contains(?, v)"
+            )
             parameters.append([str(value) for value in on[column.name].values])
     sql = f"WITH {', '.join(counted)} {' UNION ALL '.join(selected)}"
     rows: list[list[tuple[Any, ...]]] = [[] for _ in columns]
@@ -139,13 +137,11 @@ def _least(column: TableColumn) -> int:
     return 2 if column.type == "text" else 1
 
 
-def _words(
-    table: Table, columns: Sequence[TableColumn], n_distinct: Sequence[int]
-) -> list[DistinctCounter]:
+def _words(table: Table, columns: Sequence[TableColumn]) -> list[DistinctCounter]:
     """Return the distinct values as 64-bit words: the lower half of their MD5."""
     import numpy as np
 
-    counters = [DistinctCounter(few=n <= sketches.FEW) for n in n_distinct]
+    counters = [DistinctCounter() for _ in columns]
     parts = [
         f"SELECT {at}::INTEGER AS c, md5_number_lower(v) AS w FROM"
         f" (SELECT DISTINCT {column.ref}::VARCHAR AS v FROM t WHERE {column.ref} IS NOT NULL)"
@@ -163,13 +159,12 @@ def _words(
 def _assemble(
     table: Table,
     column: TableColumn,
-    shape: tuple[Any, ...],
     rows: Sequence[tuple[Any, ...]],
     *,
     counter: DistinctCounter,
     on: Cells | None,
 ) -> Measured:
-    n, n_characters, shortest, longest, *counts = shape
+    n, n_characters, shortest, longest, *counts = rows[0][5]
     n_empty, n_blank, n_padded, n_integer, n_number, n_time = counts
     n_distinct = rows[0][2]
     items = [Item(value=row[3], count=row[2]) for row in rows if row[1] == 2]
@@ -182,10 +177,10 @@ def _assemble(
     return Measured(
         texts=Texts(
             n=n,
-            n_characters=int(n_characters),
-            length_min=shortest,
-            length_mean=int(n_characters) / n if n else None,
-            length_max=longest,
+            n_characters=n_characters,
+            length_min=shortest if n else None,
+            length_mean=n_characters / n if n else None,
+            length_max=longest if n else None,
             n_empty=n_empty,
             n_blank=n_blank,
             n_padded=n_padded,

@@ -73,7 +73,10 @@ class Run(RunRow, frozen=True, kw_only=True):
 
 
 def get(ledger: Ledger, name: str) -> Run:
-    """Return the run of an id, the unique beginning of one, or `latest~N`."""
+    """Return the run of an id, the unique beginning of one, or `latest~N`.
+
+    The latest runs are those that people began; reproductions of them do not count.
+    """
     from sqlalchemy import select
 
     from assay.ledger import tables
@@ -280,7 +283,8 @@ def _resolve(connection: Connection, name: str) -> str:
 
     if match := re.fullmatch(r"latest(?:~(\d{1,9}))?", name):
         back = int(match[1] or 0)
-        newest = _rows().where(run.c.parent_id.is_(None)).offset(back).limit(1)
+        own = run.c.parent_id.is_(None) & (run.c.kind != "reproduction")
+        newest = _rows().where(own).offset(back).limit(1)
         found = connection.execute(newest).first()
         if found is None:
             raise NotFound(

@@ -54,11 +54,11 @@ def load(content: bytes, *, where: str | Path) -> list[Entry]:
     """
     try:
         rows = json.loads(content)
-        if not isinstance(rows, list):
-            raise TypeError(rows)
         entries = sorted(Entry(row["relpath"], row["md5"]) for row in rows)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _broken("it is not a list of files with their hashes", where) from error
+    if not isinstance(rows, list):
+        raise _broken("it is not a list of files with their hashes", where)
     seen: set[str] = set()
     for relpath, oid in entries:
         _check(relpath, oid, where)

@@ -207,6 +207,8 @@ def _series(given: _Given, path: Path, *, file: Path, where: str) -> tuple[Serie
     columns: dict[Path, str | list[str]] = {path: given.y or []}  # type: ignore[dict-item]
     if isinstance(given.y, dict):
         columns = {beside(file, name): y for name, y in given.y.items()}
+    if not columns:
+        raise Invalid("y names no file", where=where, hint="write 'y: {FILE: COLUMN}'")
     ys = {path: (y,) if isinstance(y, str) else tuple(y) for path, y in columns.items()}
     if not isinstance(given.x, dict):
         return tuple(Series(path=path, y=y, x=given.x) for path, y in ys.items())

@@ -73,51 +73,47 @@ def draw(views: Sequence[View], targets: Sequence[str] = ()) -> Plots:
     NotFound
         If a target is neither; with the nearest name.
     """
-    result = Plots(drawn=[], failed=[])
-    declared = []
-    for view in views:
-        plots, failed = plot_definitions.declared(view)
-        declared.append(plots)
-        result.failed.extend(failed)
-    merged = {name: plot for plots in declared for name, plot in plots.items()}
+    declared = [plot_definitions.declared(view) for view in views]
+    broken = [one for _, failed in declared for one in failed]
+    merged = {name: plot for plots, _ in declared for name, plot in plots.items()}
     chosen = merged
     if targets:
         chosen = {}
         for target in targets:
-            chosen.update(select(merged, target, views))
+            if target not in {one.id for one in broken}:
+                chosen.update(select(merged, target, views))
+    results: list[Drawn | Failed] = [one for one in broken if not targets or one.id in targets]
     for name, plot in chosen.items():
         having = [
             view
-            for view, plots in zip(views, declared, strict=True)
+            for view, (plots, _) in zip(views, declared, strict=True)
             if name in plots or name not in merged
         ]
-        if all(_mime(one.path) for one in plot.series):
-            _add_pictures(name, plot, having, into=result)
-        else:
-            _add_plot(name, plot, having, into=result)
-    return result
+        are_pictures = all(_mime(one.path) for one in plot.series)
+        results.extend((_pictures if are_pictures else _plot)(name, plot, having))
+    return Plots(
+        drawn=[one for one in results if isinstance(one, Drawn)],
+        failed=[one for one in results if isinstance(one, Failed)],
+    )
 
 
 def _mime(path: Path) -> str | None:
     return _IMAGES.get(path.suffix.lower())
 
 
-def _add_pictures(name: str, plot: Declared, views: Sequence[View], *, into: Plots) -> None:
+def _pictures(name: str, plot: Declared, views: Sequence[View]) -> Iterator[Drawn | Failed]:
     for view in views:
         for one in plot.series:
             try:
-                into.drawn.append(
-                    Drawn(
-                        id=name,
-                        title=plot.title or name,
-                        revisions=(view.name,),
-                        picture=view.read(one.path),
-                        mime=_mime(one.path) or "",
-                    )
+                yield Drawn(
+                    id=name,
+                    title=plot.title or name,
+                    revisions=(view.name,),
+                    picture=view.read(one.path),
+                    mime=_mime(one.path) or "",
                 )
             except Error as error:
-                failed = Failed(id=name, revision=view.name, error=error, source=one.path)
-                into.failed.append(failed)
+                yield Failed(id=name, revision=view.name, error=error, source=one.path)
 
 
 class _Read(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,33 +124,34 @@ class _Read(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[dict[str, Any]]
 
 
-def _add_plot(name: str, plot: Declared, views: Sequence[View], *, into: Plots) -> None:
+def _plot(name: str, plot: Declared, views: Sequence[View]) -> Iterator[Drawn | Failed]:
+    """Draw the data of all revisions as one plot; a revision that does not fit is left out."""
     from assay.render.plot_frame import make_frame
     from assay.render.plots import plot_spec
 
     good: list[_Read] = []
     for view in views:
-        read = list(_read_all(name, plot, view, into.failed))
-        if not read:
-            continue
+        results = list(_read(name, plot, view))
+        yield from (one for one in results if isinstance(one, Failed))
+        read = [one for one in results if isinstance(one, _Read)]
         try:
-            make_frame(*_joined(name, plot, read))
+            if read:
+                make_frame(*_joined(name, plot, read))
             good += read
         except Error as error:
-            into.failed.append(Failed(id=name, revision=view.name, error=error))
+            yield Failed(id=name, revision=view.name, error=error)
     if not good:
         return
     revisions = tuple(dict.fromkeys(one.revision for one in good))
     try:
         rows, shown = _joined(name, plot, good, revised=len(views) > 1)
         spec = plot_spec(rows, shown, template=_own_template(views[-1].project, plot.template))
+        yield Drawn(id=name, title=shown.title, revisions=revisions, spec=spec)
     except Error as error:
-        into.failed.append(Failed(id=name, revision=", ".join(revisions), error=error))
-        return
-    into.drawn.append(Drawn(id=name, title=shown.title, revisions=revisions, spec=spec))
+        yield Failed(id=name, revision=", ".join(revisions), error=error)
 
 
-def _read_all(name: str, plot: Declared, view: View, failed: list[Failed]) -> Iterator[_Read]:
+def _read(name: str, plot: Declared, view: View) -> Iterator[_Read | Failed]:
     for series in plot.series:
         source = series.path
         try:
@@ -165,7 +162,7 @@ def _read_all(name: str, plot: Declared, view: View, failed: list[Failed]) -> It
                 rows = _with_x(rows, over, series, where=view.shown(source))
             yield _Read(revision=view.name, series=series, rows=rows)
         except Error as error:
-            failed.append(Failed(id=name, revision=view.name, error=error, source=source))
+            yield Failed(id=name, revision=view.name, error=error, source=source)
 
 
 def _rows(view: View, path: Path, *, header: bool) -> list[dict[str, Any]]:
@@ -188,15 +185,11 @@ def _with_x(
             where=where,
             hint="x and y of one plot need the same number of rows",
         )
-    if not any(series.x in row for row in over):
-        raise NotFound(
-            f"it has no column '{series.x}'",
-            where=where,
-            hint=did_you_mean(series.x or "", over[0]),
-        )
-    return [
-        {series.x or "": x.get(series.x or ""), **row} for row, x in zip(rows, over, strict=True)
-    ]
+    name = series.x or ""
+    if not any(name in row for row in over):
+        hint = did_you_mean(name, over[0])
+        raise NotFound(f"it has no column '{name}'", where=where, hint=hint)
+    return [{**row, name: x.get(name)} for row, x in zip(rows, over, strict=True)]
 
 
 def _joined(
@@ -250,7 +243,7 @@ def _own_template(project: Project, name: str) -> dict[str, Any] | None:
     return template
 
 
-def document(plots: Plots) -> dict[str, Any]:
+def document(plots: Plots, view: View) -> dict[str, Any]:
     """Return plots in the form of DVC's `plots show --json`; pictures are data URLs."""
     data: dict[str, list[dict[str, Any]]] = {one.id: [] for one in plots.drawn}
     for one in plots.drawn:
@@ -261,14 +254,18 @@ def document(plots: Plots) -> dict[str, Any]:
             content = base64.b64encode(one.picture).decode()
             entry |= {"type": "image", "url": f"data:{one.mime};base64,{content}"}
         data[one.id].append(entry)
-    return {"data": data, "errors": [_error(one) for one in plots.failed]}
+    return {"data": data, "errors": [_error(one, view) for one in plots.failed]}
 
 
-def _error(one: Failed) -> dict[str, str]:
+def _error(one: Failed, view: View) -> dict[str, str]:
     entry = {"name": one.id, "rev": one.revision}
     if one.source is None:
         return entry | {"type": type(one.error).__name__, "msg": str(one.error)}
-    return entry | {"source": one.source.name} | describe(one.error, one.source)
+    return (
+        entry
+        | {"source": view.project.shown(one.source, cwd=view.cwd)}
+        | describe(one.error, one.source)
+    )
 
 
 def write_page(plots: Plots, views: Sequence[View], *, folder: Path) -> Path:

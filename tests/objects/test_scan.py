@@ -1,0 +1,163 @@
+"""What lies at a path is found out with as little reading as is safe."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from assay.base.errors import Error, NotFound
+from assay.objects import scan, tree
+from assay.objects.cache import Cache
+from assay.objects.index import Index
+from tests import make
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    return Index(tmp_path / "index.db")
+
+
+def settle(folder: Path) -> None:
+    """Wait until the files are older than a tick of the clock, so that they can be remembered."""
+    import time
+
+    time.sleep(0.03)
+
+
+def folder(tmp_path: Path) -> Path:
+    return make.write(tmp_path / "d", {"a": "1", "s/b": "22", "s/ü": "333", "empty": ""})
+
+
+def test_a_folder_is_the_list_of_its_files(tmp_path: Path, index: Index):
+    found = scan.scan(folder(tmp_path), index)
+    (tmp_path / "d" / "void").mkdir()
+    assert [e.relpath for e in found.entries or []] == ["a", "empty", "s/b", "s/ü"]
+    assert (found.entries or [])[0].oid == hashlib.md5(b"1").hexdigest()
+    assert (found.size, found.n_files) == (6, 4)
+    assert found.oid == tree.oid_of(found.entries or [])
+    assert scan.scan(tmp_path / "d", index).oid == found.oid  # empty folders do not count
+
+
+def test_the_second_look_reads_nothing_and_the_third_what_changed(tmp_path: Path, index: Index):
+    path = folder(tmp_path)
+    settle(path)
+    assert [scan.scan(path, index).n_hashed for _ in range(2)] == [4, 0]
+    make.write(path, {"a": "2"})
+    assert scan.scan(path, index).n_hashed == 1
+    assert scan.scan(path / "s" / "b", index).n_hashed == 0
+
+
+def test_an_edit_that_restores_size_and_mtime_is_read(tmp_path: Path, index: Index):
+    path = folder(tmp_path)
+    settle(path)
+    before = scan.scan(path, index)
+    status = (path / "a").stat()
+    make.write(path, {"a": "9"})
+    os.utime(path / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
+    after = scan.scan(path, index)
+    assert after.n_hashed == 1
+    assert after.oid != before.oid
+
+
+def test_storing_gives_the_content_and_keeps_each_object_once(tmp_path: Path, index: Index):
+    path = make.write(tmp_path / "d", {"a": "1", "b": "1", "c": "2"})
+    settle(path)
+    cache = Cache(tmp_path / "cache")
+    stored = scan.store(path, cache, index)
+    assert stored.n_hashed == 3
+    assert sorted(cache) == sorted({*scan.iter_oids(stored)})
+    assert len(list(cache)) == 3  # two contents and the manifest
+    again = scan.store(path, cache, index)
+    assert (again.oid, again.n_hashed) == (stored.oid, 0)
+
+
+def test_an_object_that_the_cache_lost_is_stored_again(tmp_path: Path, index: Index):
+    path = make.write(tmp_path / "d", {"a": "1", "b": "2"})
+    settle(path)
+    cache = Cache(tmp_path / "cache")
+    first = scan.store(path, cache, index)
+    cache.remove(hashlib.md5(b"1").hexdigest())
+    again = scan.store(path, cache, index)
+    assert again.n_hashed == 1
+    assert all(cache.verify(oid) for oid in scan.iter_oids(first))
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o755, 0o654])
+def test_a_file_with_any_executable_bit_is_executable(tmp_path: Path, index: Index, mode: int):
+    (tmp_path / "f").write_text("x")
+    (tmp_path / "f").chmod(mode)
+    assert scan.scan(tmp_path / "f", index).is_executable == bool(mode & 0o111)
+
+
+def test_links_to_files_are_followed_and_links_to_folders_passed_by(tmp_path: Path, index: Index):
+    path = make.write(tmp_path, {"out/f": "x", "d/a": "1"}) / "d"
+    (path / "link").symlink_to("../out/f")
+    (path / "folder").symlink_to("../out")
+    assert [e.relpath for e in scan.scan(path, index).entries or []] == ["a", "link"]
+
+
+def test_what_is_skipped_is_not_looked_at(tmp_path: Path, index: Index):
+    path = make.write(tmp_path / "d", {"a": "1", "tmp/b": "2"})
+    os.mkfifo(path / "tmp" / "pipe")
+    found = scan.scan(path, index, skip=lambda name, is_dir: is_dir and name.endswith("/tmp"))
+    assert [e.relpath for e in found.entries or []] == ["a"]
+
+
+def _fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _dangling(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+def _socket(path: Path) -> None:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    ("make_it", "what"),
+    [
+        (_fifo, "neither a file nor a folder"),
+        (_socket, "neither a file nor a folder"),
+        (_dangling, "the link points to nothing"),
+    ],
+)
+def test_what_cannot_be_data_is_named_alone_and_in_a_folder(
+    tmp_path: Path, index: Index, make_it, what: str
+):
+    (tmp_path / "d").mkdir()
+    make_it(tmp_path / "d" / "it")
+    for target in (tmp_path / "d", tmp_path / "d" / "it"):
+        with pytest.raises(Error, match=what) as caught:
+            scan.scan(target, index)
+        assert caught.value.where == str(tmp_path / "d" / "it")
+        assert caught.value.hint
+
+
+def test_a_name_that_is_not_utf_8_is_named_alone_and_in_a_folder(tmp_path: Path, index: Index):
+    (tmp_path / "d").mkdir()
+    path = Path(os.fsdecode(os.fsencode(tmp_path / "d") + b"/b\xff"))
+    path.write_text("x")
+    for target in (tmp_path / "d", path):
+        with pytest.raises(Error, match=r"b\\xff' is not UTF-8") as caught:
+            scan.scan(target, index)
+        assert "rename" in (caught.value.hint or "")
+
+
+def test_a_dvcignore_inside_data_is_refused_as_dvc_does(tmp_path: Path, index: Index):
+    path = make.write(tmp_path / "d", {"a": "1", "s/.dvcignore": "a\n"})
+    with pytest.raises(Error, match="dvcignore") as caught:
+        scan.scan(path, index)
+    assert caught.value.where == str(path / "s" / ".dvcignore")
+
+
+def test_a_path_that_is_not_there_is_said_to_be_so(tmp_path: Path, index: Index):
+    with pytest.raises(NotFound, match="does not exist"):
+        scan.scan(tmp_path / "nope", index)
