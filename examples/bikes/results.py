@@ -93,6 +93,7 @@ def _headline(metrics: dict[str, float]) -> Facts:
 def _plots(project: Path) -> list[Section]:
     daily = PlotDefinition(
         title="Rentals an hour, mean of each test day",
+        template="simple",
         x="day",
         y=("actual", "predicted"),
         x_label="",
@@ -100,14 +101,20 @@ def _plots(project: Path) -> list[Section]:
     )
     hourly = PlotDefinition(
         title="Error by hour of the day",
+        template="simple",
         x="hour",
-        y=("mae", "baseline_mae"),
+        y=("model", "same hour last week"),
         x_label="hour",
         y_label="mean absolute error",
     )
+    days = read_plot_data(project / "plots/daily.csv")
+    hours = [
+        {"hour": row["hour"], "model": row["mae"], "same hour last week": row["baseline_mae"]}
+        for row in read_plot_data(project / "plots/by_hour.csv")
+    ]
     return [
-        Plot(spec=plot_spec(read_plot_data(project / "plots/daily.csv"), daily), wide=True),
-        Plot(spec=plot_spec(read_plot_data(project / "plots/by_hour.csv"), hourly), wide=True),
+        Plot(spec=plot_spec(days, daily), wide=True),
+        Plot(spec=plot_spec(hours, hourly), wide=True),
     ]
 
 
@@ -129,7 +136,7 @@ def _comparison(diff: dict[str, Any]) -> list[Section]:
         Text(body=f"The candidate changes {params}. Only what depends on it ran again."),
         Table(
             caption="Metrics of both runs on the same rows",
-            header=("metric", "base", "candidate", "change", "which is"),
+            header=("metric", "base", "candidate", "change", "candidate is"),
             rows=tuple(rows),
             note="One split and no interval: too little to say that the difference is real.",
         ),

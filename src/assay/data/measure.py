@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Values = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.uint64]
+    Values = NDArray[Any]  # doubles, or integers of 64 bits with or without a sign
 
 SORTED_ROWS = 2_000_000  # a longer table goes by in chunks
 CHUNK_VALUES = 1 << 23  # values that are in NumPy's hands at a time
@@ -120,9 +120,9 @@ class _Tally:
         self.edges: list[Number] | None = None  # of the cells, once they are known
         self.points: list[Number] = []  # whose own counts the cells need
         self.widths: list[float] = []
-        self.upto: NDArray[np.int64] | None = None
-        self.at: NDArray[np.int64] | None = None
-        self.buckets: NDArray[np.int64] | None = None
+        self.upto: list[int] = []
+        self.at: list[int] = []
+        self.buckets: list[int] = []
 
     def add(self, found: tuple[Any, Any], first_row: int) -> None:
         """Take a chunk in everything but the cells; with them where it is the whole column."""
@@ -179,7 +179,9 @@ class _Tally:
         """Choose the edges, from the quantiles of the values or of their sample."""
         import numpy as np
 
-        values = np.sort(np.concatenate(self.sample)) if self.share < 1 else self.sample[0]
+        values = self.sample[0] if self.sample else np.empty(0)
+        if self.share < 1 and self.sample:
+            values = np.sort(np.concatenate(self.sample))
         self.sample = []
         n = len(values)
         if n:
@@ -195,9 +197,8 @@ class _Tally:
             self.edges = self.points = sorted({self.low, self.high, *grid})
         if self.low is not None and self.high is not None and self.column.type != "time":
             self.widths = bucket_edges(self.low, self.high)
-        self.upto = np.zeros(len(self.edges), np.int64)
-        self.at = np.zeros(len(self.points), np.int64)
-        self.buckets = np.zeros(len(self.widths), np.int64)
+        self.upto, self.at = [0] * len(self.edges), [0] * len(self.points)
+        self.buckets = [0] * len(self.widths)
 
     def count(self, ordered: Values) -> None:
         """Count a chunk into the cells and buckets."""
@@ -206,11 +207,11 @@ class _Tally:
         if self.edges is None:
             self._settle()
         right = _rank(ordered, self.edges or [], "right")
-        self.upto = self.upto + np.diff(right, prepend=0)
-        points = self.points
-        self.at = self.at + _rank(ordered, points, "right") - _rank(ordered, points, "left")
+        self.upto = _added(self.upto, np.diff(right, prepend=0))
+        equal = _rank(ordered, self.points, "right") - _rank(ordered, self.points, "left")
+        self.at = _added(self.at, equal)
         ranks = np.searchsorted(ordered.astype(np.float64), self.widths, side="right")
-        self.buckets = self.buckets + np.diff(ranks, prepend=0)
+        self.buckets = _added(self.buckets, np.diff(ranks, prepend=0))
 
     def measured(self, n_rows: int) -> Measured:
         """Return the statistics."""
@@ -230,8 +231,7 @@ class _Tally:
     def _numbers(self) -> Numbers:
         histogram = None
         if self.widths and self.low is not None and self.high is not None:
-            counts = tuple(_ints(self.buckets))
-            histogram = Histogram(low=self.low, high=self.high, counts=counts)
+            histogram = Histogram(low=self.low, high=self.high, counts=tuple(self.buckets))
         levels = {str(level): round(level * 100) for level in QUANTILES}
         return Numbers(
             n_finite=self.n,
@@ -249,7 +249,7 @@ class _Tally:
         ).with_moments(self.moments, exact_sum=self.sum if self.column.type == "integer" else None)
 
     def _cells(self, n_rows: int) -> Cells:
-        upto, at, edges = _ints(self.upto), _ints(self.at), self.edges or []
+        upto, at, edges = self.upto, self.at, self.edges or []
         if self.on is None:
             counted = cells.own_cells(edges, upto, at, n=self.n)
         else:
@@ -321,5 +321,5 @@ def _rank(ordered: Values, points: Sequence[Number], side: Any) -> NDArray[np.in
     return ranks
 
 
-def _ints(counts: NDArray[np.int64] | None) -> list[int]:
-    return [] if counts is None else [int(count) for count in counts]
+def _added(counts: list[int], more: NDArray[np.int64]) -> list[int]:
+    return [count + int(extra) for count, extra in zip(counts, more, strict=True)]

@@ -77,7 +77,7 @@ def measure(
 
 
 def _shape() -> str:
-    """Return the SQL of counts over all rows, from the distinct values `v` and their rows `n`."""
+    """Return the SQL of sum n log2 n and of counts of rows, from values `v` with `n` rows."""
     space = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160)"
     is_blank, is_padded = f"trim(v, {space}) = ''", f"trim(v, {space}) <> v"
     plain = Inferred(type="text", rule="")
@@ -92,7 +92,8 @@ def _shape() -> str:
     ]
     terms = ["sum(n)", "sum(n * length(v))", "min(length(v))", "max(length(v))"]
     terms += [f"sum(n) FILTER ({condition})" for condition in conditions]
-    return ", ".join(f"coalesce({term}, 0)::BIGINT" for term in terms)
+    counts = ", ".join(f"coalesce({term}, 0)::BIGINT" for term in terms)
+    return f"sum(n * log2(n)) AS x, [{counts}] AS s"
 
 
 def _groups(
@@ -114,8 +115,7 @@ def _groups(
         short = f"n >= {_least(column)} AND length(v) <= {LONGEST}"
         most = f"ORDER BY n DESC, v LIMIT {FREQUENT_CAPACITY + 1}"
         selected += [
-            f"SELECT {at} AS c, 0 AS k, count(*) AS n, NULL AS v, sum(n * log2(n)) AS x,"
-            f" [{shape}] AS s FROM {group}",
+            f"SELECT {at} AS c, 0 AS k, count(*) AS n, NULL AS v, {shape} FROM {group}",
             f"SELECT {at}, 1, max(n), NULL, 0, NULL FROM {group} WHERE length(v) > {LONGEST}",
             f"(SELECT {at}, 2, n, v, 0, NULL FROM {group} WHERE {short} {most})",
         ]

@@ -65,8 +65,14 @@ class _Walk:
             return self._sources(self.run(things.run_id(thing)), seen)
         writer = self._writer(thing, reader)
         if writer is not None:
-            return [self._node(things.of_run(writer), "written by", writer, seen)]
+            return [self._node(self._thing(writer), "written by", writer, seen)]
         return [self._origin(thing, reader)]
+
+    def _thing(self, run: Run) -> Thing:
+        thing = things.of_run(run)
+        if not self._is_reproduction(run):
+            return thing
+        return msgspec.structs.replace(thing, label=f"{thing.label}, done again")
 
     def _stage_with_metric(self, run: Run, thing: Thing) -> Run:
         """Return the stage that logged a metric that its pipeline's run summed up."""
@@ -205,9 +211,7 @@ class _Walk:
         readers = [
             self.run(e.target.removeprefix("run:")) for e in edges if e.relation == "read_by"
         ]
-        return [
-            self._below(things.of_run(r), "read by", seen) for r in readers if r.kind == "stage"
-        ]
+        return [self._below(self._thing(r), "read by", seen) for r in readers if r.kind == "stage"]
 
     def _below(self, thing: Thing, relation: str, seen: set[str]) -> Node:
         if thing.id in seen:

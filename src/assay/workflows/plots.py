@@ -289,7 +289,7 @@ def write_page(plots: Plots, views: Sequence[View], *, folder: Path) -> Path:
             "no plot could be drawn", hint="correct what is said above, and run the command again"
         )
     text = page(
-        "Plots",
+        f"Plots of {views[-1].project.root.name}",
         list(_sections(plots, views)),
         lead=_lead(plots, views),
         origin={view.name: view.commit[:12] for view in views if view.commit is not None},
@@ -304,11 +304,11 @@ def write_page(plots: Plots, views: Sequence[View], *, folder: Path) -> Path:
 
 
 def _lead(plots: Plots, views: Sequence[View]) -> str:
-    names = list(dict.fromkeys(one.id for one in plots.drawn))
-    of = " and ".join(view.name for view in views)
-    failed = len(plots.failed)
-    rest = f" {failed} could not be drawn: see the end." if failed else ""
-    return f"{len(names)} plot{'' if len(names) == 1 else 's'} of {of}.{rest}"
+    count = len({one.id for one in plots.drawn})
+    of = ", ".join(view.name if view.commit else "the workspace" for view in views)
+    failed = len({one.id for one in plots.failed})
+    rest = f" Of {failed}, something could not be drawn: see the end." if failed else ""
+    return f"{count} plot{'' if count == 1 else 's'}: {of}.{rest}"
 
 
 def _sections(plots: Plots, views: Sequence[View]) -> Iterator[Section]:
