@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
+from tests import browser as browsers
 from tests import make
 
 
@@ -26,3 +26,10 @@ def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 def project(tmp_path: Path) -> Path:
     """An empty project in a git repository of its own."""
     return make.project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """A headless Chromium."""
+    with browsers.opened() as found:
+        yield found

@@ -38,6 +38,11 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
+def memory() -> str | None:
+    """Return a folder that lies in memory, where there is one: property tests write much."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
 def git(folder: Path, *arguments: str) -> str:
     """Run git and return what it prints."""
     done = subprocess.run(
@@ -132,7 +137,7 @@ def snapshot(folder: Path, *, without: tuple[str, ...] = (".git", ".assay")) -> 
             path = Path(place) / name
             status = path.lstat()
             if path.is_symlink():
-                content: Any = os.readlink(path)
+                content: Any = path.readlink()
             elif path.is_file():
                 content = path.read_bytes()
             else:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from tests import make
 
 from assay.base.errors import NotFound
 from assay.objects.cache import Cache, Damaged
@@ -25,7 +26,7 @@ class CacheKeepsWhatItWasGiven(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = Path(tempfile.mkdtemp(dir=make.memory()))
         self.cache = Cache(self.folder / "cache")
         self.model: dict[str, bytes] = {}
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import make
 
 from assay.base.errors import Error, NotFound
 from assay.objects import scan, tree
@@ -17,7 +18,6 @@ from assay.objects.cache import Cache, Damaged
 from assay.objects.checkout import Target, Unsaved, checkout
 from assay.objects.index import Index
 from assay.objects.tree import Entry
-from tests import make
 
 
 class Place:
@@ -59,11 +59,11 @@ FOLDERS = st.dictionaries(PATHS, st.sampled_from("012"), max_size=6).map(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(FOLDERS, FOLDERS, st.sampled_from(["copy", "hardlink", "symlink"]))
 def test_from_any_saved_folder_to_any_other(before, after, link):
     """Files become folders and folders files; the dict is the oracle."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=make.memory()) as folder:
         place = Place(Path(folder))
         oids = {name: place.manifest(files) for name, files in (("b", before), ("a", after))}
         for name, files in (("b", before), ("a", after)):

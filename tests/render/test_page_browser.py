@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,44 +23,9 @@ from assay.render.sections import (
     Tree,
     Verdict,
 )
+from tests.browser import Visit
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None and os.environ.get("CI") != "true":
-        pytest.skip("chromium is not installed: 'apt-get install chromium' brings it")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
-
-
-class Visit:
-    """A page in the browser, and all that went wrong on it."""
-
-    def __init__(self, browser, path, *, wide, scheme="light"):
-        self.errors: list[str] = []
-        self.requests: list[str] = []
-        self.page = browser.new_page(
-            viewport={"width": wide, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
-        )
-        self.page.on("console", lambda message: self.errors.append(message.text))
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-        self.page.wait_for_selector("body[data-ready]", timeout=30_000)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.page.close()
 
 
 @pytest.fixture(scope="module")

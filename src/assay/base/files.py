@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +18,8 @@ from assay.base.errors import Error
 
 def temporary_beside(path: Path) -> Path:
     """Return a name for a temporary file in the folder of `path`; DVC's form, `.RANDOM.tmp`."""
+    import secrets
+
     return path.parent / f".{secrets.token_urlsafe(16)}.tmp"
 
 

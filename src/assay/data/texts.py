@@ -99,10 +99,10 @@ def _shape() -> str:
 def _groups(
     table: Table, columns: Sequence[TableColumn], on: Mapping[str, Cells]
 ) -> list[list[tuple[Any, ...]]]:
-    """Return rows (column, kind, n, value, number, shape) about the distinct values of each column.
+    """Return rows (column, kind, n, value, number, counts) about the values of each column.
 
-    The kinds: 0 the number of distinct values, with sum n log2 n and the shape; 1 the largest count of a value
-    that is too long to list; 2 the most frequent values; 3 the values of the given cells.
+    The kinds: 0 the number of distinct values, with what `_shape` asks for; 1 the largest count
+    of a value that is too long to list; 2 the most frequent values; 3 those of the given cells.
     """
     counted, selected, parameters = [], [], list[Any]()
     shape = _shape()

@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import msgspec
@@ -165,8 +165,10 @@ def _plan_directory(
     remove = [f"{path}/{name}" for name in before if name not in after]
     if os.path.lexists(path) and not path.is_dir():
         remove.append(str(path))
+    gone = {name for name in before if name not in after}  # also links, where a folder comes now
     for name in after:
-        inside(path, name, where=cache.path(oid))
+        if gone.isdisjoint(str(parent) for parent in PurePosixPath(name).parents):
+            inside(path, name, where=cache.path(oid))
     return _Plan(target, "modified" if path.is_dir() else "added", write, remove)
 
 

@@ -98,10 +98,11 @@ class Linker:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             found, _ = hash_file(source, algorithm=self.cache.algorithm, into=descriptor)
-            if found != oid.removesuffix(DIR):
-                raise self.cache.damaged(oid)
         except BaseException:
             os.unlink(target)  # noqa: PTH108
             raise
         finally:
             os.close(descriptor)
+        if found != oid.removesuffix(DIR):
+            os.unlink(target)  # noqa: PTH108
+            raise self.cache.damaged(oid)

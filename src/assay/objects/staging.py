@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -52,6 +50,9 @@ class Staging:
 @contextlib.contextmanager
 def staging(root: Path) -> Iterator[Staging]:
     """Open a staging folder in the store at `root`, and take it away at the end."""
+    import secrets
+    import shutil
+
     folder = root / f"{_PREFIX}{secrets.token_hex(8)}"
     try:
         folder.mkdir(parents=True)
@@ -71,6 +72,8 @@ def staging(root: Path) -> Iterator[Staging]:
 
 def _sweep(root: Path, *, keep: Path) -> None:
     """Remove the staging folders of processes that are gone."""
+    import shutil
+
     with os.scandir(root) as entries:
         stale = [Path(e.path) for e in entries if e.name.startswith(_PREFIX)]
     for folder in stale:

@@ -13,7 +13,7 @@ from typing import Any
 
 from assay.base.errors import Error
 from assay.base.files import write_atomic
-from assay.project import emit, lock, tracking
+from assay.project import lock, tracking
 from assay.project.grammar import Source
 from assay.project.lock import Entry
 from assay.project.stages import Stage
@@ -60,6 +60,8 @@ def save(project: Project, stage: Stage, entry: Entry) -> None:
     data = lock.to_data(entry)
     path = _folder(project, _key(entry, [row.path for row in entry.outs])) / _hash(data)
     if not path.exists():
+        from assay.project import emit
+
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, emit.dump(data))
 

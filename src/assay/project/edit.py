@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.base.files import write_atomic
-from assay.project import emit, yaml12
+from assay.project import yaml12
 
 
 def updated(text: str | None, data: dict[str, Any], *, keep_order: bool = True) -> str:
@@ -19,6 +19,8 @@ def updated(text: str | None, data: dict[str, Any], *, keep_order: bool = True) 
 
     `keep_order` keeps the old order of keys too; a lock's entries are replaced as a whole.
     """
+    from assay.project import emit  # slow to import, and most commands write nothing
+
     fresh = emit.dump(data)
     if not text or text == fresh:
         return fresh

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -39,6 +38,8 @@ def git(
     Failed
         If its exit status is not one of `accept`; with git's own words.
     """
+    import subprocess
+
     try:
         done = subprocess.run(
             ["git", *arguments],

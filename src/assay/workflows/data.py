@@ -16,7 +16,6 @@ from assay.project import definition, tracking
 from assay.project.definition import Tracked
 from assay.project.tracking import Added
 from assay.project.workspace import Project
-from assay.workflows import profiles
 
 
 def add(
@@ -73,6 +72,8 @@ def commit(
 def _profiled(project: Project, added: Sequence[Added], *, profile: bool) -> list[str]:
     if not profile:
         return []
+    from assay.workflows import profiles
+
     return profiles.after(project, [(one.path, one.content) for one in added])[1]
 
 

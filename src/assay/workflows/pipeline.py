@@ -17,7 +17,6 @@ from assay.pipeline.repro import Events, Outcome
 from assay.project import definition
 from assay.project.stages import Stage
 from assay.project.workspace import Project
-from assay.workflows import profiles
 
 
 def repro(
@@ -46,6 +45,8 @@ def repro(
     )
     if not outcome.made or not profile:
         return outcome, []
+    from assay.workflows import profiles
+
     found, complaints = profiles.after(project, outcome.made)
     if found and outcome.run is not None:
         from assay.ledger.database import open_ledger

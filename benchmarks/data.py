@@ -1,0 +1,193 @@
+"""How long the data commands take on a folder of many small files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks import Case, Command, Question, Sizes, Wrong, programs
+from benchmarks.programs import Side, empty, saying
+
+UP_TO_DATE = "Data and pipelines are up to date."
+CONFIG = """\
+[core]
+    remote = store
+['remote "store"']
+    url = {url}
+"""
+Hashes = dict[str, str]
+
+
+def cases(folder: Path, sizes: Sizes) -> Iterator[Case]:
+    """Go through a day: add, status, checkout, push, push again, and pull in a clone."""
+    sides = programs.sides(folder)
+    wanted = make(folder / "source" / "data", sizes=sizes)
+    for side in sides:
+        side.repository()
+        (side.project / ".dvc" / "config").write_text(CONFIG.format(url=side.folder / "remote"))
+        make(side.project / "data", sizes=sizes)
+    jobs = (_add, _status, _checkout, _push, _push_again, _pull)
+    for job in jobs:
+        name, (ours, peer) = job.__name__[1:].replace("_", " "), (job(s, wanted) for s in sides)
+        yield Case(name=name, ours=ours, peer=peer, floors=_floors(name, folder, len(wanted)))
+        if job is _add:
+            for side in sides:
+                side.commit()
+
+
+def make(folder: Path, *, sizes: Sizes) -> Hashes:
+    """Write files of noise, a hundred a folder, and return their hashes by relative path."""
+    noise = random.Random(7)
+    hashes = {}
+    for i in range(sizes.n_files):
+        path = folder / f"{i // 100:03d}" / f"{i:06d}.bin"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = noise.randbytes(sizes.file_size)
+        path.write_bytes(content)
+        hashes[path.relative_to(folder).as_posix()] = hashlib.md5(content).hexdigest()
+    return hashes
+
+
+def hashes_in(folder: Path) -> Hashes:
+    """Hash all files in a folder."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def manifest(wanted: Hashes) -> bytes:
+    """Return the manifest that DVC's format asks for, made here and by neither of the two."""
+    entries = [{"md5": wanted[name], "relpath": name} for name in sorted(wanted)]
+    return json.dumps(entries, sort_keys=True).encode()
+
+
+def record(wanted: Hashes, *, size: int) -> str:
+    """Return the `.dvc` file that must come out."""
+    oid = hashlib.md5(manifest(wanted)).hexdigest()
+    return (
+        f"outs:\n- md5: {oid}.dir\n  size: {size}\n  nfiles: {len(wanted)}\n"
+        "  hash: md5\n  path: data\n"
+    )
+
+
+def _holds(folder: Path, wanted: Hashes) -> None:
+    if hashes_in(folder) != wanted:
+        raise Wrong("the files are not those that were added", where=folder.name)
+
+
+def _stores(folder: Path, wanted: Hashes) -> None:
+    """Check a cache or remote: every object is under its hash, none is missing or too many."""
+    oids = {*wanted.values(), hashlib.md5(manifest(wanted)).hexdigest()}
+    found = hashes_in(folder)
+    names = {name.replace("/", "").removesuffix(".dir"): oid for name, oid in found.items()}
+    if set(names) != oids or any(name != oid for name, oid in names.items()):
+        raise Wrong(f"it has {len(names)} objects, not the {len(oids)} wanted", where=folder.name)
+
+
+def _add(side: Side, wanted: Hashes) -> Command:
+    def prepare() -> None:
+        empty(side.project / ".dvc" / "cache", side.project / ".dvc" / "tmp", side.folder / "site")
+        for name in ("data.dvc", ".gitignore", *_index(side)):
+            (side.project / name).unlink(missing_ok=True)
+
+    def check(_printed: str) -> None:
+        size = sum(p.stat().st_size for p in (side.project / "data").rglob("*.bin"))
+        if (side.project / "data.dvc").read_text() != record(wanted, size=size):
+            raise Wrong("the record is not the one of these files", where="data.dvc")
+        _stores(side.project / ".dvc" / "cache" / "files" / "md5", wanted)
+
+    return side.command("add", "data", check=check, prepare=prepare)
+
+
+def _index(side: Side) -> list[str]:
+    """Return the files in which we keep what was hashed; DVC's are in its site folder."""
+    return [f".assay/{path.name}" for path in (side.project / ".assay").glob("index.db*")]
+
+
+def _status(side: Side, _wanted: Hashes) -> Command:
+    return side.command("status", check=saying(UP_TO_DATE))
+
+
+def _checkout(side: Side, wanted: Hashes) -> Command:
+    data = side.project / "data"
+    return side.command(
+        "checkout", check=lambda _: _holds(data, wanted), prepare=lambda: empty(data)
+    )
+
+
+def _push(side: Side, wanted: Hashes) -> Command:
+    remote = side.folder / "remote"
+    return side.command(
+        "push",
+        check=lambda _: _stores(remote / "files" / "md5", wanted),
+        prepare=lambda: empty(remote, *(side.folder / "site").glob("**/index")),
+    )
+
+
+def _push_again(side: Side, _wanted: Hashes) -> Command:
+    return side.command("push", check=saying("Everything is up to date."))
+
+
+def _pull(side: Side, wanted: Hashes) -> Command:
+    clone = side.folder / "clone"
+
+    def prepare() -> None:
+        empty(clone, side.folder / "site")
+        side.run("git", "clone", "-q", str(side.project), str(clone))
+
+    return side.command(
+        "pull", check=lambda _: _holds(clone / "data", wanted), prepare=prepare, folder=clone
+    )
+
+
+def _floors(name: str, folder: Path, n_files: int) -> dict[str, Command]:
+    """Return what the job can't be done without."""
+    data, copy = folder / "source" / "data", folder / "copy"
+    count = f"{n_files}\n"
+
+    def shell(line: str) -> Command:
+        return programs.floor(
+            "sh", "-ec", line, "sh", str(data), str(copy),
+            folder=folder, prepare=lambda: empty(copy, folder / "copy2"), check=copied,
+        )  # fmt: skip
+
+    def copied(_printed: str) -> None:
+        if sum(path.is_file() for path in copy.rglob("*")) != n_files:
+            raise Wrong("not all files were copied")
+
+    hashing = {"md5 of the bytes": programs.python(programs.HASH, str(data), folder=folder, prints=count)}
+    walking = {"stat of the files": programs.python(programs.WALK, str(data), folder=folder, prints=count)}
+    copying: dict[str, Callable[[], Command]] = {
+        "cp -r": lambda: shell('cp -r "$1" "$2"'),
+        "cp -r; sync": lambda: shell('cp -r "$1" "$2"; sync -f "$2"'),
+        "cp -r; sync; cp -r": lambda: shell('cp -r "$1" "$2"; sync -f "$2"; cp -r "$2" "$2"2'),
+    }
+    chosen = {
+        "add": "cp -r; sync",
+        "push": "cp -r; sync",
+        "checkout": "cp -r",
+        "pull": "cp -r; sync; cp -r",
+    }
+    if name not in chosen:
+        return walking
+    return {**hashing, chosen[name]: copying[chosen[name]]()}
+
+
+QUESTION = Question(
+    name="data",
+    title="Data",
+    about="A folder of many small files: the files, not the bytes, are what costs.",
+    rounds=5,
+    cases=cases,
+)
+
+if __name__ == "__main__":
+    from benchmarks.run import main
+
+    sys.exit(main([QUESTION]))
