@@ -53,11 +53,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
             env=self.environ,
             check=False,
             text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
         )
         seconds = time.perf_counter() - began
-        shown = " ".join(Path(self.arguments[0]).name if not i else a for i, a in enumerate(self.arguments))
+        shown = " ".join((Path(self.arguments[0]).name, *self.arguments[1:]))
         if done.returncode:
             raise Wrong(f"exit code {done.returncode}: {done.stderr.strip()[-500:]}", where=shown)
         try:
@@ -120,16 +119,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 def measure(case: Case, *, rounds: int) -> Result:
     """Run floors, ours and the peer in turn, after one turn that does not count."""
-    commands = {**{("floor", n): c for n, c in case.floors.items()}, "ours": case.ours, "peer": case.peer}  # fmt: skip
-    taken: dict[object, list[float]] = {key: [] for key in commands}
-    for turn in range(-1, rounds):
-        for key, command in commands.items():
-            seconds = command.seconds()
-            if turn >= 0:
-                taken[key].append(seconds)
-    floors = {name: taken["floor", name] for name in case.floors}
+    commands = [*case.floors.values(), case.ours, case.peer]
+    turns = [[command.seconds() for command in commands] for _ in range(rounds + 1)][1:]
+    *floors, ours, peer = (list(seconds) for seconds in zip(*turns, strict=True))
     return Result(
-        name=case.name, ours=taken["ours"], peer=taken["peer"], floors=floors, aim=case.aim
+        name=case.name,
+        ours=ours,
+        peer=peer,
+        floors=dict(zip(case.floors, floors, strict=True)),
+        aim=case.aim,
     )
 
 

@@ -161,8 +161,12 @@ def _floors(name: str, folder: Path, n_files: int) -> dict[str, Command]:
         if sum(path.is_file() for path in copy.rglob("*")) != n_files:
             raise Wrong("not all files were copied")
 
-    hashing = {"md5 of the bytes": programs.python(programs.HASH, str(data), folder=folder, prints=count)}
-    walking = {"stat of the files": programs.python(programs.WALK, str(data), folder=folder, prints=count)}
+    hashing = {
+        "md5 of the bytes": programs.python(programs.HASH, str(data), folder=folder, prints=count)
+    }
+    walking = {
+        "stat of the files": programs.python(programs.WALK, str(data), folder=folder, prints=count)
+    }
     copying: dict[str, Callable[[], Command]] = {
         "cp -r": lambda: shell('cp -r "$1" "$2"'),
         "cp -r; sync": lambda: shell('cp -r "$1" "$2"; sync -f "$2"'),

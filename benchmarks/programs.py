@@ -77,7 +77,12 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     def run(self, *arguments: str) -> str:
         """Run a program in its project, outside of what is timed, and return what it prints."""
         done = subprocess.run(
-            arguments, cwd=self.project, env=self.environ, capture_output=True, text=True, check=False
+            arguments,
+            cwd=self.project,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise Wrong(done.stderr.strip()[-2000:], where=" ".join(arguments))
@@ -164,11 +169,12 @@ def saying(*parts: str) -> Callable[[str], None]:
     return check
 
 
-def machine() -> dict[str, str | int]:
+def machine(folder: Path) -> dict[str, str | int]:
     """Return what the figures depend on, without what changes from one minute to the next."""
     model = re.search(r"^model name\s*: (.*)$", _read("/proc/cpuinfo"), re.MULTILINE)
-    dvc = subprocess.run([DVC, "--version"], capture_output=True, text=True, check=True,
-                         env=environment(Path(os.devnull).parent))  # fmt: skip
+    dvc = subprocess.run(
+        [DVC, "--version"], capture_output=True, text=True, check=True, env=environment(folder)
+    )
     return {
         "cpu": model[1] if model else os.uname().machine,
         "cores": os.cpu_count() or 1,

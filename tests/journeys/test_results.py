@@ -49,18 +49,20 @@ def test_metrics_are_shown_as_a_table_as_json_and_as_markdown(bikes):
     )
     document = json.loads(make.done(bikes, "metrics", "show", "--json"))
     assert document == {"": {"data": {"metrics.json": {"data": METRICS}}}}
-    lines = make.done(bikes, "metrics", "show", "metrics.json", "--md").splitlines()
-    assert lines[0].startswith("| Path         | baseline\\_mae |") or "baseline_mae" in lines[0]
-    assert lines[1].startswith("| --")
+    assert make.done(bikes, "metrics", "show", "metrics.json", "--md") == (
+        "| Path         | baseline_mae |    mae | n_rows |     r2 |   rmse |\n"
+        "| ------------ | -----------: | -----: | -----: | -----: | -----: |\n"
+        "| metrics.json |        47.06 | 32.626 |   1339 | 0.7759 | 53.666 |\n"
+    )
 
 
 def test_a_changed_metric_is_shown_with_its_change(bikes):
-    make.write(bikes, {"metrics.json": json.dumps(METRICS | {"mae": 30.5, "name": "new"})})
+    make.write(bikes, {"metrics.json": json.dumps(METRICS | {"mae": 30.5, "slope": 2})})
 
     assert make.done(bikes, "metrics", "diff") == (
         "Path          Metric    HEAD  workspace  Change\n"
         "metrics.json  mae     32.626       30.5  -2.126\n"
-        "metrics.json  name         -        new       -\n"
+        "metrics.json  slope        -          2       -\n"
     )
     make.commit(bikes)
     assert json.loads(make.done(bikes, "metrics", "diff", "--json")) == {}
@@ -118,7 +120,7 @@ def test_wrong_names_are_errors_that_change_nothing(bikes):
 
 
 def test_a_project_without_results_says_where_to_declare_them(project):
-    assert make.assay(project, "metrics", "show", "--json").out.split() == list('{""') or True
+    assert json.loads(make.done(project, "metrics", "show", "--json")) == {"": {"data": {}}}
     shown = make.assay(project, "metrics", "show")
     assert (shown.code, shown.out) == (0, "")
     assert "'metrics:' in dvc.yaml" in shown.err
@@ -220,7 +222,7 @@ def shared(project: Path) -> Path:
             "run.py": RUN.replace("ACC", "0.5"),
             "params.yaml": "lr: 0.1\nl: [1, 2]\nn: null\ne: {}\nd: {a: 1}\nt: text\n",
             "other.yaml": "a: {b: 1, z: 2}\nc: [1]\n",
-            "whole.py": "X = 3\nclass Net:\n    depth = (1, 2)\n",
+            "whole.py": "X = 3\nclass Net:\n    depth = [1, 2]\n",
             "extra.toml": "k = 1\n",
             "sub/m.yaml": "f1: 0.123456789\nsame: 1\nok: true\n",
             "top.json": '{"t": 1}',
@@ -243,7 +245,7 @@ def shared(project: Path) -> Path:
             "run.py": RUN.replace("ACC", "0.75"),
             "params.yaml": "lr: 0.3\nl: [1, 3]\nnew: x\ne: {}\nd: {a: 1.5}\nb: true\nt: word\n",
             "other.yaml": "a: {b: 1, z: 3}\nc: [2]\n",
-            "whole.py": "X = 4\nclass Net:\n    depth = (1, 3)\n",
+            "whole.py": "X = 4\nclass Net:\n    depth = [1, 3]\n",
             "sub/m.yaml": "f1: 0.2\nsame: 1\nok: false\n",
             "scalar.json": "0.75",
             "dir/w.json": '{"w": 1}',
@@ -312,7 +314,9 @@ def test_plots_have_the_names_kinds_and_errors_of_real_dvc(shared):
             }
 
         assert kinds(ours) == kinds(theirs)
-        assert sorted(without_words(e)["rev"] for e in ours["errors"]) == sorted(
-            e["rev"] for e in theirs["errors"]
-        )
-        assert {e["type"] for e in ours["errors"]} == {e["type"] for e in theirs["errors"]}
+        errors = [[without_words(e) for e in told["errors"]] for told in (ours, theirs)]
+        assert sorted(errors[0], key=_place) == sorted(errors[1], key=_place)
+
+
+def _place(entry: dict[str, Any]) -> tuple[str, str]:
+    return entry["name"], entry["rev"]

@@ -18,9 +18,7 @@ from assay.base.errors import Error
 
 def temporary_beside(path: Path) -> Path:
     """Return a name for a temporary file in the folder of `path`; DVC's form, `.RANDOM.tmp`."""
-    import secrets
-
-    return path.parent / f".{secrets.token_urlsafe(16)}.tmp"
+    return path.parent / f".{os.urandom(11).hex()}.tmp"
 
 
 def write_atomic(path: Path, content: bytes | str, *, mode: int | None = None) -> None:

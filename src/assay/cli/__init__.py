@@ -136,6 +136,9 @@ def run(arguments: Sequence[str]) -> int:
         if verbose:
             raise
         return _fail(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stderr.write(error.format_message() + "\n")
+        return 2
     except click.ClickException as error:
         text = error.format_message()
         context = getattr(error, "ctx", None)

@@ -50,10 +50,9 @@ class Staging:
 @contextlib.contextmanager
 def staging(root: Path) -> Iterator[Staging]:
     """Open a staging folder in the store at `root`, and take it away at the end."""
-    import secrets
     import shutil
 
-    folder = root / f"{_PREFIX}{secrets.token_hex(8)}"
+    folder = root / f"{_PREFIX}{os.urandom(8).hex()}"
     try:
         folder.mkdir(parents=True)
     except OSError as error:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from assay.base.errors import NotFound
-from assay.objects import scan
+from assay.objects import scan, tree
+from assay.objects.cache import DIR
 from assay.objects.scan import Content
 from assay.project import params, tracking
 from assay.project.definition import Definition, Tracked
 from assay.project.lock import Entry
-from assay.project.stages import Stage
+from assay.project.stages import Row, Stage
 from assay.project.tracking import row_of
 
 State = Literal["modified", "deleted", "new", "not in cache"]
@@ -69,6 +72,7 @@ class Inspector:
         self._project = declared.project
         self._contents: dict[Path, Content | None] = {}
         self._params: dict[Path, Any] = {}
+        self._assumed: set[Path] = set()
         self.n_hashed = 0
 
     def content(self, path: Path) -> Content | None:
@@ -113,7 +117,37 @@ class Inspector:
                 self._params[path] = params.read(path, shown=shown) if path.exists() else None
             if self._params[path] is not None:
                 found[dep.file] = params.select(self._params[path], dep.keys)
-        return found
+        return copy.deepcopy(found)  # the lock has an alias where one stage names a value twice
+
+    def assume(self, stage: Stage, rows: Iterable[Row]) -> None:
+        """Take the outputs of a stage for what they will be once they are restored."""
+        self.forget(stage)
+        for row in rows:
+            if row.oid is not None:
+                path = stage.path(row.path)
+                self._assumed.add(path)
+                self._contents[path] = Content(oid=row.oid, size=row.size or 0)
+                if row.oid.endswith(DIR) and self._project.cache.has(row.oid):
+                    self._assume_below(path, tree.read(self._project.cache, row.oid))
+
+    def _assume_below(self, folder: Path, entries: list[tree.Entry]) -> None:
+        below: dict[Path, list[tree.Entry]] = {}
+        for entry in entries:
+            path = folder / entry.relpath
+            self._contents[path] = Content(oid=entry.oid, size=0)
+            for parent in list(path.relative_to(folder).parents)[:-1]:
+                name = path.relative_to(folder / parent).as_posix()
+                below.setdefault(folder / parent, []).append(tree.Entry(name, entry.oid))
+        for path, inside in below.items():
+            self._contents[path] = Content(oid=tree.oid_of(sorted(inside)), size=0)
+
+    def is_uncertain(self, stage: Stage) -> bool:
+        """Say whether a stage reads what `assume` cannot foresee: around an output, or settings."""
+        deps = {stage.path(dep) for dep in stage.deps}
+        files = {stage.path(dep.file) for dep in stage.params}
+        return not files.isdisjoint(self._assumed) or any(
+            not deps.isdisjoint(path.parents) for path in self._assumed
+        )
 
     def changes(self, stage: Stage) -> Changes:
         """Compare a stage with its record."""

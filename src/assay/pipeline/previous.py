@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +13,14 @@ from pathlib import Path
 from assay.base.files import write_atomic
 
 _PREFIX = "previous."
+_LIST = "paths.json"
 
 
 class Previous:
     """Outputs set aside in a folder that is locked as long as this process lives."""
 
     def __init__(self, work: Path, paths: Sequence[Path]) -> None:
-        self._folder = work / f"{_PREFIX}{secrets.token_hex(8)}"
+        self._folder = work / f"{_PREFIX}{os.urandom(8).hex()}"
         self._folder.mkdir(parents=True)
         self._held = os.open(self._folder, os.O_RDONLY)
         fcntl.flock(self._held, fcntl.LOCK_EX)
@@ -36,13 +36,13 @@ class Previous:
 
     def drop(self) -> None:
         """Forget the outputs from before: the stage made new ones."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _forget(self._folder)
         os.close(self._held)
 
 
 def _put_back(folder: Path) -> None:
     try:
-        paths = json.loads((folder / "paths.json").read_text(encoding="utf-8"))
+        paths = json.loads((folder / _LIST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return  # killed before anything was set aside
     for number, name in enumerate(paths):
@@ -51,6 +51,12 @@ def _put_back(folder: Path) -> None:
             remove(Path(name))
             Path(name).parent.mkdir(parents=True, exist_ok=True)
             shutil.move(kept, name)
+
+
+def _forget(folder: Path) -> None:
+    """Remove a folder, its list first: what is half removed must not be put back."""
+    (folder / _LIST).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove(path: Path) -> None:
@@ -72,7 +78,7 @@ def recover(work: Path) -> int:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _put_back(folder)
-                shutil.rmtree(folder, ignore_errors=True)
+                _forget(folder)
                 count += 1
             finally:
                 os.close(held)

@@ -42,14 +42,24 @@ def parse(text: str, *, suffix: str, where: str) -> Any:
             return tomllib.loads(text)
         if suffix == ".py":
             return _python(text)
+    except RecursionError as error:
+        raise Invalid("the file is nested too deeply to be read", where=where) from error
     except (ValueError, SyntaxError) as error:
-        line = getattr(error, "lineno", None)
+        line = getattr(error, "lineno", None) or _line_in(str(error))
         place = f"{where}:{line}" if line else where
         raise Invalid(
             f"the file does not parse: {getattr(error, 'msg', None) or error}", where=place
         ) from error
     data = yaml12.load(text, where=where)
     return {} if data is None else data
+
+
+def _line_in(message: str) -> int | None:
+    """Return the line that an error of `tomllib` names in its text only (before Python 3.14)."""
+    import re
+
+    found = re.search(r"\(at line (\d+), column \d+\)", message)
+    return int(found[1]) if found else None
 
 
 def _python(text: str) -> dict[str, Any]:

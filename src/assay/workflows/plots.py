@@ -87,7 +87,7 @@ def draw(views: Sequence[View], targets: Sequence[str] = ()) -> Plots:
         having = [
             view
             for view, (plots, _) in zip(views, declared, strict=True)
-            if name in plots or name not in merged
+            if name in plots or name not in merged  # or it is a file that nothing declares
         ]
         are_pictures = all(_mime(one.path) for one in plot.series)
         results.extend((_pictures if are_pictures else _plot)(name, plot, having))

@@ -1,0 +1,13 @@
+"""All questions in one go."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import data, pipelines, startup
+from benchmarks.run import main
+
+QUESTIONS = (startup.QUESTION, data.QUESTION, pipelines.QUESTION)
+
+if __name__ == "__main__":
+    sys.exit(main(QUESTIONS))
