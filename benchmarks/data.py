@@ -6,11 +6,11 @@ import hashlib
 import json
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import Case, Command, Question, Sizes, Wrong, programs
-from benchmarks.programs import Side, empty, saying
+from benchmarks.programs import Side, put_away, saying
 
 UP_TO_DATE = "Data and pipelines are up to date."
 CONFIG = """\
@@ -92,9 +92,8 @@ def _stores(folder: Path, wanted: Hashes) -> None:
 
 def _add(side: Side, wanted: Hashes) -> Command:
     def prepare() -> None:
-        empty(side.project / ".dvc" / "cache", side.project / ".dvc" / "tmp", side.folder / "site")
-        for name in ("data.dvc", ".gitignore", *_index(side)):
-            (side.project / name).unlink(missing_ok=True)
+        made = (".dvc/cache", ".dvc/tmp", "data.dvc", ".gitignore", *_index(side))
+        _put_away(side, *(side.project / name for name in made), side.folder / "site")
 
     def check(_printed: str) -> None:
         size = sum(p.stat().st_size for p in (side.project / "data").rglob("*.bin"))
@@ -103,6 +102,10 @@ def _add(side: Side, wanted: Hashes) -> Command:
         _stores(side.project / ".dvc" / "cache" / "files" / "md5", wanted)
 
     return side.command("add", "data", check=check, prepare=prepare)
+
+
+def _put_away(side: Side, *paths: Path) -> None:
+    put_away(*paths, trash=side.folder / "trash")
 
 
 def _index(side: Side) -> list[str]:
@@ -117,7 +120,7 @@ def _status(side: Side, _wanted: Hashes) -> Command:
 def _checkout(side: Side, wanted: Hashes) -> Command:
     data = side.project / "data"
     return side.command(
-        "checkout", check=lambda _: _holds(data, wanted), prepare=lambda: empty(data)
+        "checkout", check=lambda _: _holds(data, wanted), prepare=lambda: _put_away(side, data)
     )
 
 
@@ -126,7 +129,7 @@ def _push(side: Side, wanted: Hashes) -> Command:
     return side.command(
         "push",
         check=lambda _: _stores(remote / "files" / "md5", wanted),
-        prepare=lambda: empty(remote, *(side.folder / "site").glob("**/index")),
+        prepare=lambda: _put_away(side, remote, *(side.folder / "site").glob("**/index")),
     )
 
 
@@ -138,7 +141,7 @@ def _pull(side: Side, wanted: Hashes) -> Command:
     clone = side.folder / "clone"
 
     def prepare() -> None:
-        empty(clone, side.folder / "site")
+        _put_away(side, clone, side.folder / "site")
         side.run("git", "clone", "-q", str(side.project), str(clone))
 
     return side.command(
@@ -146,41 +149,44 @@ def _pull(side: Side, wanted: Hashes) -> Command:
     )
 
 
+_COPYING = {
+    "add": ("cp -r; sync", 'cp -r "$1" "$2"; sync -f "$2"'),
+    "push": ("cp -r; sync", 'cp -r "$1" "$2"; sync -f "$2"'),
+    "checkout": ("cp -r", 'cp -r "$1" "$2"'),
+    "pull": ("cp -r; sync; cp -r", 'cp -r "$1" "$2"; sync -f "$2"; cp -r "$2" "$2"2'),
+}
+
+
 def _floors(name: str, folder: Path, n_files: int) -> dict[str, Command]:
     """Return what the job can't be done without."""
-    data, copy = folder / "source" / "data", folder / "copy"
-    count = f"{n_files}\n"
+    data = folder / "source" / "data"
+    prints = f"{n_files}\n"
+    if name not in _COPYING:
+        walk = programs.python(programs.WALK, str(data), folder=folder, prints=prints)
+        return {"stat of the files": walk}
+    label, line = _COPYING[name]
+    return {
+        "md5 of the bytes": programs.python(
+            programs.HASH, str(data), folder=folder, prints=prints
+        ),
+        label: _copy(line, data, folder, n_files),
+    }
 
-    def shell(line: str) -> Command:
-        return programs.floor(
-            "sh", "-ec", line, "sh", str(data), str(copy),
-            folder=folder, prepare=lambda: empty(copy, folder / "copy2"), check=copied,
-        )  # fmt: skip
 
-    def copied(_printed: str) -> None:
-        if sum(path.is_file() for path in copy.rglob("*")) != n_files:
-            raise Wrong("not all files were copied")
+def _copy(line: str, data: Path, folder: Path, n_files: int) -> Command:
+    copies = (folder / "copy", folder / "copy2")
 
-    hashing = {
-        "md5 of the bytes": programs.python(programs.HASH, str(data), folder=folder, prints=count)
-    }
-    walking = {
-        "stat of the files": programs.python(programs.WALK, str(data), folder=folder, prints=count)
-    }
-    copying: dict[str, Callable[[], Command]] = {
-        "cp -r": lambda: shell('cp -r "$1" "$2"'),
-        "cp -r; sync": lambda: shell('cp -r "$1" "$2"; sync -f "$2"'),
-        "cp -r; sync; cp -r": lambda: shell('cp -r "$1" "$2"; sync -f "$2"; cp -r "$2" "$2"2'),
-    }
-    chosen = {
-        "add": "cp -r; sync",
-        "push": "cp -r; sync",
-        "checkout": "cp -r",
-        "pull": "cp -r; sync; cp -r",
-    }
-    if name not in chosen:
-        return walking
-    return {**hashing, chosen[name]: copying[chosen[name]]()}
+    def check(_printed: str) -> None:
+        for copy in copies[: line.count("cp -r")]:
+            if sum(path.is_file() for path in copy.rglob("*")) != n_files:
+                raise Wrong("not all files were copied", where=copy.name)
+
+    return programs.floor(
+        *("sh", "-ec", line, "sh", str(data), str(copies[0])),
+        folder=folder,
+        prepare=lambda: put_away(*copies, trash=folder / "trash"),
+        check=check,
+    )
 
 
 QUESTION = Question(

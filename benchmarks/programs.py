@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable
@@ -101,14 +101,14 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
         self.run("git", "commit", "-q", "-m", "work")
 
 
-def sides(folder: Path) -> tuple[Side, Side]:
+def sides(folder: Path, *, dvc: Path = DVC) -> tuple[Side, Side]:
     """Return us and the peer, each with an empty folder."""
-    if not DVC.exists():
+    if not dvc.exists():
         raise NotFound(
-            "real DVC is not installed", where=DVC.relative_to(ROOT), hint="run 'make bench'"
+            "real DVC is not installed", where=dvc.relative_to(ROOT), hint="run 'make bench'"
         )
     ours = Side(name="ours", program=ASSAY, folder=folder / "ours")
-    peer = Side(name="peer", program=DVC, folder=folder / "peer")
+    peer = Side(name="peer", program=dvc, folder=folder / "peer")
     for side in (ours, peer):
         (side.folder / "home").mkdir(parents=True)
     return ours, peer
@@ -179,9 +179,17 @@ def machine(folder: Path) -> dict[str, str | int]:
         "cpu": model[1] if model else os.uname().machine,
         "cores": os.cpu_count() or 1,
         "system": f"{os.uname().sysname} {os.uname().release}",
+        "file_system": _file_system(folder),
         "python": ".".join(map(str, sys.version_info[:3])),
         "dvc": dvc.stdout.strip(),
     }
+
+
+def _file_system(folder: Path) -> str:
+    """Return the kind of file system that a folder is on: 'ext4'."""
+    mounts = [line.split()[1:3] for line in _read("/proc/mounts").splitlines()]
+    around = [mount for mount in mounts if folder.resolve().is_relative_to(mount[0])]
+    return max(around, key=lambda mount: len(mount[0]), default=["", "unknown"])[1]
 
 
 def load() -> float:
@@ -196,7 +204,13 @@ def _read(path: str) -> str:
         return ""
 
 
-def empty(*folders: Path) -> None:
-    """Remove folders with all that is in them; one that is not there is fine."""
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+def put_away(*paths: Path, trash: Path) -> None:
+    """Move files and folders out of the way; one that is not there is fine.
+
+    They are not removed: for minutes, ext4 passes over each inode that was freed, one by one, and
+    whoever makes files then takes up to ten times as long.
+    """
+    trash.mkdir(exist_ok=True)
+    for path in paths:
+        if path.exists():
+            path.rename(trash / secrets.token_hex(8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -31,13 +32,13 @@ def main(questions: Sequence[Question], arguments: Sequence[str] | None = None) 
     given = _parser().parse_args(arguments)
     sizes = Sizes(n_files=given.files, file_size=given.file_size, n_stages=given.stages)
     try:
-        with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
+        with tempfile.TemporaryDirectory(prefix="assay-bench-", dir=given.folder) as folder:
             answers = ask(questions, Path(folder), sizes=sizes, rounds=given.rounds)
             if given.markdown:
-                from benchmarks import cost, page
+                from benchmarks.cost import costs
+                from benchmarks.page import page
 
-                costs = cost.costs(Path(folder) / "costs")
-                print(page.page(questions, answers, costs), end="")
+                print(page(questions, answers, costs(Path(folder) / "costs")), end="")
                 return 0
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--stages", type=int, default=Sizes().n_stages, help="(default: %(default)s)"
     )
+    parser.add_argument("--folder", help="where to work: 10 GB with the default sizes")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print every round as JSON")
     form.add_argument("--markdown", action="store_true", help="print docs/benchmarks.md")
@@ -77,7 +79,7 @@ def ask(
         place = folder / question.name
         place.mkdir()
         results[question.name] = answer(question, place, sizes=sizes, rounds=rounds)
-        programs.empty(place)
+        shutil.rmtree(place)
     return Answers(
         machine=programs.machine(folder),
         sizes=sizes,
@@ -92,7 +94,7 @@ def text(questions: Sequence[Question], answers: Answers) -> str:
     for question in questions:
         results = answers.results[question.name]
         parts.append(
-            f"{question.title}{amount(question, answers.sizes)}, {len(results[0].ours)} rounds\n"
+            f"{question.title}{amount(question, answers.sizes)}, {rounds(results)}\n"
             + text_table(table.HEADER, table.rows(results))
         )
     return "\n\n".join(parts)
@@ -103,7 +105,8 @@ def surroundings(answers: Answers) -> str:
     machine, (before, after) = answers.machine, answers.loads
     return (
         f"Python {machine['python']}, DVC {machine['dvc']}, {machine['cpu']}, "
-        f"{machine['cores']} cores, {machine['system']}, load {before} before and {after} after"
+        f"{machine['cores']} cores, {machine['system']}, {machine['file_system']}, "
+        f"load {before} before and {after} after"
     )
 
 
@@ -112,6 +115,12 @@ def amount(question: Question, sizes: Sizes) -> str:
     if question.name != "data":
         return ""
     return f": {sizes.n_files:,} files of {sizes.file_size:,} bytes"
+
+
+def rounds(results: Sequence[Result]) -> str:
+    """Return how often each case was measured."""
+    n_rounds = len(results[0].ours)
+    return f"{n_rounds} round{'' if n_rounds == 1 else 's'}"
 
 
 def document(answers: Answers) -> dict[str, Any]:

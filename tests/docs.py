@@ -5,7 +5,8 @@ A document is run from top to bottom, in a new folder, by one bash:
 - a `console` block holds commands after `$ ` and what they print;
 - another block is a file that is written, named by `<!-- file: NAME -->` before it;
 - `<!-- not run: REASON -->` before a block leaves it out;
-- `<!-- starts with: DOCUMENT -->` runs the other document first, up to its `<!-- end of start -->`;
+- `<!-- starts with: DOCUMENT -->` begins where the other one says `<!-- end of start -->`, and
+  `<!-- starts with: examples/bikes -->` in that example, with the data of 2011;
 - what stands between `<!-- generated: NAME -->` and `<!-- end of generated -->` is written by us.
 
 `...` in what is printed stands for anything, alone on a line for any lines. Ids of runs, commits,
@@ -15,6 +16,8 @@ fail prints a line that begins with `error:`, or `echo $?` comes after it.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import re
 import shutil
@@ -29,7 +32,8 @@ import msgspec
 from tests import make, reference
 
 ROOT = Path(__file__).parents[1]
-HOME = "/home/ada"  # what the documents call the temporary folder
+FOLDER = "bikes"  # the folder in which a document begins
+HOME = "/home/ada"  # what the documents call it
 
 _MARK = "\x01"
 _COMMENT = re.compile(r"<!--\s*(?P<name>[a-z ]+?)(?::\s*(?P<value>.*?))?\s*-->\Z")
@@ -167,15 +171,35 @@ def start(document: Document, folder: Path) -> None:
     """Bring an empty folder to the state from which a document starts."""
     if document.starts_with is None:
         return
-    other = read(document.starts_with)
-    begin = folder.with_name(f"{folder.name}-start")
-    begin.mkdir()
-    start(other, begin)
-    shutil.copytree(begin, folder, dirs_exist_ok=True, symlinks=True)
-    shutil.rmtree(begin)
-    for answer in _run(other.steps[: other.n_start_steps], folder):
+    if document.starts_with.is_dir():
+        _start_in_example(document.starts_with, folder)
+        return
+    shutil.copytree(_begun(document.starts_with), folder, dirs_exist_ok=True, symlinks=True)
+
+
+@functools.cache
+def _begun(path: Path) -> Path:
+    """Run the beginning of a document, once in a process, and return its folder."""
+    parent = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    folder = parent / FOLDER
+    folder.mkdir()
+    document = read(path)
+    for answer in _run(document.steps[: document.n_start_steps], folder):
         if answer.status and not answer.command.may_fail:
-            raise AssertionError(f"{other.path}:{answer.command.line}: {answer.output}")
+            raise AssertionError(f"{path}:{answer.command.line}: {answer.output}")
+    return folder
+
+
+def _start_in_example(example: Path, folder: Path) -> None:
+    unwanted = shutil.ignore_patterns("__pycache__", "data", "demo.py", "results.py")
+    shutil.copytree(example, folder, dirs_exist_ok=True, ignore=unwanted)
+    rows = (example / "data" / "bikes.csv").read_text().splitlines(keepends=True)
+    of_2011 = [row for row in rows[1:] if row.split(",")[1] < "2012"]
+    make.write(make.repository(folder), {"data/2011.csv": "".join([rows[0], *of_2011])})
+    for arguments in (["init"], ["add", "data/2011.csv"]):
+        make.done(folder, *arguments)
+    make.commit(folder, "Bikes of 2011")
 
 
 def run(document: Document, folder: Path) -> list[Answer]:
@@ -198,7 +222,9 @@ def _run(steps: Sequence[Command | File], folder: Path) -> list[Answer]:
     )
     text = done.stdout.decode(errors="replace")
     answers = []
-    for output, number, status in re.findall(rf"(.*?){_MARK}(\d+) (\d+){_MARK}\n", text, re.DOTALL):
+    for output, number, status in re.findall(
+        rf"(.*?){_MARK}(\d+) (\d+){_MARK}\n", text, re.DOTALL
+    ):
         step = steps[int(number)]
         if isinstance(step, Command):
             shown = output.replace(os.path.realpath(folder), HOME).replace(str(folder), HOME)
@@ -229,6 +255,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "GIT_CONFIG_KEY_0": "init.defaultBranch",
         "GIT_CONFIG_VALUE_0": "main",
         "LC_ALL": "C.UTF-8",
+        "SHELL": "/bin/bash",
         "TZ": "UTC",
     }
 
@@ -261,6 +288,7 @@ _FORMS = (
     (r"(?<!md5:)\b[0-9a-f]{7,40}\b", "HASH"),
     (r"peak memory \d+(\.\d+)? \w+", "peak memory SIZE"),
     (r" by \S+ on \S+", " by WHOM on WHAT"),
+    (r"CPython .* packages, .* cores of .*", "ENVIRONMENT"),
     (r"-{3,}", "---"),
     (r"[ \t]+", " "),
 )
@@ -284,7 +312,7 @@ def write_outputs(path: Path) -> list[str]:
     complaints = []
     document = read(path)
     with tempfile.TemporaryDirectory() as parent:
-        folder = Path(parent) / "docs"
+        folder = Path(parent) / FOLDER
         folder.mkdir()
         answers = run(document, folder)
     lines = path.read_text(encoding="utf-8").splitlines()

@@ -35,7 +35,7 @@ def help_of(name: str, command: click.Command) -> str:
         parent = click.Context(click.Group(part), info_name=part, parent=parent)
     context = click.Context(
         command,
-        info_name=name.split()[-1],
+        info_name=name.rsplit(maxsplit=1)[-1],
         parent=parent,
         terminal_width=WIDTH,
         max_content_width=WIDTH,
@@ -73,6 +73,8 @@ def _is_public(name: str) -> bool:
 
 
 def _described(name: str, thing: Any) -> str:
+    from assay.base.errors import Error
+
     if isinstance(thing, str):
         return f"### `{name}`\n\nThe version, as text."
     if inspect.isclass(thing):
@@ -80,7 +82,7 @@ def _described(name: str, thing: Any) -> str:
     else:
         head = f"{name}({_signature(thing)})"
     text = _markdown(inspect.getdoc(thing) or "")
-    if inspect.isclass(thing):
+    if inspect.isclass(thing) and issubclass(thing, Error):
         text += f"\n\nThe command line ends with exit code {thing.exit_code} on it."
     return f"### `{head}`\n\n{text}"
 

@@ -9,7 +9,11 @@ from assay.base.settings import SETTINGS, parse, resolve, variable
 
 
 def test_the_strongest_place_decides_and_without_one_the_default_holds():
-    places = [("env", {}), ("clone", {"run.log_tail": "50"}), ("user", {"run.log_tail": 10})]
+    places: list[tuple[str, dict[str, Any]]] = [
+        ("env", {}),
+        ("clone", {"run.log_tail": "50"}),
+        ("user", {"run.log_tail": 10}),
+    ]
     assert resolve("run.log_tail", places) == 50
     assert resolve("run.log_tail", []) == SETTINGS["run.log_tail"].default
 
@@ -30,7 +34,12 @@ def test_a_value_is_read_as_its_type(key: str, given: Any, value: Any):
 
 @pytest.mark.parametrize(
     ("key", "given"),
-    [("profile.auto", "yes"), ("run.log_tail", "-1"), ("run.log_tail", "x"), ("run.log_tail", True)],
+    [
+        ("profile.auto", "yes"),
+        ("run.log_tail", "-1"),
+        ("run.log_tail", "x"),
+        ("run.log_tail", True),
+    ],
 )
 def test_a_value_of_another_type_is_refused_with_its_place(key: str, given: Any):
     with pytest.raises(Usage, match=f"'{key}' is {given!r}") as caught:
@@ -39,7 +48,7 @@ def test_a_value_of_another_type_is_refused_with_its_place(key: str, given: Any)
 
 
 def test_an_unknown_setting_names_the_nearest():
-    with pytest.raises(Usage, match="no setting 'run.log_tial'") as caught:
+    with pytest.raises(Usage, match=r"no setting 'run\.log_tial'") as caught:
         parse("run.log_tial", "1", where="here")
     assert caught.value.hint == "did you mean 'run.log_tail'?"
 

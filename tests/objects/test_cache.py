@@ -13,10 +13,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
-from tests import make
 
 from assay.base.errors import NotFound
 from assay.objects.cache import Cache, Damaged
+from tests import make
 
 
 class CacheKeepsWhatItWasGiven(RuleBasedStateMachine):

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import make
 
 from assay.base.errors import Error, NotFound
 from assay.objects import scan, tree
@@ -18,6 +17,7 @@ from assay.objects.cache import Cache, Damaged
 from assay.objects.checkout import Target, Unsaved, checkout
 from assay.objects.index import Index
 from assay.objects.tree import Entry
+from tests import make
 
 
 class Place:

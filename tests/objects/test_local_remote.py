@@ -6,10 +6,10 @@ import stat
 from pathlib import Path
 
 import pytest
-from tests.kinds import check_remote
 
 from assay.base.errors import Error, NotFound
 from assay.objects.remotes import RemoteSettings, open_remote
+from tests.kinds import check_remote
 
 
 @pytest.fixture

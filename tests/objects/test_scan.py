@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from tests import make
 
 from assay.base.errors import Error, NotFound
 from assay.objects import scan, tree
 from assay.objects.cache import Cache
 from assay.objects.index import Index
+from tests import make
 
 
 @pytest.fixture

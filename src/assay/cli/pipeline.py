@@ -45,7 +45,14 @@ def repro_command(
 
     project = workspace.find()
     if dry:
-        outcome = repro.dry(project, targets, cwd=Path.cwd(), force=force, single=single)
+        outcome = repro.dry(
+            project,
+            targets,
+            cwd=Path.cwd(),
+            force=force,
+            single=single,
+            use_run_cache=not no_run_cache,
+        )
         show(_document(outcome), as_json=as_json, text=_plan_lines(outcome))
         return 0
     outcome, complaints = pipeline.repro(
@@ -101,12 +108,12 @@ def _plan_lines(outcome: Outcome) -> str:
 
 def _outcome_lines(outcome: Outcome) -> str:
     ran = [done for done in outcome.stages if done.state == "ran"]
-    if not any(done.state != "unchanged" for done in outcome.stages):
-        return "Data and pipelines are up to date."
     lines = []
     if outcome.killed:
         lines.append(f"{len(outcome.killed)} run(s) that were cut off are marked as killed.")
-    if ran:
+    if all(done.state == "unchanged" for done in outcome.stages):
+        lines.append("Data and pipelines are up to date.")
+    elif ran:
         seconds = sum(done.seconds for done in ran)
         names = ", ".join(done.stage for done in ran)
         lines.append(f"Ran {names} in {duration(seconds)}. Recorded as run {outcome.run}.")

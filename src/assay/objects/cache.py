@@ -21,6 +21,8 @@ from assay.objects.staging import staging
 DIR = ".dir"
 """The suffix of the oid of a manifest."""
 
+EXECUTABLE = 0o544
+"""The mode of an object that a link in the workspace shares, where that is to be run; as DVC's."""
 _READ_ONLY = 0o444
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from assay.objects.cache import DIR, Cache
+from assay.objects.cache import DIR, EXECUTABLE, Cache
 from assay.objects.hashing import hash_file
 from assay.objects.index import Index, seen
 
@@ -71,8 +71,10 @@ class Linker:
             break
         else:
             self._copy(oid, source, target)
-        if is_executable and self._types[:1] not in (["hardlink"], ["symlink"]):
-            os.chmod(target, (0o666 & ~self._umask) | 0o100)  # noqa: PTH101
+        if is_executable:
+            linked = self._types[:1] in (["hardlink"], ["symlink"])
+            mode = EXECUTABLE if linked else (0o666 & ~self._umask) | 0o100
+            os.chmod(target, mode)  # noqa: PTH101
 
     def _check(self, oid: str, source: str) -> None:
         status = os.stat(source)  # noqa: PTH116

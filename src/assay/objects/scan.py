@@ -14,7 +14,7 @@ from assay.base.errors import Error, NotFound
 from assay.base.files import explain
 from assay.base.progress import progress
 from assay.objects import tree
-from assay.objects.cache import Cache
+from assay.objects.cache import EXECUTABLE, Cache
 from assay.objects.hashing import hash_file
 from assay.objects.index import Index, Seen, same, seen
 from assay.objects.tree import Entry
@@ -194,6 +194,8 @@ def store(
         with progress(label, total=status.st_size, unit="bytes") as bar:
             stored = cache.add_files([path], advance=bar.advance, hardlink=hardlink)[0]
         if hardlink:  # the link changed the file's status
+            if status.st_mode & 0o111 and not path.stat().st_mode & 0o111:
+                path.chmod(EXECUTABLE)
             _remember({str(path): stored.oid}, index)
         else:
             index.put({str(path): seen(status, stored.oid)}, began=began)

@@ -142,7 +142,7 @@ class Inspector:
             self._contents[path] = Content(oid=tree.oid_of(sorted(inside)), size=0)
 
     def is_uncertain(self, stage: Stage) -> bool:
-        """Say whether a stage reads what `assume` cannot foresee: around an output, or settings."""
+        """Say whether a stage reads what `assume` cannot tell: parameters, a folder around."""
         deps = {stage.path(dep) for dep in stage.deps}
         files = {stage.path(dep.file) for dep in stage.params}
         return not files.isdisjoint(self._assumed) or any(

@@ -34,7 +34,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     exit_status : int
         Of the shell; negative for the signal that ended it.
     peak_memory : int
-        Bytes; the largest of the command's processes.
+        Bytes; the largest of the command's processes, and never less than this process had when
+        it started them: Linux counts that in.
     cpu_seconds, seconds : float
         Processor time of all its processes; time on the clock.
     tail : str
@@ -72,8 +73,35 @@ def run(
     """
     start = time.monotonic()
     tail: deque[bytes] = deque(maxlen=max(keep_lines, 1))
+    process = reader = None
+    with interrupts_on_terminate():
+        try:
+            process = _start(command, cwd=cwd, env=env)
+            reader = threading.Thread(target=_read, args=(process.stdout, tail, echo), daemon=True)
+            reader.start()
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            if process is not None:
+                end_group(process.pid)
+                process.wait()
+            if reader is not None:
+                reader.join(1)
+            raise
+    process.returncode = os.waitstatus_to_exitcode(status)
+    reader.join(2)  # a process left in the background may keep the pipe open
+    scale = 1 if sys.platform == "darwin" else 1024
+    return Result(
+        exit_status=process.returncode,
+        peak_memory=usage.ru_maxrss * scale,
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        seconds=time.monotonic() - start,
+        tail=b"".join(tail).decode(errors="replace"),
+    )
+
+
+def _start(command: str, *, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     try:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             _shell(command),
             cwd=cwd,
             env=dict(env),
@@ -86,26 +114,6 @@ def run(
     except OSError as error:
         what = "the folder does not exist" if not cwd.is_dir() else str(error.strerror).lower()
         raise Error(f"the command cannot be started: {what}", where=cwd) from error
-    reader = threading.Thread(target=_read, args=(process.stdout, tail, echo), daemon=True)
-    reader.start()
-    with _interrupts_on_terminate():
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:
-            end_group(process.pid)
-            process.wait()
-            reader.join(1)
-            raise
-    process.returncode = os.waitstatus_to_exitcode(status)
-    reader.join(2)  # a process left in the background may keep the pipe open
-    scale = 1 if sys.platform == "darwin" else 1024
-    return Result(
-        exit_status=process.returncode,
-        peak_memory=usage.ru_maxrss * scale,
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        seconds=time.monotonic() - start,
-        tail=b"".join(tail).decode(errors="replace"),
-    )
 
 
 def _shell(command: str) -> list[str]:
@@ -130,8 +138,8 @@ def _read(stream: Any, tail: deque[bytes], echo: Callable[[bytes], None]) -> Non
 
 
 @contextlib.contextmanager
-def _interrupts_on_terminate() -> Iterator[None]:
-    """Let SIGTERM end a command as Ctrl-C does."""
+def interrupts_on_terminate() -> Iterator[None]:
+    """Let SIGTERM end what is done here as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -67,7 +67,7 @@ def contents(name: str, recorded: bytes, found: bytes, *, rtol: float) -> Samene
         a, b = _parsed(name, recorded), _parsed(name, found)
     except (Error, UnicodeDecodeError):
         return "differs"
-    return "differs" if a is None or b is None else _values(a, b, rtol=rtol)
+    return _values(a, b, rtol=rtol)
 
 
 def _parsed(name: str, content: bytes) -> Any:
@@ -79,7 +79,7 @@ def _parsed(name: str, content: bytes) -> Any:
         return [
             [_number(cell) for cell in row] for row in csv.reader(text, delimiter=_TABLES[suffix])
         ]
-    return None
+    raise Error("there are no numbers to read in it", where=name)
 
 
 def _number(cell: str) -> float | str:
@@ -98,6 +98,8 @@ def _values(a: Any, b: Any, *, rtol: float) -> Sameness:
         if len(a) != len(b):
             return "differs"
         return _worst(_values(x, y, rtol=rtol) for x, y in zip(a, b, strict=True))
+    if isinstance(a, bool) or isinstance(b, bool):
+        return "identical" if a is b else "differs"
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):
         return numbers(a, b, rtol=rtol)
     return "identical" if a == b else "differs"

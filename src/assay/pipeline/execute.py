@@ -15,10 +15,10 @@ from assay.objects.scan import Content
 from assay.pipeline import command
 from assay.pipeline.changes import Inspector
 from assay.pipeline.previous import Previous
-from assay.project import gitignore, tracking
+from assay.project import gitignore, params, tracking
 from assay.project.definition import Definition, Tracked
 from assay.project.lock import Entry
-from assay.project.stages import Out, Stage
+from assay.project.stages import Out, ParamsDep, Stage
 from assay.project.workspace import Project
 
 
@@ -44,7 +44,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     result : command.Result
         How its commands ended, added up.
     changed_deps : list of str
-        Dependencies that were edited while it ran.
+        Dependencies and parameter files that were edited while it ran.
     """
 
     entry: Entry
@@ -117,7 +117,9 @@ def execute(
     """
     project = declared.project
     previous = Previous(
-        project.work_dir, [stage.path(o.path) for o in stage.outs if not o.persist]
+        project.work_dir,
+        [stage.path(out.path) for out in stage.outs if not out.persist],
+        kept=[stage.path(out.path) for out in stage.outs if out.persist],
     )
     try:
         for out in stage.outs:
@@ -164,7 +166,7 @@ def store_output(project: Project, path: Path, out: Out) -> Content:
 
 
 def _changed_deps(project: Project, stage: Stage, before: Entry) -> list[str]:
-    """Return the dependencies that are not as they were when the command began."""
+    """Return what is not as it was when the command began: dependencies, parameter files."""
     changed = []
     for row in before.deps:
         path = stage.path(row.path)
@@ -174,7 +176,15 @@ def _changed_deps(project: Project, stage: Stage, before: Entry) -> list[str]:
             same = False
         if not same:
             changed.append(row.path)
-    return changed
+    return changed + [dep.file for dep in stage.params if _params_changed(stage, dep, before)]
+
+
+def _params_changed(stage: Stage, dep: ParamsDep, before: Entry) -> bool:
+    try:
+        now = params.select(params.read(stage.path(dep.file)), dep.keys)
+    except Error:
+        return True
+    return now != before.params.get(dep.file)
 
 
 def _unprotect(path: Path) -> None:

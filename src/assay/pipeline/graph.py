@@ -73,7 +73,7 @@ class Graph:
     def _needs(self, stage: Stage) -> tuple[str, ...]:
         """Return the makers of a stage's dependencies: of the path, around it, or below it."""
         found: dict[str, None] = {}
-        for dep in stage.deps:
+        for dep in (*stage.deps, *(params.file for params in stage.params)):
             path = os.path.normpath(stage.wdir / dep)
             for candidate in (path, *map(str, Path(path).parents)):
                 if candidate in self._makers:
@@ -117,6 +117,34 @@ class Graph:
             for need in needs:
                 found[need].append(address)
         return found
+
+    def with_needs(self, targets: Iterable[str]) -> Graph:
+        """Return the part of the graph that targets need, themselves included."""
+        todo, found = list(targets), set[str]()
+        while todo:
+            address = todo.pop()
+            if address not in found:
+                found.add(address)
+                todo += self.upstream[address]
+        return Graph([s for a, s in self.stages.items() if a in found], self._project)
+
+    @property
+    def parts(self) -> list[list[str]]:
+        """The stages that hang together, each part sorted, in the order of their first stages."""
+        found: dict[str, list[str]] = {}
+        for start in self.stages:
+            if start in found:
+                continue
+            part: list[str] = []
+            todo = [start]
+            while todo:
+                address = todo.pop()
+                if address not in found:
+                    found[address] = part
+                    part.append(address)
+                    todo += [*self.upstream[address], *self.downstream[address]]
+            part.sort()
+        return list({id(part): part for part in found.values()}.values())
 
     @property
     def edges(self) -> list[tuple[str, str]]:
@@ -163,9 +191,11 @@ class Graph:
 
 def mermaid(graph: Graph) -> str:
     """Return the graph as a Mermaid flowchart, as DVC prints it."""
-    numbers = {address: number for number, address in enumerate(sorted(graph.stages), 1)}
     lines = ["flowchart TD"]
-    lines += [f'\tnode{number}["{address}"]' for address, number in numbers.items()]
-    edges = sorted((f"node{numbers[a]}", f"node{numbers[b]}") for a, b in graph.edges)
-    lines += [f"\t{a}-->{b}" for a, b in edges]
+    numbers: dict[str, int] = {}
+    for part in graph.parts:
+        numbers |= {address: number for number, address in enumerate(part, len(numbers) + 1)}
+        lines += [f'\tnode{numbers[address]}["{address}"]' for address in part]
+        edges = [(a, b) for a, b in graph.edges if a in part]
+        lines += [f"\tnode{numbers[a]}-->node{numbers[b]}" for a, b in edges]
     return "\n".join(lines)

@@ -19,15 +19,27 @@ _LIST = "paths.json"
 class Previous:
     """Outputs set aside in a folder that is locked as long as this process lives."""
 
-    def __init__(self, work: Path, paths: Sequence[Path]) -> None:
+    def __init__(self, work: Path, paths: Sequence[Path], *, kept: Sequence[Path] = ()) -> None:
+        """Set `paths` aside; of those in `kept` a copy, as the stage goes on with them."""
         self._folder = work / f"{_PREFIX}{os.urandom(8).hex()}"
         self._folder.mkdir(parents=True)
         self._held = os.open(self._folder, os.O_RDONLY)
         fcntl.flock(self._held, fcntl.LOCK_EX)
-        there = [path for path in paths if os.path.lexists(path)]
-        write_atomic(self._folder / "paths.json", json.dumps([str(p) for p in paths]))
-        for path in there:
-            shutil.move(path, self._folder / str(paths.index(path)))
+        places = [(path, os.path.lexists(path)) for path in (*paths, *kept)]
+        write_atomic(self._folder / _LIST, json.dumps([(str(p), there) for p, there in places]))
+        for number, (path, there) in enumerate(places):
+            if there and path in kept:
+                self._copy(path, str(number))
+            elif there:
+                shutil.move(path, self._folder / str(number))
+
+    def _copy(self, path: Path, name: str) -> None:
+        unfinished = self._folder / f"{name}.copy"
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, unfinished, symlinks=True)
+        else:
+            shutil.copy2(path, unfinished, follow_symlinks=False)
+        unfinished.rename(self._folder / name)
 
     def put_back(self) -> None:
         """Undo what the stage did to its outputs."""
@@ -42,15 +54,17 @@ class Previous:
 
 def _put_back(folder: Path) -> None:
     try:
-        paths = json.loads((folder / _LIST).read_text(encoding="utf-8"))
+        places = json.loads((folder / _LIST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return  # killed before anything was set aside
-    for number, name in enumerate(paths):
+    for number, (name, there) in enumerate(places):
         kept = folder / str(number)
         if os.path.lexists(kept):
             remove(Path(name))
             Path(name).parent.mkdir(parents=True, exist_ok=True)
             shutil.move(kept, name)
+        elif not there:
+            remove(Path(name))
 
 
 def _forget(folder: Path) -> None:

@@ -6,6 +6,8 @@ starts, so that a killed command leaves a trace.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import numbers
 import os
 from collections.abc import Mapping, Sequence
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from assay.base.clock import now_ms
-from assay.base.errors import Error
+from assay.base.errors import Error, NotFound
 from assay.pipeline import command
 from assay.project import params
 from assay.project.lock import Entry
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 PLAN = "assay/pipeline.json"
 """The artifact of a run that says which stages it went through, on what, and what they made."""
+
+
+_RUNNING = "running."
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +67,35 @@ def load(content: bytes, *, where: str) -> Plan:
         return msgspec.json.decode(content, type=Plan)
     except msgspec.MsgspecError as error:
         raise Error(f"the record of the pipeline cannot be read: {error}", where=where) from error
+
+
+def settle(home: Project) -> list[str]:
+    """Mark runs whose `assay` was killed, end what they left running, and return their ids.
+
+    The ledger is opened only where a run left the file behind that it holds while it goes on.
+    """
+    files = [file for file in home.work_dir.glob(f"{_RUNNING}*") if not _is_held(file)]
+    if not files:
+        return []
+    from assay.ledger.database import open_ledger
+    from assay.ledger.writer import Writer
+
+    killed: list[str] = []
+    with contextlib.suppress(NotFound), open_ledger(home.ledger_path, create=False) as ledger:
+        killed = Writer(ledger).mark_killed(at=now_ms())
+        command.end_leftovers(killed)
+    for file in files:
+        file.unlink(missing_ok=True)
+    return killed
+
+
+def _is_held(file: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError), file.open() as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 class Recording:
@@ -112,6 +146,7 @@ class Recording:
         from assay.ledger.writer import Writer
 
         self._ledger = open_ledger(self._home.ledger_path)
+        self._hold()
         writer = Writer(self._ledger)
         self.killed = writer.mark_killed(at=now_ms())
         command.end_leftovers(self.killed)
@@ -123,6 +158,13 @@ class Recording:
             environment=environment.capture(),
         )
         return self.run
+
+    def _hold(self) -> None:
+        """Leave a file that tells the next `repro` of this run, should it be killed."""
+        self._home.work_dir.mkdir(exist_ok=True)
+        self._mark = self._home.work_dir / f"{_RUNNING}{os.urandom(8).hex()}"
+        self._held = os.open(self._mark, os.O_RDWR | os.O_CREAT)
+        fcntl.flock(self._held, fcntl.LOCK_EX)
 
     def start(self, stage: Stage, before: Entry, *, project: Project) -> str:
         """Write the row of a stage that is about to run, with what it runs on."""
@@ -136,7 +178,7 @@ class Recording:
             command="\n".join(command.commands(stage.cmd or [])),
             directory=os.path.relpath(stage.wdir, project.root),
         )
-        values = flat_params(before.params)
+        values = flat_params(_by_file(before.params, os.path.relpath(stage.wdir, project.root)))
         if values:
             writer.log_params(run, values)
         seeds = _seeds(values)
@@ -188,18 +230,26 @@ class Recording:
 
     def close(self, status: Outcome, *, reason: str | None = None) -> None:
         """Write how the whole run ended: parameters and metrics of its stages, its plan."""
-        if self.run is None or self._ledger is None:
+        if self._ledger is None:
             return
-        writer = self._writer()
         try:
-            self._sum_up(writer, self.run)
-            plan = dump(Plan(targets=self._targets, steps=tuple(self._steps)))
-            oid = self._home.objects.add(plan)
-            writer.add_artifact(self.run, PLAN, f"sha256:{oid}", len(plan))
+            if self.run is not None:
+                self._finish(self.run, status, reason)
         finally:
-            writer.finish_run(self.run, status=status, reason=reason)
+            self._mark.unlink(missing_ok=True)
+            os.close(self._held)
             self._ledger.close()
             self._ledger = None
+
+    def _finish(self, run: str, status: Outcome, reason: str | None) -> None:
+        writer = self._writer()
+        try:
+            self._sum_up(writer, run)
+            plan = dump(Plan(targets=self._targets, steps=tuple(self._steps)))
+            oid = self._home.objects.add(plan)
+            writer.add_artifact(run, PLAN, f"sha256:{oid}", len(plan))
+        finally:
+            writer.finish_run(run, status=status, reason=reason)
 
     def _sum_up(self, writer: Writer, parent: str) -> None:
         from assay.ledger import runs
@@ -209,7 +259,7 @@ class Recording:
         values: dict[str, Any] = {}
         metrics: dict[str, Metric] = {}
         for step in self._steps:
-            values.update(flat_params(step.entry.params))
+            values.update(flat_params(_by_file(step.entry.params, step.wdir)))
         for child in runs.get(ledger, parent).children:
             metrics.update(runs.get(ledger, child).metrics)
         if values:
@@ -275,6 +325,11 @@ def flat_params(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         prefix = "" if file == "params.yaml" else f"{file}:"
         found.update({f"{prefix}{key}": value for key, value in params.flatten(data).items()})
     return found
+
+
+def _by_file(values: Mapping[str, Any], wdir: str) -> dict[str, Any]:
+    """Return parameters by the path of their file relative to the project."""
+    return {os.path.normpath(os.path.join(wdir, f)): v for f, v in values.items()}  # noqa: PTH118
 
 
 def _seeds(values: Mapping[str, Any]) -> str:

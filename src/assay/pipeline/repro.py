@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,7 @@ import msgspec
 
 from assay.base.errors import Error, NotFound
 from assay.objects.scan import Content
-from assay.pipeline import execute, previous, run_cache
+from assay.pipeline import command, execute, previous, record, run_cache
 from assay.pipeline.changes import Changes, Inspector
 from assay.pipeline.graph import Graph
 from assay.pipeline.record import Recording, Step
@@ -20,10 +20,13 @@ from assay.project.definition import Definition
 from assay.project.holding import holding
 from assay.project.lock import Entry
 from assay.project.settings import Store
-from assay.project.stages import Stage
+from assay.project.stages import Row, Stage
 from assay.project.workspace import Project
 
-State = Literal["ran", "restored", "unchanged", "committed", "would run", "would be restored"]
+State = Literal[
+    "ran", "restored", "unchanged", "committed",
+    "would run", "would be restored", "would be committed",
+]  # fmt: skip
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,12 +93,14 @@ def repro(
     StageFailed
         If a stage fails; what ran before it is recorded, nothing after it runs.
     """
-    with holding(project.assay_dir / "lock"):
+    with holding(project.assay_dir / "lock"), command.interrupts_on_terminate():
+        killed = record.settle(project)
         previous.recover(project.work_dir)
         declared = definition.read(project)
         plan = make_plan(declared, targets, cwd=cwd, single=single)
         runner = _Runner(declared, targets, events, force=force, use_run_cache=use_run_cache)
-        return runner.go(plan)
+        outcome = runner.go(plan)
+        return msgspec.structs.replace(outcome, killed=[*killed, *outcome.killed])
 
 
 def make_plan(
@@ -118,7 +123,13 @@ def make_plan(
 
 
 def dry(
-    project: Project, targets: Sequence[str], *, cwd: Path, force: bool, single: bool
+    project: Project,
+    targets: Sequence[str],
+    *,
+    cwd: Path,
+    force: bool = False,
+    single: bool = False,
+    use_run_cache: bool = True,
 ) -> Outcome:
     """Say what `repro` would do, without doing it.
 
@@ -131,30 +142,44 @@ def dry(
     stale: set[str] = set()
     found = []
     for stage in plan:
+        above = next((f"'{need}'" for need in upstream[stage.address] if need in stale), None)
+        if above is None and inspector.is_uncertain(stage):
+            above = "what is restored"
         changes = inspector.changes(stage)
-        above = [need for need in upstream[stage.address] if need in stale]
-        if not (changes or above or force):
-            found.append(Done(stage=stage.address, state="unchanged"))
-            continue
-        why = changes.in_words() or (f"'{above[0]}' runs before it" if above else "forced")
-        restorable = not above and not force and _restorable(project, declared, stage, inspector)
-        if not restorable:
+        if stage.is_data:
+            state, rows = _foreseen_data(declared, stage, changes)
+        elif not (changes or force) and (above is None or stage.frozen):
+            state, rows = "unchanged", ()
+        elif stage.frozen and not force:
+            _refuse_frozen(project, stage, changes)
+            state, rows = "would be restored", declared.recorded(stage).values()
+        elif above is not None:
+            state, rows = "would run", ()
+        else:
+            now = inspector.entry(stage)
+            fixed = force or changes.always or not use_run_cache
+            known = None if fixed else _known_outputs(project, declared, stage, now)
+            state, rows = ("would be restored", known.outs) if known else ("would run", ())
+        why = changes.in_words() or (f"{above} comes before it" if above else "forced")
+        if state == "would run":
             stale.add(stage.address)
-        state: State = "would be restored" if restorable else "would run"
-        found.append(Done(stage=stage.address, state=state, why=why))
+        if rows:
+            inspector.assume(stage, rows)
+        found.append(
+            Done(stage=stage.address, state=state, why="" if state == "unchanged" else why)
+        )
     return Outcome(stages=found, n_hashed=inspector.n_hashed)
 
 
-def _restorable(
-    project: Project, declared: Definition, stage: Stage, inspector: Inspector
-) -> bool:  # fmt: skip
-    if stage.is_data:
-        return True
-    try:
-        now = inspector.entry(stage)
-    except NotFound:
-        return False
-    return _known_outputs(project, declared, stage, now) is not None
+def _foreseen_data(
+    declared: Definition, stage: Stage, changes: Changes
+) -> tuple[State, Iterable[Row]]:
+    if not changes:
+        return "unchanged", ()
+    missing = [path for path in changes.outs if not os.path.lexists(stage.path(path))]
+    if len(missing) < len(changes.outs):
+        return "would be committed", ()
+    return "would be restored", declared.recorded(stage).values()
 
 
 def _known_outputs(
@@ -180,6 +205,15 @@ def _same_inputs(locked: Entry, now: Entry) -> bool:
         and {r.path: r.oid for r in locked.deps} == {r.path: r.oid for r in now.deps}
         and locked.params == now.params
     )
+
+
+def _refuse_frozen(project: Project, stage: Stage, changes: Changes) -> None:
+    if changes.command or any(state == "not in cache" for state in changes.outs.values()):
+        raise Error(
+            f"the frozen stage '{stage.address}' does not match its record: {changes.in_words()}",
+            where=project.relative(stage.file),
+            hint="get its outputs with 'assay pull', or take 'frozen' away to run it",
+        )
 
 
 class _Runner:
@@ -278,14 +312,8 @@ class _Runner:
     def _frozen(self, stage: Stage) -> None:
         """Bring the outputs of a frozen stage back; it never runs by itself."""
         changed = self._inspector.changes(stage)
+        _refuse_frozen(self._project, stage, changed)
         items = [t for t in self._declared.tracked if t.stage.address == stage.address]
-        if changed.command or any(state == "not in cache" for state in changed.outs.values()):
-            raise Error(
-                f"the frozen stage '{stage.address}' does not match its record: "
-                f"{changed.in_words()}",
-                where=self._project.relative(stage.file),
-                hint="get its outputs with 'assay pull', or take 'frozen' away to run it",
-            )
         tracking.checkout(self._project, items)
         self._inspector.forget(stage)
         self._done.append(

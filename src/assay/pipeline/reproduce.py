@@ -101,7 +101,6 @@ def reproduce(
     from assay.ledger.database import open_ledger
 
     with open_ledger(project.ledger_path, create=False) as ledger:
-        run = runs.get(ledger, name)
         run = _whole(ledger, runs.get(ledger, name))
         plan = _plan(project, run)
         recorded = _recorded_metrics(ledger, plan)
@@ -109,7 +108,10 @@ def reproduce(
     if run.status != "finished":
         events.say(f"note: the run {run.status}; the stages that it finished are done again")
     _fetch_missing(project, plan, events)
-    with _worktree(project, run, keep=keep, events=events) as there:
+    with (
+        command.interrupts_on_terminate(),
+        _worktree(project, run, keep=keep, events=events) as there,
+    ):
         _put_data(there, plan)
         return _again(project, there, run, plan, recorded, events=events, rtol=rtol)
 

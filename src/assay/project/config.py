@@ -273,7 +273,9 @@ def _edited(text: str, section: str, key: str, line: str | None, header: str) ->
         if start is not None and existing.strip():
             end = number + 1
     if start is None or end is None:
-        return "\n".join([*lines, header, line or "", ""])
+        at = len(lines) if '"' in section else _first_named(lines)
+        lines[at:at] = [header, line or ""]
+        return "\n".join([*lines, ""])
     for number in range(start + 1, end):
         option = _OPTION.match(lines[number])
         if option and option["key"].strip("'\"").lower() == key:
@@ -285,6 +287,17 @@ def _edited(text: str, section: str, key: str, line: str | None, header: str) ->
     if line is None and end == start + 2:
         del lines[start]  # a section without options goes too
     return "\n".join([*lines, ""]) if lines else ""
+
+
+def _first_named(lines: list[str]) -> int:
+    """Return where a new section goes: as DVC has it, before the remotes and their comments."""
+    for at, line in enumerate(lines):
+        header = _SECTION.match(line)
+        if header and '"' in _section_name(header["name"]):
+            while at and lines[at - 1].lstrip().startswith("#"):
+                at -= 1  # noqa: PLW2901 -- the loop ends here
+            return at
+    return len(lines)
 
 
 def _read(path: Path) -> Sections:

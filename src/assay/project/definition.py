@@ -173,8 +173,13 @@ def read_at(project: Project, revision: str) -> Definition:
     prefix = project.root.relative_to(project.git_root).as_posix()
     prefix = "" if prefix == "." else f"{prefix}/"
     files, data, entries = [], [], {}
-    for name in git.list_files(project.git_root, revision):
-        if not name.startswith(prefix) or not _is_ours(name.rpartition("/")[2]):
+    names = git.list_files(project.git_root, revision)
+    projects = {f"{n.partition('/.dvc/')[0]}/" for n in names if "/.dvc/" in n}
+    others = tuple(p for p in projects if p.startswith(prefix) and p != prefix)
+    for name in names:
+        if not name.startswith(prefix) or name.startswith(others):
+            continue
+        if not _is_ours(name.rpartition("/")[2]):
             continue
         path = project.git_root / name
         content = git.read_file(project.git_root, revision, name)
@@ -213,8 +218,8 @@ def _find_files(project: Project) -> Iterator[Path]:
                         names.append(entry.name)
         except PermissionError:
             continue
-        if "pyvenv.cfg" in names:
-            continue
+        if "pyvenv.cfg" in names or (".dvc" in folders and folder != str(project.root)):
+            continue  # an environment, or a project of its own
         tracked = {name.removesuffix(dvcfile.SUFFIX) for name in names}
         for name in sorted(names):
             path = f"{folder}/{name}"

@@ -33,7 +33,11 @@ class Source(msgspec.Struct, frozen=True):
         try:
             return cls(shown or str(path), path.read_text(encoding="utf-8"))
         except UnicodeDecodeError as error:
-            raise Invalid("the file is not UTF-8 text", where=shown or path) from error
+            raise Invalid(
+                "the file is not UTF-8 text",
+                where=shown or path,
+                hint="save it with the encoding UTF-8",
+            ) from error
         except OSError as error:
             from assay.base.files import explain
 

@@ -83,8 +83,14 @@ def add(project: Project, path: Path) -> Added:
     dvcfile.refuse_other(file, path.name)
     content = store(project, path)
     row = row_of(path.name, content)
-    ignored = gitignore.add(project, [path])
+    is_new = not file.exists()
     changed = dvcfile.write(file, row)
+    try:
+        ignored = gitignore.add(project, [path])
+    except BaseException:  # both or neither
+        if is_new:
+            file.unlink(missing_ok=True)
+        raise
     return Added(path=path, content=content, files=[file, *ignored], changed=changed)
 
 

@@ -72,12 +72,12 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def _as_dvc(changes: Changes) -> list[Any]:
     found: list[Any] = []
-    if changes.always:
-        return ["always changed"]
     if changes.deps:
         found.append({"changed deps": changes.deps})
     if changes.outs:
         found.append({"changed outs": changes.outs})
+    if changes.always:
+        found.append("always changed")
     if changes.command:
         found.append("changed command")
     return found
@@ -94,11 +94,27 @@ def status(project: Project, targets: Sequence[str], *, cwd: Path) -> Status:
     inspector = Inspector(declared)
     compared = ((stage, inspector.changes(stage)) for stage in chosen)
     return Status(
-        changes={_shown(project, s, cwd): changes for s, changes in compared if changes},
+        changes={
+            _shown(project, stage, cwd): msgspec.structs.replace(
+                changes,
+                deps={_place(project, stage, p, cwd): s for p, s in changes.deps.items()},
+                outs={_place(project, stage, p, cwd): s for p, s in changes.outs.items()},
+            )
+            for stage, changes in compared
+            if changes
+        },
         frozen=[stage.address for stage in chosen if stage.frozen],
         is_empty=not declared.all,
         n_hashed=inspector.n_hashed,
     )
+
+
+def _place(project: Project, stage: Stage, written: str, cwd: Path) -> str:
+    """Return a path of a stage relative to where a person is, as DVC prints it."""
+    path = stage.path(written)
+    if Path(written).is_absolute():
+        return written
+    return os.path.relpath(path, cwd) if project.root in path.parents else str(path)
 
 
 def _shown(project: Project, stage: Stage, cwd: Path) -> str:
@@ -123,7 +139,7 @@ def graph(project: Project, targets: Sequence[str], *, cwd: Path) -> Graph:
         raise NotFound(
             "there is no stage yet", where=project.root, hint="write one into dvc.yaml"
         )  # fmt: skip
-    return Graph(whole.order(chosen), project) if chosen else whole
+    return whole.with_needs(chosen) if chosen else whole
 
 
 def in_order(graph: Graph) -> list[tuple[str, tuple[str, ...]]]:

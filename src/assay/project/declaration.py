@@ -1,0 +1,441 @@
+"""`assay.yaml`, the declaration: what DVC has no word for. Typed; unknown keys are refused.
+
+Sections are read by the rooms that need them; here they are only checked for form. Durations are
+texts such as `7d`, `12h`, `30m` or `10s`, and count event time unless a key says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from assay.base.errors import NotFound, did_you_mean
+from assay.project.grammar import Source
+from assay.project.workspace import Project
+
+FILE = "assay.yaml"
+
+Duration = Annotated[
+    str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?[smhdw]$", description="such as 7d, 12h, 30m, 10s")
+]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Task = Literal["regression", "binary", "multiclass"]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mapping with known keys."""
+
+
+class Table(_Section, frozen=True):
+    """A table of the project.
+
+    Attributes
+    ----------
+    path : str
+        File or folder, relative to the project's root.
+    time : str or None
+        The column with the event time of a row.
+    key : list of str
+        The columns that name a row.
+    lateness : str
+        How late rows may arrive; the watermark is the largest event time less this.
+    """
+
+    path: str
+    time: str | None = None
+    key: list[str] = []
+    lateness: Duration = "0s"
+
+
+class Data(_Section, frozen=True):
+    """The tables by name."""
+
+    tables: dict[Name, Table] = {}
+
+
+class Presence(_Section, frozen=True):
+    """How many rows must have a value."""
+
+    min_fraction: Share | None = None
+    min_count: Annotated[int, Meta(ge=0)] | None = None
+
+
+class NumberDomain(_Section, frozen=True):
+    """The range of a number; both ends belong to it."""
+
+    min: float | None = None
+    max: float | None = None
+    disallow_nan: bool = False
+    disallow_inf: bool = False
+
+
+class StringDomain(_Section, frozen=True):
+    """The values of a text; `min_domain_mass` is the share of values that must be among them."""
+
+    value: list[str] = []
+    min_domain_mass: Share = 1.0
+
+
+class TimeDomain(_Section, frozen=True):
+    """The range of a time, ISO 8601; both ends belong to it."""
+
+    min: str | None = None
+    max: str | None = None
+
+
+class ColumnSchema(_Section, frozen=True):
+    """What is expected of a column, in TFDV's words."""
+
+    type: Literal["INT", "FLOAT", "BYTES", "BOOL", "TIME"]
+    presence: Presence | None = None
+    int_domain: NumberDomain | None = None
+    float_domain: NumberDomain | None = None
+    string_domain: StringDomain | None = None
+    time_domain: TimeDomain | None = None
+    unique: bool = False
+    inferred: bool = False
+
+
+class TableSchema(_Section, frozen=True):
+    """What is expected of a table.
+
+    Attributes
+    ----------
+    min_examples_count, max_examples_count : int or None
+        Number of rows; without the first, an empty table is an anomaly.
+    freshness : str or None
+        How old the newest row may be, against the time that is given.
+    """
+
+    columns: dict[str, ColumnSchema] = {}
+    min_examples_count: Annotated[int, Meta(ge=0)] | None = None
+    max_examples_count: Annotated[int, Meta(ge=0)] | None = None
+    freshness: Duration | None = None
+
+
+class Model(_Section, frozen=True):
+    """What is predicted, and how it is called in the registry."""
+
+    name: Name
+    task: Task
+    target: str
+    classes: list[str | int] = []
+
+
+class Baseline(_Section, frozen=True):
+    """A naive predictor: the majority class, the value one season before, or SQL over a row."""
+
+    majority: bool = False
+    season: Duration | None = None
+    sql: str | None = None
+
+
+class Evaluation(_Section, frozen=True):
+    """On which rows models are judged, by which metrics, in which slices.
+
+    Attributes
+    ----------
+    table : str
+        A table of `data` that has the target; its rows are those that no candidate was trained
+        on.
+    slices : dict
+        SQL predicate over a row, by name.
+    blocks : str or None
+        Length of a block where rows are in time order; by default a day for a table with a time
+        column. Null says that rows are independent.
+    min_n : int
+        A slice with fewer rows is listed as 'too few'.
+    """
+
+    table: str
+    metrics: list[str]
+    slices: dict[Name, str] = {}
+    baselines: dict[Name, Baseline] = {}
+    blocks: Duration | msgspec.UnsetType | None = msgspec.UNSET
+    min_n: Annotated[int, Meta(ge=1)] = 30
+
+
+class GateRule(_Section, frozen=True):
+    """How far a metric may fall behind the base: the larger of an absolute and a relative margin.
+
+    `min` is a floor for the lower end of the candidate's interval (for a loss, negated: a ceiling
+    for the upper end).
+    """
+
+    max_drop: Annotated[float, Meta(ge=0)] = 0.0
+    max_drop_relative: Annotated[float, Meta(ge=0)] = 0.01
+    min: float | None = None
+
+
+class Gate(_Section, frozen=True):
+    """The rules by which a candidate may replace the base."""
+
+    metrics: dict[str, GateRule]
+    slices: bool = False
+    first: Literal["inconclusive", "pass-if-better-than-baseline"] = "inconclusive"
+    baseline: str | None = None
+
+
+class Deploy(_Section, frozen=True):
+    """Where the model answers, and the alias that names the version in production."""
+
+    endpoint: Name
+    alias: Name = "production"
+
+
+class Performance(_Section, frozen=True):
+    """When the model counts as worse than it was at its gate."""
+
+    metric: str
+    tolerance: Annotated[float, Meta(ge=0)] = 0.15
+
+
+class Monitor(_Section, frozen=True):
+    """What is watched of an endpoint, in windows of event time."""
+
+    window: Duration = "7d"
+    false_alerts_a_year: Annotated[float, Meta(gt=0)] = 1.0
+    columns: list[str] | None = None
+    performance: Performance | None = None
+
+
+class RetrainData(_Section, frozen=True):
+    """The table that grows, and what it grows from."""
+
+    table: str
+    source: str = "traffic"
+
+
+class Retrain(_Section, frozen=True):
+    """What starts a retraining, on which data and code."""
+
+    on: list[Literal["drift", "performance", "data"]] = []
+    every: Duration | None = None
+    cron: str | None = None
+    time_zone: str = "UTC"
+    hold_out: Duration = "14d"
+    at_most_every: Duration | None = None
+    limit: Duration = "1h"
+    data: RetrainData | None = None
+    branch: str | None = None
+
+
+class Declaration(_Section, frozen=True):
+    """All of `assay.yaml`; every section may be missing."""
+
+    data: Data = Data()
+    schema: dict[Name, TableSchema] = {}
+    model: Model | None = None
+    evaluation: Evaluation | None = None
+    gate: Gate | None = None
+    deploy: Deploy | None = None
+    monitor: Monitor | None = None
+    retrain: Retrain | None = None
+    settings: dict[str, dict[str, Any]] = {}
+
+
+def read(project: Project) -> Declaration:
+    """Read the declaration of a project; an empty one where there is no file."""
+    path = project.root / FILE
+    if not path.exists():
+        return Declaration()
+    return parse(Source.of(path, shown=FILE))
+
+
+def parse(source: Source) -> Declaration:
+    """Check a text against the grammar.
+
+    Raises
+    ------
+    Invalid
+        With file, line, and the nearest name for an unknown key.
+    """
+    data = source.load()
+    if data is None:
+        return Declaration()
+    try:
+        declared = msgspec.convert(data, Declaration)
+    except msgspec.ValidationError as error:
+        raise _explained(source, data, str(error)) from error
+    _check_names(source, declared)
+    return declared
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the grammar as JSON schema, for editors."""
+    schema = msgspec.json.schema(Declaration)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FILE, **schema}
+
+
+def seconds(duration: str) -> float:
+    """Return a duration in seconds.
+
+    Examples
+    --------
+    >>> seconds("7d"), seconds("1.5h")
+    (604800.0, 5400.0)
+    """
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+    return float(duration[:-1]) * units[duration[-1]]
+
+
+def table(declared: Declaration, name: str) -> Table:
+    """Return a table by its name.
+
+    Raises
+    ------
+    NotFound
+        If the declaration has none of that name.
+    """
+    if name in declared.data.tables:
+        return declared.data.tables[name]
+    raise NotFound(
+        f"there is no table '{name}'",
+        where=f"{FILE}: data.tables",
+        hint=did_you_mean(name, declared.data.tables) or "declare it with its path",
+    )
+
+
+_AT = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
+_UNKNOWN = re.compile(r"contains unknown field `(?P<key>.*)`")
+_STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
+
+
+def _explained(source: Source, data: Any, message: str) -> Exception:
+    """Turn msgspec's message into one with a line and the nearest name."""
+    found = _AT.search(message)
+    what = message[: found.start()] if found else message
+    at = _keys(data, found["path"] if found else "", what)
+    unknown = _UNKNOWN.search(what)
+    if unknown:
+        known = _fields(at)
+        hint = did_you_mean(unknown["key"], known) or f"known are: {', '.join(known)}"
+        place = ".".join(str(key) for key in at) or "the file"
+        return source.fail([*at, unknown["key"]], f"'{place}' has the unknown key "
+                           f"'{unknown['key']}'", hint=hint)  # fmt: skip
+    place = ".".join(str(key) for key in at)
+    return source.fail(at, f"'{place}': {_in_words(what)}" if place else _in_words(what))
+
+
+def _in_words(what: str) -> str:
+    """Return msgspec's complaint in the words of this house."""
+    if "matching regex" in what:
+        form = "a duration such as 7d or 12h" if "smhdw" in what else "a name without blanks"
+        return f"expected {form}"
+    missing = re.search(r"missing required field `(.*)`", what)
+    if missing:
+        return f"the key '{missing[1]}' is missing"
+    what = what.replace("`", "'").replace("'str'", "text").replace("'float'", "a number")
+    return f"{what[:1].lower()}{what[1:]}"
+
+
+def _keys(data: Any, path: str, what: str) -> list[str | int]:
+    """Return the keys of a path of msgspec's; it writes `[...]` for any key of a mapping."""
+    keys: list[str | int] = []
+    current = data
+    for step in _STEP.finditer(path):
+        if step["key"] is not None:
+            keys.append(step["key"])
+        elif step["index"] != "...":
+            keys.append(int(step["index"]))
+        else:
+            rest = path[step.end() :]
+            keys.append(_guilty(current, keys, rest, what))
+        current = current[keys[-1]] if _has(current, keys[-1]) else None
+    return keys
+
+
+def _guilty(mapping: Any, keys: list[str | int], rest: str, what: str) -> str:
+    """Return the first key of a mapping whose value has the fault."""
+    names = (
+        [name for name in mapping if isinstance(name, str)] if isinstance(mapping, dict) else []
+    )
+    for name in names:
+        type_ = _type_at([*keys, name])
+        try:
+            msgspec.convert(mapping[name], type_)
+        except msgspec.ValidationError as error:
+            if what in str(error):
+                return name
+    del rest
+    return names[0] if names else ""
+
+
+def _has(value: Any, key: str | int) -> bool:
+    if isinstance(value, dict):
+        return key in value
+    return isinstance(value, list) and isinstance(key, int) and key < len(value)
+
+
+def _type_at(keys: list[str | int]) -> Any:
+    """Return the type that the grammar has at a key path."""
+    from typing import get_args, get_origin, get_type_hints
+
+    current: Any = Declaration
+    for key in keys:
+        current = _struct_or_self(current)
+        if isinstance(current, type) and issubclass(current, msgspec.Struct):
+            current = get_type_hints(current, include_extras=True).get(str(key), Any)
+        elif get_origin(current) is dict:
+            current = get_args(current)[1]
+        elif get_origin(current) is list:
+            current = get_args(current)[0]
+        else:
+            return Any
+    return _struct_or_self(current)
+
+
+def _struct_or_self(type_: Any) -> Any:
+    """Return the struct in an optional type."""
+    from typing import get_args
+
+    for option in get_args(type_):
+        if isinstance(option, type) and issubclass(option, msgspec.Struct):
+            origin = getattr(type_, "__origin__", None)
+            if origin not in {dict, list}:
+                return option
+    return type_
+
+
+def _fields(at: list[str | int]) -> list[str]:
+    type_ = _type_at(at)
+    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+        return list(type_.__struct_fields__)
+    return []
+
+
+def _check_names(source: Source, declared: Declaration) -> None:
+    """Refuse names of tables, metrics and baselines that nothing declares."""
+    tables = declared.data.tables
+    used: list[tuple[list[str], str]] = [(["schema", name], name) for name in declared.schema]
+    if declared.evaluation is not None:
+        used.append((["evaluation", "table"], declared.evaluation.table))
+    if declared.retrain is not None and declared.retrain.data is not None:
+        used.append((["retrain", "data", "table"], declared.retrain.data.table))
+    for at, name in used:
+        if name not in tables:
+            raise source.fail(
+                at,
+                f"there is no table '{name}' under data.tables",
+                hint=did_you_mean(name, tables) or "declare it there with its path",
+            )
+    gate, evaluation = declared.gate, declared.evaluation
+    if gate is None or evaluation is None:
+        return
+    for metric in gate.metrics:
+        if metric not in evaluation.metrics:
+            raise source.fail(
+                ["gate", "metrics", metric],
+                f"the gate asks for '{metric}', which evaluation.metrics does not name",
+                hint=did_you_mean(metric, evaluation.metrics) or "add it there",
+            )
+    if gate.baseline is not None and gate.baseline not in evaluation.baselines:
+        raise source.fail(
+            ["gate", "baseline"],
+            f"there is no baseline '{gate.baseline}' under evaluation.baselines",
+            hint=did_you_mean(gate.baseline, evaluation.baselines),
+        )

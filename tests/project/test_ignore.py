@@ -1,0 +1,48 @@
+"""`.dvcignore` means what `.gitignore` would mean."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assay.project import git
+from assay.project.ignore import Ignore
+from tests import make
+
+# Not "s/**": DVC, and so we, let it match the folder 's' itself; tests/peers asks DVC.
+PATTERNS = st.lists(
+    st.sampled_from(["a", "/a", "a/", "*.b", "!a", "!*.b", "a/b", "**/b", "# a", "", "?", "s/"]),
+    max_size=4,
+)
+PATHS = ["a", "b", "x.b", "s/a", "s/b", "s/x.b", "a/b", "s/s/a", "s/a/b"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(PATTERNS, PATTERNS)
+def test_it_agrees_with_git(above, below):
+    with tempfile.TemporaryDirectory(dir=make.memory()) as folder:
+        root = make.repository(Path(folder))
+        for name in (".gitignore", ".dvcignore"):
+            make.write(root, {name: "\n".join(above), f"s/{name}": "\n".join(below)})
+        ours = {path for path in PATHS if Ignore(root).covers(str(root / path), is_dir=False)}
+        assert ours == git.ignored(root, PATHS)
+
+
+@pytest.mark.parametrize("name", [".git", ".dvc", ".assay", ".hg"])
+def test_what_belongs_to_the_tools_is_never_data(tmp_path: Path, name: str):
+    assert Ignore(tmp_path)(str(tmp_path / "s" / name), True)
+    assert Ignore(tmp_path).covers(str(tmp_path / name / "x"), is_dir=False)
+
+
+def test_a_path_outside_is_nothing_to_it(tmp_path: Path):
+    make.write(tmp_path, {"p/.dvcignore": "*\n"})
+    assert not Ignore(tmp_path / "p").covers(str(tmp_path / "x"), is_dir=False)
+
+
+def test_a_file_that_is_no_text_is_read_as_far_as_it_goes(tmp_path: Path):
+    (tmp_path / ".dvcignore").write_bytes(b"\xff\n*.log\n")
+    assert Ignore(tmp_path)(str(tmp_path / "a.log"), False)
