@@ -50,7 +50,9 @@ def aim(wanted: Aim | None, *, reached: bool | None) -> str:
     """
     if wanted is None:
         return ""
-    words = f"< {wanted.limit:g} floors" if wanted.against == "floor" else f"{wanted.limit:g}x dvc"
+    words = (
+        f"under {wanted.limit:g} floors" if wanted.against == "floor" else f"{wanted.limit:g}x dvc"
+    )
     return f"{words}: {'reached' if reached else 'missed'}"
 
 

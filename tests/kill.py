@@ -24,12 +24,12 @@ Probe = Callable[[Path], bool]
 class Kills(NamedTuple):
     """How many processes were killed, and how many of them in the midst of their work."""
 
-    count: int
-    inside: int
+    n_kills: int
+    n_inside: int
     seconds: float
 
     def __str__(self) -> str:
-        return f"{self.inside} of {self.count} kills inside {self.seconds:.2f} s of work"
+        return f"{self.n_inside} of {self.n_kills} kills inside {self.seconds:.2f} s of work"
 
 
 def kill_repeatedly(

@@ -9,7 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from assay.objects.cache import Cache
 
 
 class Shown(NamedTuple):
@@ -144,3 +147,15 @@ def snapshot(folder: Path, *, without: tuple[str, ...] = (".git", ".assay")) -> 
                 content = None
             found[str(path.relative_to(folder))] = (status.st_mode, content)
     return found
+
+
+def state(folder: Path) -> dict[str, Any]:
+    """Return what a refused command must not change: all but the tools' own folders."""
+    return snapshot(folder, without=(".git", ".assay", "cache", "tmp"))
+
+
+def cache(folder: Path) -> Cache:
+    """Return the cache of a project."""
+    from assay.objects.cache import Cache
+
+    return Cache(folder / ".dvc" / "cache" / "files" / "md5")

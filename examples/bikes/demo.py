@@ -92,13 +92,13 @@ def main() -> None:
     demo.step("Track the data of 2011; its statistics are made on the way")
     make_project(project)
     demo.run("git init --quiet --initial-branch=main .")
-    demo.run("assay --quiet init")
-    demo.run("assay --quiet add data/2011.csv")
+    demo.run("assay init")
+    demo.run("assay add data/2011.csv")
     demo.run("git add --all && git commit --quiet --message 'Bikes of 2011'")
     demo.run("assay profile data/2011.csv | head -4")
 
     demo.step("Run the pipeline; code, data, parameters, environment and results are recorded")
-    demo.run("assay --quiet repro")
+    demo.run("assay repro")
     demo.run("git add --all && git commit --quiet --message 'First model'")
     demo.run("assay metrics show")
 
@@ -107,16 +107,16 @@ def main() -> None:
 
     demo.step("Change a parameter, run what depends on it, compare the two runs")
     set_parameter(project, "max_leaf_nodes: 31", "max_leaf_nodes: 8")
-    demo.run("assay --quiet repro")
+    demo.run("assay repro")
     demo.run("assay runs diff")
 
     demo.step("Go back: the outputs come from the cache, nothing runs")
     demo.run("git checkout --quiet params.yaml")
-    demo.expect(demo.run("assay --quiet repro"), "Nothing had to run.")
+    demo.expect(demo.run("assay repro"), "Nothing had to run.")
     demo.expect(demo.run("assay data status --json"), '"uncommitted"')
 
     demo.step("Push to a remote (a folder here), clone, pull: the same")
-    demo.run("assay --quiet remote add --default storage ../storage")
+    demo.run("assay remote add --default storage ../storage")
     demo.run("git add --all && git commit --quiet --message 'Share the data'")
     demo.run("assay push")
     demo.run("git clone --quiet bikes colleague", folder=project.parent)

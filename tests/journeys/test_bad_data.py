@@ -7,40 +7,26 @@ team commits are the same bytes before and after.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import resource
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from assay.objects.cache import Cache
 from tests import make
 
 DATA = "c4ca4238a0b923820dcc509a6f75849b"  # of "1"
 RECORD = f"outs:\n- md5: {DATA}\n  size: 1\n  hash: md5\n  path: a.txt\n"
 
 
-def state(project: Path) -> dict[str, Any]:
-    """Return what must not change: all but the cache and the tools' own folders."""
-    return make.snapshot(project, without=(".git", ".assay", "cache", "tmp"))
-
-
-def cache(project: Path) -> Cache:
-    return Cache(project / ".dvc" / "cache" / "files" / "md5")
-
-
 def assert_refused(project: Path, arguments: tuple[str, ...], code: int, *texts: str) -> None:
-    before = state(project)
+    before = make.state(project)
     shown = make.assay(project, *arguments)
     assert (shown.code, shown.out) == (code, ""), shown
     for text in texts:
         assert text in shown.err
     assert "\n  hint: " in shown.err
-    assert state(project) == before
+    assert make.state(project) == before
 
 
 def _git_tracks(project: Path) -> None:
@@ -137,31 +123,31 @@ def test_what_cannot_be_added_is_refused(project: Path, case: str):
     if case not in WITHOUT_HINT:
         assert_refused(project, ("add", target), code, *texts)
         return
-    before = state(project)
+    before = make.state(project)
     shown = make.assay(project, "add", target)
     assert shown.code == code
     assert all(text in shown.err for text in texts), shown.err
-    assert state(project) == before
+    assert make.state(project) == before
 
 
 def test_what_dvcignore_names_is_refused(project: Path):
     make.write(project, {".dvcignore": "*.tmp\n", "a.tmp": "1"})
-    before = state(project)
+    before = make.state(project)
     shown = make.assay(project, "add", "a.tmp")
     assert (shown.code, ".dvcignore" in shown.err) == (1, True)
     assert shown.err.startswith("error: a.tmp: ")
-    assert state(project) == before
+    assert make.state(project) == before
 
 
 @pytest.mark.parametrize("name", [".", ".dvc", ".dvc/config", "good.txt.dvc"])
 def test_the_project_itself_is_no_data(project: Path, name: str):
     make.write(project, {"good.txt": "1"})
     make.done(project, "add", "good.txt")
-    before = state(project)
+    before = make.state(project)
     shown = make.assay(project, "add", name)
     assert shown.code == 2
     assert "cannot be" in shown.err
-    assert state(project) == before
+    assert make.state(project) == before
 
 
 @pytest.mark.parametrize("target", ["b\udcff.txt", "d"])
@@ -175,119 +161,6 @@ def test_a_name_that_is_not_utf_8_is_refused(project: Path, target: str):
 def test_one_missing_path_among_good_ones_adds_none(project: Path):
     make.write(project, {"a": "1", "b": "2"})
     assert_refused(project, ("add", "a", "nope", "b"), 255, "nope: ", "nothing was added")
-
-
-def _limit(size: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
-def _without_root() -> None:
-    """Let root obey permissions: drop CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
-    if os.geteuid() == 0:
-        for capability in (1, 2):
-            assert ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) == 0
-
-
-def leftovers(folder: Path) -> list[str]:
-    return [str(p) for p in folder.rglob("*") if p.name.startswith("tmp.") or p.suffix == ".tmp"]
-
-
-@pytest.mark.parametrize("size", [1_000_000, 40])
-def test_a_file_size_limit_stops_an_add_and_leaves_nothing_half(project: Path, size: int):
-    """At the first the object does not fit, at the second the record."""
-    make.write(project, {"big": os.urandom(1_500_000) if size > 100 else b"0123456789"})
-    before = state(project)
-    shown = make.process(project, "add", "big", preexec_fn=_limit(size))
-    assert (shown.code, shown.out) == (255, "")
-    assert "file too large" in shown.err
-    assert "ulimit -f" in shown.err
-    assert ("cache" if size > 100 else "big.dvc") in shown.err
-    assert state(project) == before
-    assert all(cache(project).verify(oid) for oid in cache(project))
-    assert leftovers(project) == []
-    make.done(project, "add", "big")
-    assert make.done(project, "checkout") == ""
-
-
-@pytest.mark.parametrize("command", ["push", "checkout", "pull"])
-def test_a_file_size_limit_stops_a_transfer_and_leaves_nothing_half(
-    project: Path, tmp_path: Path, command: str
-):
-    make.write(project, {"d/big": os.urandom(1_500_000), "d/small": "1"})
-    make.done(project, "remote", "add", "-d", "st", str(tmp_path / "store"))
-    make.done(project, "add", "d")
-    if command == "pull":
-        make.done(project, "push")
-        shutil.rmtree(project / ".dvc" / "cache")
-    if command != "push":
-        shutil.rmtree(project / "d")
-    before = state(project)
-    shown = make.process(project, command, preexec_fn=_limit(1_000_000))
-    assert (shown.code, shown.out) == (255, "")
-    assert "file too large" in shown.err
-    assert "ulimit -f" in shown.err
-    assert state(project) == before
-    for store in (cache(project), Cache(tmp_path / "store" / "files" / "md5")):
-        assert all(store.verify(oid) for oid in store)
-        assert leftovers(store.folder) == []
-    make.done(project, command)
-
-
-def test_a_read_only_folder_is_named(project: Path):
-    make.write(project, {"s/a.txt": "1"})
-    (project / "s").chmod(0o555)
-    before = state(project)
-    shown = make.process(project, "add", "s/a.txt", preexec_fn=_without_root)
-    assert shown.code == 255
-    assert "s/a.txt.dvc: permission denied" in shown.err
-    assert "hint: check the permissions" in shown.err
-    assert state(project) == before
-    (project / "s").chmod(0o755)
-    make.done(project, "add", "s/a.txt")
-
-
-def test_a_file_that_may_not_be_read_is_named(project: Path):
-    make.write(project, {"a.txt": "1", "d/b": "2"})
-    for name in ("a.txt", "d/b"):
-        (project / name).chmod(0)
-        before = {p: v for p, v in state(project).items() if p != name}
-        shown = make.process(project, "add", name.split("/")[0], preexec_fn=_without_root)
-        assert shown.code == 255
-        assert f"{name}: permission denied" in shown.err
-        (project / name).chmod(0o644)
-        assert {p: v for p, v in state(project).items() if p != name} == before
-
-
-def test_a_read_only_cache_and_remote_are_named(project: Path, tmp_path: Path):
-    make.write(project, {"a.txt": "1", "b.txt": "2"})
-    make.done(project, "remote", "add", "-d", "st", str(tmp_path / "store"))
-    make.done(project, "add", "a.txt")
-    (tmp_path / "store").mkdir(mode=0o555)
-    shown = make.process(project, "push", preexec_fn=_without_root)
-    assert (shown.code, "store: permission denied" in shown.err) == (255, True)
-    cache(project).folder.chmod(0o555)
-    before = state(project)
-    shown = make.process(project, "add", "b.txt", preexec_fn=_without_root)
-    cache(project).folder.chmod(0o755)
-    assert (shown.code, "files/md5: permission denied" in shown.err) == (255, True)
-    assert state(project) == before
-
-
-def test_reading_needs_no_right_to_write(project: Path):
-    """Status and diff of a project on a read-only disk."""
-    make.write(project, {"d/a": "1"})
-    make.done(project, "add", "d")
-    make.commit(project)
-    folders = [project, *(p for p in project.rglob("*") if p.is_dir() and not p.is_symlink())]
-    for folder in folders:
-        folder.chmod(0o555)
-    try:
-        for arguments in (("data", "status"), ("diff",), ("config", "--list")):
-            shown = make.process(project, *arguments, preexec_fn=_without_root)
-            assert shown.code == 0, shown
-    finally:
-        for folder in folders:
-            folder.chmod(0o755)
 
 
 REMOTES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -346,72 +219,14 @@ def test_a_missing_object_is_named_and_nothing_is_checked_out(project: Path):
     make.done(project, "add", "a.txt", "b.txt")
     for name in ("a.txt", "b.txt"):
         (project / name).unlink()
-    cache(project).remove(DATA)
+    make.cache(project).remove(DATA)
     assert_refused(project, ("checkout",), 255, f"md5:{DATA}", "assay pull", "nothing was changed")
-
-
-@pytest.mark.parametrize("command", ["checkout", "push"])
-def test_a_damaged_object_is_named_and_a_pull_repairs_it(
-    project: Path, tmp_path: Path, command: str
-):
-    make.write(project, {"a.txt": "1", "d/x": "1", "d/y": "2"})
-    make.done(project, "remote", "add", "-d", "st", str(tmp_path / "store"))
-    make.done(project, "remote", "add", "other", str(tmp_path / "other"))
-    make.done(project, "add", "a.txt", "d")
-    make.done(project, "push")
-    damaged = cache(project).path(DATA)
-    damaged.chmod(0o644)
-    damaged.write_text("X")
-    damaged.chmod(0o444)
-    shutil.rmtree(project / "d")
-    (project / "a.txt").unlink()
-    arguments = (command,) if command == "checkout" else (command, "-r", "other")
-    assert_refused(project, arguments, 255, DATA[2:], "damaged", "assay pull")
-    assert not damaged.exists()
-    assert (cache(project).folder / "damaged" / DATA).read_text() == "X"
-    there = tmp_path / "other" / "files" / "md5"
-    assert not list(there.rglob(f"*{DATA[2:]}"))
-    assert not list(there.rglob("*.dir"))
-    make.done(project, "pull")
-    assert cache(project).read(DATA) == b"1"
-    assert (project / "a.txt").read_text() == "1"
-    make.done(project, "push", "-r", "other")
-
-
-def test_a_damaged_remote_hands_out_nothing_and_says_what_to_remove(project: Path, tmp_path: Path):
-    make.write(project, {"a.txt": "1"})
-    make.done(project, "remote", "add", "-d", "st", str(tmp_path / "store"))
-    make.done(project, "add", "a.txt")
-    make.done(project, "push")
-    there = tmp_path / "store" / "files" / "md5" / DATA[:2] / DATA[2:]
-    there.chmod(0o644)
-    there.write_text("X")
-    (project / "a.txt").unlink()
-    cache(project).remove(DATA)
-    assert_refused(project, ("pull",), 255, str(there), "damaged", "remove the damaged files")
-    assert list(cache(project)) == []
-
-
-def test_a_push_repairs_a_remote_that_lost_a_file_of_a_folder(project: Path, tmp_path: Path):
-    make.write(project, {"d/x": "1", "d/y": "2"})
-    make.done(project, "remote", "add", "-d", "st", str(tmp_path / "store"))
-    make.done(project, "add", "d")
-    make.done(project, "push")
-    make.commit(project)
-    (tmp_path / "store" / "files" / "md5" / DATA[:2] / DATA[2:]).unlink()
-    make.git(tmp_path, "clone", "-q", str(project), "clone")
-    shown = make.assay(tmp_path / "clone", "pull")
-    assert (shown.code, f"md5:{DATA}" in shown.err) == (255, True)
-    assert "from a clone that has the data" in shown.err
-    assert make.done(project, "push") == "1 file pushed\n"
-    make.done(tmp_path / "clone", "pull")
-    assert (tmp_path / "clone" / "d" / "x").read_text() == "1"
 
 
 def test_a_commit_of_what_vanished_records_nothing(project: Path):
     make.write(project, {"a.txt": "1"})
     make.done(project, "add", "a.txt")
     (project / "a.txt").unlink()
-    before = state(project)
+    before = make.state(project)
     make.assay(project, "commit")
-    assert state(project) == before
+    assert make.state(project) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -23,9 +24,9 @@ def show(folder: Path, run: str = "latest") -> dict[str, Any]:
 
 def test_from_a_first_run_to_a_change_and_back(tmp_path: Path):
     folder, side = stages.three(tmp_path)
-    assert "prep:\n\tchanged deps:" not in make.done(folder, "repro", "--dry")
-    assert make.done(folder, "status").startswith("prep:\n\tchanged outs:\n") or "prep:" in (
-        make.done(folder, "status")
+    assert "prep          would run: it has not run yet\n" in make.done(folder, "repro", "--dry")
+    assert "prep:\n\tchanged deps:\n\t\tmodified:           data.csv\n" in make.done(
+        folder, "status"
     )
     said = make.done(folder, "repro")
     assert "Running stage 'prep': it has not run yet\n> echo prep" in said
@@ -50,8 +51,8 @@ def test_from_a_first_run_to_a_change_and_back(tmp_path: Path):
 def test_the_graph_and_the_stages_are_shown(tmp_path: Path):
     folder, _ = stages.three(tmp_path)
     assert make.done(folder, "dag") == (
-        "data.csv.dvc\nprep      <- data.csv.dvc\ntrain     <- prep\nevaluate  <- train\n"
-    ).replace("      <-", "  <-").replace("     <-", "  <-")
+        "data.csv.dvc\nprep  <- data.csv.dvc\ntrain  <- prep\nevaluate  <- train\n"
+    )
     assert json.loads(make.done(folder, "dag", "--json", "train"))["edges"] == [
         ["data.csv.dvc", "prep"], ["prep", "train"],
     ]  # fmt: skip
@@ -93,7 +94,7 @@ stages:
     [
         ("exit 9", "'sh how.sh' failed with exit status 9"),
         ("kill -KILL $$", "'sh how.sh' was ended by signal 9"),
-        ("rm -r folder", "did not write its output 'folder'"),
+        ("rm -r folder", "the command ended well but did not write its output 'folder'"),
     ],
 )
 def test_a_stage_that_breaks_leaves_all_as_it_was(tmp_path: Path, how: str, said: str):
@@ -109,7 +110,7 @@ def test_a_stage_that_breaks_leaves_all_as_it_was(tmp_path: Path, how: str, said
     for _ in range(2):
         shown = make.assay(folder, "repro")
         assert shown.code == 255
-        assert f"stage 'breaks': {said}" in shown.err.replace(f"{how}\n", "")
+        assert f"stage 'breaks': {said}" in shown.err
         assert "its outputs are as they were before" in shown.err
         assert stages.lock(folder) == before
         assert make.snapshot(folder, without=(".git", ".assay", ".dvc")) == tree
@@ -133,7 +134,7 @@ stages:
   waits:
     cmd: |
       echo half > out.txt
-      SHELL_PID=$$; (while true; do echo tick >> SIDE; sleep 0.05; done) & echo ready > READY; wait
+      echo ready > READY; sh -c 'while true; do echo tick >> SIDE; sleep 0.05; done'; true
     deps: [in.txt]
     outs: [out.txt]
   below:
@@ -170,7 +171,7 @@ def test_an_interrupt_ends_the_stage_and_puts_its_outputs_back(
             time.sleep(0.02)
         running.send_signal(number)
         _, err = running.communicate(timeout=60)
-    assert (running.returncode, err) == (130, "error: interrupted\n")
+    assert (running.returncode, err.strip()) == (130, "error: interrupted")
     ticks = side.stat().st_size
     time.sleep(0.3)
     assert side.stat().st_size == ticks, "a process of the stage goes on"
@@ -194,8 +195,6 @@ stages:
     said = make.done(folder, "repro")
     assert "warning: 'in.txt' was edited while 'reads' ran" in said
     assert "warning: 'params.yaml' was edited while 'reads' ran" in said
-    import hashlib
-
     entry = stages.locked(folder)["reads"]
     assert entry["deps"][0]["md5"] == hashlib.md5(b"first\n").hexdigest()
     assert entry["params"] == {"params.yaml": {"k": 1}}

@@ -130,7 +130,7 @@ def test_what_is_found_on_neither_side_is_named(place: Place):
     ],
 )
 def test_an_incomplete_transfer_is_an_error_with_the_next_step(moved: Moved, verb: str, hint: str):
-    with pytest.raises(Error, match=f"not everything was {verb}") as caught:
+    with pytest.raises(Error, match=f"{verb}; 1 object") as caught:
         transfer.raise_incomplete(moved, remote="st", verb=verb)
     assert caught.value.where == "remote 'st'"
     assert hint in (caught.value.hint or "")

@@ -150,3 +150,15 @@ def test_leftovers_of_a_run_are_ended_and_those_of_others_are_not(tmp_path: Path
         assert mine.wait(20) == -signal.SIGKILL
         assert other.poll() is None
         other.kill()
+
+
+def test_a_second_interrupt_does_not_wait_for_a_stubborn_command(tmp_path: Path):
+    line = "trap '' INT TERM; echo $$ > leader; sleep 60; true"
+    with subprocess.Popen([sys.executable, "-c", PARENT, line], cwd=tmp_path) as parent:
+        leader = int(wait_for(tmp_path / "leader"))
+        for _ in range(2):
+            parent.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        parent.send_signal(signal.SIGTERM)
+        parent.wait(timeout=4)  # each of the two politer signals alone would wait 5 s
+    assert not is_running(leader)

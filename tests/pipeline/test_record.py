@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -256,8 +258,6 @@ code = run(["repro", "--json"])
 print(sorted(set(sys.modules) & {"sqlalchemy", "duckdb", "numpy", "alembic"}), file=sys.stderr)
 sys.exit(code)
 """
-    import subprocess
-
     for _ in range(2):  # the first may read files of the very moment again
         done = subprocess.run(
             [sys.executable, "-c", script], cwd=ran, check=True, capture_output=True, text=True
@@ -278,8 +278,6 @@ def test_a_restored_pipeline_records_nothing(tmp_path: Path):
 
 
 def test_runs_are_listed_shown_and_compared(ran: Path, tmp_path: Path):
-    import shutil
-
     folder = shutil.copytree(ran, tmp_path / "project", symlinks=True)
     make.write(folder, {"params.yaml": "lr: 0.25\nseed: 7\n"})
     make.done(folder, "repro")

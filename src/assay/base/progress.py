@@ -81,3 +81,14 @@ def human_size(size: float) -> str:
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     raise AssertionError
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things for people.
+
+    Examples
+    --------
+    >>> counted(1, "object"), counted(1200, "object")
+    ('1 object', '1,200 objects')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

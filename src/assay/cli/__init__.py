@@ -93,7 +93,7 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 99},
     invoke_without_command=True,
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print only results and errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only what was asked for, and errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
 @click.option("--cd", "folder", metavar="DIR", help="Work in this folder.")
 @click.option("-V", "--version", is_flag=True, help="Print the version.")
@@ -133,9 +133,7 @@ def run(arguments: Sequence[str]) -> int:
         code: Any = main.main(list(arguments), prog_name="assay", standalone_mode=False)
         sys.stdout.flush()
     except Error as error:
-        if verbose:
-            raise
-        return _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code, verbose=verbose)
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stderr.write(error.format_message() + "\n")
         return 2
@@ -151,14 +149,16 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if verbose:
-            raise
         from assay.base.files import explain
 
-        return _fail(str(explain(error, error.filename or ".")), 255)
+        return _fail(str(explain(error, error.filename or ".")), 255, verbose=verbose)
     return code if isinstance(code, int) else 0
 
 
-def _fail(text: str, code: int) -> int:
+def _fail(text: str, code: int, *, verbose: bool = False) -> int:
+    if verbose:
+        import traceback
+
+        traceback.print_exc()
     sys.stderr.write(f"error: {text}\n")
     return code

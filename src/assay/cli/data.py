@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from assay.cli.output import json_option, note, show, suggest_git_add
+from assay.cli.output import did, json_option, note, show, suggest_git_add
 from assay.objects.checkout import Change
 from assay.project import workspace
 from assay.project.tracking import Added
@@ -77,7 +77,7 @@ def _show_recorded(
             f"{project.shown(one.path)}  {count}{human_size(one.content.size)}"
             f"  md5:{one.content.oid[:8]}{state}"
         )
-    show(rows, as_json=as_json, text="\n".join(lines))
+    did(rows, as_json=as_json, text="\n".join(lines))
     for complaint in complaints:
         note(f"  {complaint}")
     if not as_json:
@@ -94,7 +94,7 @@ def checkout_command(targets: tuple[str, ...], force: bool, as_json: bool) -> in
 
     project = workspace.find()
     changes = data.checkout(project, targets, cwd=Path.cwd(), force=force)
-    show(_change_rows(project, changes), as_json=as_json, text=_change_lines(project, changes))
+    did(_change_rows(project, changes), as_json=as_json, text=_change_lines(project, changes))
     return 0
 
 
@@ -122,7 +122,7 @@ def push_command(targets: tuple[str, ...], remote: str | None, as_json: bool) ->
     from assay.workflows import data
 
     synced = data.push(workspace.find(), targets, cwd=Path.cwd(), remote=remote)
-    show(synced, as_json=as_json, text=_moved(synced.data.moved, "pushed"))
+    did(synced, as_json=as_json, text=_moved(synced.data.moved, "pushed"))
     return 0
 
 
@@ -143,7 +143,7 @@ def pull_command(targets: tuple[str, ...], remote: str | None, force: bool, as_j
         "data": synced.data,
         "changes": _change_rows(project, synced.changes),
     }
-    show(document, as_json=as_json, text="\n".join(line for line in lines if line))
+    did(document, as_json=as_json, text="\n".join(line for line in lines if line))
     return 0
 
 

@@ -26,12 +26,22 @@ def show(document: Any, *, as_json: bool, text: str) -> None:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
+def did(document: Any, *, as_json: bool, text: str) -> None:
+    """Print what a command did, as `show` does; with `-q` only the JSON that was asked for."""
+    if as_json or not is_quiet():
+        show(document, as_json=as_json, text=text)
+
+
 def note(text: str) -> None:
     """Print a hint for people, to stderr; silent with `-q`."""
-    context = click.get_current_context(silent=True)
-    root = context.find_root() if context else None
-    if root is None or not root.params.get("quiet"):
+    if not is_quiet():
         sys.stderr.write(text + "\n")
+
+
+def is_quiet() -> bool:
+    """Say whether the command line has `-q`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.find_root().params.get("quiet"))
 
 
 def suggest_git_add(project: Project, files: Iterable[Path]) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from assay.base.clock import duration
-from assay.cli.output import json_option, note, show, suggest_git_add
+from assay.base.progress import counted
+from assay.cli.output import did, is_quiet, json_option, note, show, suggest_git_add
 from assay.project import workspace
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def repro_command(
 ) -> int:
     """Run the stages that changed, and those that depend on them.
 
-    TARGETS are stages or outputs; without them, all stages of the dvc.yaml in this folder.
+    TARGETS are stages or outputs; without them, the stages of the dvc.yaml in this folder, or of
+    the whole project where it has none.
     """
     from assay.pipeline import repro
     from assay.workflows import pipeline
@@ -65,7 +67,7 @@ def repro_command(
         use_run_cache=not no_run_cache,
         profile=not no_profile,
     )
-    show(_document(outcome), as_json=as_json, text=_outcome_lines(outcome))
+    did(_document(outcome), as_json=as_json, text=_outcome_lines(outcome))
     for complaint in complaints:
         note(f"  {complaint}")
     if not as_json:
@@ -77,6 +79,8 @@ def _events(*, as_json: bool) -> Any:
     from assay.pipeline.repro import Events
 
     stream = sys.stderr if as_json else sys.stdout
+    if is_quiet():
+        return Events(lambda _line: None, lambda _content: None)
 
     def echo(content: bytes) -> None:
         stream.write(content.decode(errors="replace"))
@@ -110,7 +114,9 @@ def _outcome_lines(outcome: Outcome) -> str:
     ran = [done for done in outcome.stages if done.state == "ran"]
     lines = []
     if outcome.killed:
-        lines.append(f"{len(outcome.killed)} run(s) that were cut off are marked as killed.")
+        lines.append(
+            f"{counted(len(outcome.killed), 'run')} that had been cut off: marked as killed."
+        )
     if all(done.state == "unchanged" for done in outcome.stages):
         lines.append("Data and pipelines are up to date.")
     elif ran:
@@ -131,14 +137,13 @@ def _next_steps(project: Project, outcome: Outcome) -> None:
 @click.command("status")
 @_targets
 @json_option
-@click.pass_context
-def status_command(ctx: click.Context, targets: tuple[str, ...], as_json: bool) -> int:
+def status_command(targets: tuple[str, ...], as_json: bool) -> int:
     """Show which stages and data changed. With -q: exit 1 if anything did."""
     from assay.workflows import pipeline
 
     project = workspace.find()
     found = pipeline.status(project, targets, cwd=Path.cwd())
-    quiet = bool(ctx.find_root().params.get("quiet"))
+    quiet = is_quiet()
     if found.is_empty:
         text = (
             "There is nothing tracked in this project yet.\n"

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from assay.base.errors import Error, NotFound, Usage
-from assay.cli.output import json_option, note, show
+from assay.cli.output import did, json_option, note, show
+from assay.objects import remotes
+from assay.objects.remotes import RemoteSettings
 from assay.project import workspace
 from assay.project.config import Level
 
@@ -22,7 +24,7 @@ def init_command(folder: str, force: bool) -> int:
     Its files are those of DVC: a project of Assay is a DVC repository, and the other way round.
     """
     project = workspace.init(Path(folder), force=force)
-    show(None, as_json=False, text=f"Made a project in {project.root}")
+    did(None, as_json=False, text=f"Made a project in {project.root}")
     note("  next: track data with 'assay add FILE', then 'git commit'")
     return 0
 
@@ -47,6 +49,7 @@ def remote_add(name: str, url: str, default: bool, force: bool, local: bool) -> 
         raise Usage(
             f"there is a remote '{name}' already", hint="choose another name, or use --force"
         )
+    remotes.kind_of(RemoteSettings(name=name, url=url))
     if "://" not in url and not url.startswith("~"):
         absolute = Path(os.path.normpath(Path.cwd() / url))
         if absolute.exists() and not absolute.is_dir():

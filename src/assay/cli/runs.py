@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from assay.base.clock import duration, iso
-from assay.base.progress import human_size
+from assay.base.progress import counted, human_size
 from assay.cli.output import json_option, show
 from assay.project import workspace
 
@@ -29,11 +29,26 @@ def _open() -> Ledger:
     return open_ledger(workspace.find().ledger_path, create=False)
 
 
+def _has_runs() -> bool:
+    return workspace.find().ledger_path.exists()
+
+
 @runs_group.command("list")
-@click.option("-n", "--limit", default=20, show_default=True, help="At most so many.")
+@click.option(
+    "-n",
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="At most so many.",
+)
 @click.option("--all", "every", is_flag=True, help="The runs of single stages too.")
-@click.option("--status", type=click.Choice(["running", "finished", "failed", "killed"]))
-@click.option("--experiment", help="Only runs of this experiment.")
+@click.option(
+    "--status",
+    type=click.Choice(["running", "finished", "failed", "killed"]),
+    help="Only runs with this status.",
+)
+@click.option("--experiment", metavar="NAME", help="Only runs of this experiment.")
 @json_option
 def runs_list(
     limit: int, every: bool, status: str | None, experiment: str | None, as_json: bool
@@ -42,6 +57,9 @@ def runs_list(
     from assay.ledger import runs
     from assay.render.tables import text_table
 
+    if not _has_runs():
+        show([], as_json=as_json, text="No runs yet.")
+        return 0
     with _open() as ledger:
         found = runs.list_(
             ledger,
@@ -52,7 +70,8 @@ def runs_list(
         )
     rows = [_list_row(run) for run in found]
     header = ["run", "name", "kind", "status", "started", "took", "commit"]
-    show(found, as_json=as_json, text=text_table(header, rows) if rows else "No runs yet.")
+    none = "No run is like that." if status or experiment else "No runs yet."
+    show(found, as_json=as_json, text=text_table(header, rows) if rows else none)
     return 0
 
 
@@ -101,9 +120,14 @@ def _shown(run: Run, children: list[Run]) -> str:
     parts = ["\n".join(f"{name:<{width}}  {value}" for name, value in facts if value)]
     parts += _blocks(run)
     parts += [_child(child) for child in children]
-    if run.status != "finished" and run.log_tail:
-        parts.append("last lines:\n" + _indented(run.log_tail.splitlines()[-15:]))
+    for one in (run, *children):
+        if one.status != "finished" and one.log_tail:
+            parts.append(f"last lines of {one.name}:\n" + _indented(_last(one.log_tail)))
     return "\n\n".join(parts)
+
+
+def _last(log: str) -> list[str]:
+    return log.splitlines()[-15:]
 
 
 def _code(run: Run) -> str:
@@ -114,7 +138,7 @@ def _code(run: Run) -> str:
     if code.diff:
         parts.append("with uncommitted changes (kept)")
     if code.untracked:
-        parts.append(f"and {len(code.untracked)} untracked file(s) (kept)")
+        parts.append(f"and {counted(len(code.untracked), 'untracked file')} (kept)")
     if not code.reproducible:
         parts.append(f"- not reproducible: {code.reason}")
     return " ".join(parts)
@@ -156,7 +180,8 @@ def _indented(lines: list[str]) -> str:
 def _child(run: Run) -> str:
     took = "" if run.seconds is None else f" in {duration(run.seconds)}"
     resources = "".join(f", {text}" for _, text in _resources(run))
-    line = f"stage {run.stage}: {run.status}{took}{resources}"
+    what = f"stage {run.stage}" if run.stage else f"{run.kind} {run.name}"
+    line = f"{what}: {run.status}{took}{resources}"
     return f"{line}\n  {run.reason}" if run.reason else line
 
 

@@ -21,12 +21,18 @@ def trace_command(thing: str, mermaid: bool, as_json: bool) -> int:
     latest run that has it, or RUN:NAME). Every edge is followed by a stored hash; one that is not
     on record says 'unknown'.
     """
+    import tempfile
+
     from assay.ledger.database import open_ledger
     from assay.trace import things, tree
 
     project = workspace.find()
-    with open_ledger(project.ledger_path) as ledger:
+    with tempfile.TemporaryDirectory() as empty:
+        # where no run was recorded yet, an empty ledger answers; none is made in the project
+        path = project.ledger_path if project.ledger_path.exists() else Path(empty) / "ledger.db"
+        ledger = open_ledger(path)
         named = things.find(project, ledger, thing, cwd=Path.cwd())
         found = tree.trace(project, ledger, named)
+        ledger.close()
     show(found, as_json=as_json, text=tree.mermaid(found) if mermaid else tree.text(found))
     return 0

@@ -54,5 +54,6 @@ def need(project: Project, path: Path, oid: str) -> Profile:
         raise NotFound(
             "this is not a table: neither CSV nor Parquet, nor a folder of either with one header",
             where=project.shown(path),
+            hint="give a .csv, .tsv or .parquet file, or a folder of them",
         )
     return load(project, stored)

@@ -19,21 +19,20 @@ if TYPE_CHECKING:
 
     from assay.project.workspace import Project
 
-LARGEST = 10_000_000
-"""Bytes of untracked files that are kept; with more of them a run is not reproducible."""
-
 
 def capture(project: Project) -> Code:
     """Return the code of a project as it is now; its patch and untracked files are stored."""
     from assay.project import git
+    from assay.project.settings import Store
 
     root = project.git_root
+    most = int(Store(project).value("run.max_untracked"))
     try:
         snapshot = git.snapshot(root)
     except git.Failed as error:
         return Code(reason=f"git cannot tell which code runs: {error.what}")
     patch = project.objects.add(snapshot.patch) if snapshot.patch else None
-    reason = _too_much(root, snapshot.untracked)
+    reason = _too_much(root, snapshot.untracked, most=most)
     files: tuple[Untracked, ...] = ()
     if reason is None:
         try:
@@ -53,7 +52,7 @@ def capture(project: Project) -> Code:
     )
 
 
-def _too_much(root: Path, names: list[str]) -> str | None:
+def _too_much(root: Path, names: list[str], *, most: int) -> str | None:
     """Return why untracked files cannot be kept, or None where they can."""
     size = 0
     for name in names:
@@ -67,8 +66,8 @@ def _too_much(root: Path, names: list[str]) -> str | None:
         if not stat.S_ISREG(found.st_mode):
             return f"{name!r} is untracked and no plain file"
         size += found.st_size
-    if size > LARGEST:
-        return f"{human_size(size)} are untracked; at most {human_size(LARGEST)} are kept"
+    if size > most:
+        return f"{human_size(size)} are untracked; at most {human_size(most)} are kept"
     return None
 
 

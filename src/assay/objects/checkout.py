@@ -18,7 +18,7 @@ import msgspec
 
 from assay.base.errors import Error, NotFound
 from assay.base.files import explain, inside, temporary_beside
-from assay.base.progress import progress
+from assay.base.progress import counted, progress
 from assay.objects import scan, tree
 from assay.objects.cache import DIR, Cache
 from assay.objects.index import Index, seen
@@ -114,7 +114,7 @@ def missing_objects(missing: Sequence[str], cache: Cache) -> NotFound:
     first = ", ".join(f"{cache.algorithm}:{oid}" for oid in missing[:5])
     more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
     return NotFound(
-        f"{len(missing)} object(s) are not in the cache: {first}{more}",
+        f"{counted(len(missing), 'object')} missing from the cache: {first}{more}",
         where=cache.folder,
         hint="get them from a remote with 'assay pull'; nothing was changed",
     )

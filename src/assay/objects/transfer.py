@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from assay.base.errors import Error
-from assay.base.progress import progress
+from assay.base.progress import counted, progress
 from assay.objects import tree
 from assay.objects.cache import DIR, Cache
 from assay.objects.remotes import Damage, Item, Remote
@@ -158,17 +158,18 @@ def raise_incomplete(moved: Moved, *, remote: str, verb: str) -> None:
         return
     what = []
     if moved.missing:
-        what.append(f"{len(moved.missing)} object(s) are neither here nor there: "
-                    + ", ".join(f"md5:{oid}" for oid in moved.missing[:5]))  # fmt: skip
+        names = ", ".join(f"md5:{oid}" for oid in moved.missing[:5])
+        what.append(f"{counted(len(moved.missing), 'object')} neither here nor there: {names}")
     if moved.damaged:
-        what.append(f"{len(moved.damaged)} object(s) are damaged: " + ", ".join(moved.damaged[:5]))
+        names = ", ".join(moved.damaged[:5])
+        what.append(f"{counted(len(moved.damaged), 'object')} damaged: {names}")
     hint = "'assay push' from a clone that has the data repairs a remote"
     if moved.damaged and verb == "pushed":
         hint = "they were moved aside; get good ones with 'assay pull', then push again"
     elif moved.damaged:
         hint = "remove the damaged files there; " + hint
     raise Error(
-        f"not everything was {verb} ({moved.moved} object(s) were): " + "; ".join(what),
+        f"only {counted(moved.moved, 'object')} {verb}; " + "; ".join(what),
         where=f"remote '{remote}'",
         hint=f"{hint}; 'assay repro' makes outputs again",
     )

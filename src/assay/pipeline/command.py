@@ -155,19 +155,26 @@ def interrupts_on_terminate() -> Iterator[None]:
 
 
 def end_group(leader: int) -> None:
-    """End a process group: politely, and after some seconds by force."""
+    """End a process group: politely, and after some seconds or a second Ctrl-C by force."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, number)
-        deadline = time.monotonic() + _GRACE_SECONDS
-        while time.monotonic() < deadline:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(leader, os.WNOHANG)
-            try:
-                os.killpg(leader, 0)
-            except (ProcessLookupError, PermissionError):
+        with contextlib.suppress(KeyboardInterrupt):
+            if _is_gone_soon(leader):
                 return
-            time.sleep(0.02)
+
+
+def _is_gone_soon(leader: int) -> bool:
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(leader, os.WNOHANG)
+        try:
+            os.killpg(leader, 0)
+        except (ProcessLookupError, PermissionError):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def end_leftovers(runs: list[str]) -> list[int]:

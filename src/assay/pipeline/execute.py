@@ -15,7 +15,7 @@ from assay.objects.scan import Content
 from assay.pipeline import command
 from assay.pipeline.changes import Inspector
 from assay.pipeline.previous import Previous
-from assay.project import gitignore, params, tracking
+from assay.project import params, tracking
 from assay.project.definition import Definition, Tracked
 from assay.project.lock import Entry
 from assay.project.stages import Out, ParamsDep, Stage
@@ -133,7 +133,6 @@ def execute(
         inspector.forget(stage)
         raise
     previous.drop()
-    gitignore.add(project, [stage.path(out.path) for out in stage.outs if out.cache])
     rows = tuple(tracking.row_of(path, content) for path, content in contents.items())
     return Made(
         entry=msgspec.structs.replace(before, outs=rows),
@@ -210,5 +209,4 @@ def restore(declared: Definition, stage: Stage, entry: Entry, inspector: Inspect
         for out in stage.outs
     ]
     tracking.checkout(declared.project, items, force=True)
-    gitignore.add(declared.project, [stage.path(o.path) for o in stage.outs if o.cache])
     inspector.forget(stage)

@@ -15,7 +15,7 @@ from assay.pipeline import command, execute, previous, record, run_cache
 from assay.pipeline.changes import Changes, Inspector
 from assay.pipeline.graph import Graph
 from assay.pipeline.record import Recording, Step
-from assay.project import definition, dvcyaml, tracking
+from assay.project import definition, dvcyaml, gitignore, tracking
 from assay.project.definition import Definition
 from assay.project.holding import holding
 from assay.project.lock import Entry
@@ -376,12 +376,14 @@ class _Runner:
                 self._made.append((stage.path(out.path), content))
 
     def _write_lock(self, stage: Stage, entry: Entry) -> None:
+        """Record a stage, and note the files that git should get for it."""
+        written = gitignore.add(
+            self._project, [stage.path(out.path) for out in stage.outs if out.cache]
+        )
         if self._declared.record(stage, entry):
-            self._files[stage.file.with_suffix(".lock")] = None
-        for out in stage.outs:
-            ignore = stage.path(out.path).parent / ".gitignore"
-            if out.cache and ignore.exists():
-                self._files[ignore] = None
+            written += [stage.file.with_suffix(".lock")]
+            written += [stage.path(out.path) for out in stage.outs if not out.cache]
+        self._files.update(dict.fromkeys(written))
 
     def _step(self, stage: Stage, entry: Entry, state: str, *, run: str | None = None) -> None:
         self._recording.add_step(

@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from assay.base.errors import Error, NotFound
+from assay.base.errors import Error
 from assay.base.files import inside
-from assay.objects import scan, transfer, tree
+from assay.objects import scan, tree
 from assay.objects.cache import DIR, Cache
-from assay.objects.links import Linker
-from assay.objects.remotes import open_remote
-from assay.pipeline import command, compare, execute, previous
+from assay.pipeline import command, compare, execute, previous, sources
 from assay.pipeline.compare import Compared, Sameness
 from assay.pipeline.record import PLAN, Plan, Recording, Step, load
 from assay.pipeline.repro import Events
@@ -105,14 +103,19 @@ def reproduce(
         plan = _plan(project, run)
         recorded = _recorded_metrics(ledger, plan)
     _refuse_irreproducible(run)
+    if not plan.steps:
+        raise Error(
+            f"no stage of the run {run.id} finished, so there is nothing to do again",
+            hint="choose another run; see 'assay runs list'",
+        )
     if run.status != "finished":
         events.say(f"note: the run {run.status}; the stages that it finished are done again")
-    _fetch_missing(project, plan, events)
+    sources.fetch(project, plan, say=events.say)
     with (
         command.interrupts_on_terminate(),
         _worktree(project, run, keep=keep, events=events) as there,
     ):
-        _put_data(there, plan)
+        sources.put(project, there, plan, say=events.say)
         return _again(project, there, run, plan, recorded, events=events, rtol=rtol)
 
 
@@ -156,52 +159,6 @@ def _refuse_irreproducible(run: Run) -> None:
             where=f"run {run.id}",
             hint="commit the code before 'assay repro', then a run can be done again",
         )
-
-
-def _sources(plan: Plan) -> Iterator[tuple[Step, Row]]:
-    """Go through the dependencies that no stage of the plan makes."""
-    made = {_place(step, row) for step in plan.steps for row in step.entry.outs}
-    for step in plan.steps:
-        for row in step.entry.deps:
-            place = _place(step, row)
-            parents = [str(p) for p in Path(place).parents]
-            below = any(out.startswith(f"{place}/") for out in made)
-            if place not in made and made.isdisjoint(parents) and not below:
-                yield step, row
-
-
-def _place(step: Step, row: Row) -> str:
-    return os.path.normpath(os.path.join(step.wdir, row.path))  # noqa: PTH118
-
-
-def _fetch_missing(project: Project, plan: Plan, events: Events) -> None:
-    """Get data that is not here from the default remote; code is not in any cache."""
-    wanted = []
-    for step, row in _sources(plan):
-        place = project.root / _place(step, row)
-        relative = place.relative_to(project.git_root).as_posix() if _is_inside(
-            place, project.git_root
-        ) else None  # fmt: skip
-        if row.oid is None or relative is None or git.tracked(project.git_root, relative):
-            continue
-        if not _is_here(project.cache, row.oid):
-            wanted.append(row.oid)
-    if not wanted or project.config.get("core", "remote") is None:
-        return
-    settings = project.config.remote()
-    moved = transfer.pull(wanted, project.cache, open_remote(settings))
-    if moved.moved:
-        events.say(f"fetched {moved.moved} object(s) of the run's data from '{settings.name}'")
-
-
-def _is_inside(path: Path, folder: Path) -> bool:
-    return path == folder or folder in path.parents
-
-
-def _is_here(cache: Cache, oid: str) -> bool:
-    if not cache.has(oid):
-        return False
-    return not oid.endswith(DIR) or all(cache.has(entry.oid) for entry in tree.read(cache, oid))
 
 
 @contextlib.contextmanager
@@ -248,38 +205,6 @@ def _apply(project: Project, run: Run, folder: Path) -> None:
 
         cache = project.cache.folder.parent.parent
         Config.of(target.parent).set("cache", "dir", str(cache), level="local")
-
-
-def _put_data(there: Project, plan: Plan) -> None:
-    """Place the data versions that the run read, and check that its code is what it was."""
-    linker = Linker(there.cache, there.index, ("reflink", "copy"))
-    for step, row in _sources(plan):
-        path = Path(os.path.normpath(there.root / step.wdir / row.path))
-        if row.oid is None or not _is_inside(path, there.git_root):
-            continue  # outside the repository: `_again` finds out whether it changed
-        if path.exists():
-            found = scan.scan(path, there.index, skip=there.ignore)
-            if found.oid != row.oid:
-                raise Error(
-                    f"'{row.path}' is not what stage '{step.address}' read: the record has "
-                    f"md5:{row.oid}, its commit md5:{found.oid}",
-                    hint="it was changed by something that git does not see, such as a filter",
-                )
-            continue
-        if not _is_here(there.cache, row.oid):
-            raise NotFound(
-                f"the version of '{row.path}' that stage '{step.address}' read is gone: "
-                f"md5:{row.oid} is neither in the cache nor on the default remote",
-                hint="if another remote or clone has it, 'assay pull -r NAME' there brings it",
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not row.oid.endswith(DIR):
-            linker.place(row.oid, str(path), is_executable=row.is_executable)
-            continue
-        for entry in tree.read(there.cache, row.oid):
-            target = inside(path, entry.relpath, where=f"md5:{row.oid}")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            linker.place(entry.oid, str(target))
 
 
 def _again(

@@ -13,6 +13,7 @@ from typing import Literal
 
 from assay.base.errors import Error, NotFound, Usage, did_you_mean
 from assay.base.files import explain, write_atomic
+from assay.base.settings import SETTINGS
 from assay.objects.links import DEFAULT, LINK_TYPES, LinkType
 from assay.objects.remotes import RemoteSettings
 
@@ -47,6 +48,9 @@ KEYS: dict[str, frozenset[str]] = {
     "feature": frozenset(("machine",)),
 }
 """DVC's sections and options; those of a remote depend on its kind and are not listed."""
+
+OURS = tuple(dict.fromkeys(key.partition(".")[0] for key in SETTINGS))
+"""Sections of our own settings, which lie elsewhere."""
 
 _SECTION = re.compile(r"^\s*\[\s*(?P<name>.*?)\s*\]\s*(#.*)?$")
 _OPTION = re.compile(r"^\s*(?P<key>[^=#\s][^=]*?)\s*=\s*(?P<value>.*?)\s*$")
@@ -244,7 +248,10 @@ def check_key(section: str, key: str) -> None:
     if '"' in section:
         return
     if section not in KEYS:
-        raise Usage(f"DVC has no section '{section}'", hint=did_you_mean(section, KEYS))
+        raise Usage(
+            f"there is no section '{section}', neither of DVC's nor of ours",
+            hint=did_you_mean(section, [*KEYS, *OURS]) or "see 'assay config --list'",
+        )
     if key not in KEYS[section]:
         raise Usage(
             f"the section '{section}' has no option '{key}'", hint=did_you_mean(key, KEYS[section])

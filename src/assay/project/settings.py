@@ -103,9 +103,12 @@ def _split(key: str) -> tuple[str, str]:
     """Split `remote.NAME.option` or `section.option`."""
     section, _, name = key.rpartition(".")
     if not section or not name:
+        options = sorted(f"{key}.{name}" for name in dvc_config.KEYS.get(key.lower(), ()))
         raise Usage(
             f"'{key}' is not a setting",
-            hint=did_you_mean(key, [*settings.SETTINGS, *dvc_config.KEYS])
+            hint=f"name one of {', '.join(options)}"
+            if options
+            else did_you_mean(key, settings.SETTINGS)
             or "name it as SECTION.OPTION, such as core.remote",
         )
     if section.lower().startswith("remote."):

@@ -52,7 +52,11 @@ def add(project: Project, path: Path) -> Added:
     if path.suffix == dvcfile.SUFFIX:
         raise Usage("a '.dvc' file is a record and cannot be data", where=project.shown(path))
     if path in {project.root, project.dvc_dir} or project.dvc_dir in path.parents:
-        raise Usage("the project itself cannot be tracked as data", where=project.shown(path))
+        raise Usage(
+            "the project itself cannot be tracked as data",
+            where=project.shown(path),
+            hint="name the files and folders in it that are data",
+        )
     scan.look(path)
     if path.is_symlink() and path.is_dir():
         raise Usage(

@@ -340,7 +340,7 @@ def _explain(error: Exception, text: str, where: str | Path) -> _NotYaml:
         line = text.encode("utf-8", "replace")[:position].count(b"\n") + 1
     context, context_mark = getattr(error, "context", None), getattr(error, "context_mark", None)
     if context and context_mark is not None and context.startswith("while parsing"):
-        problem = f"{problem} {context} that starts on line {context_mark.line + 1}"
+        problem = f"{problem} {context} that starts on line {min(context_mark.line + 1, line)}"
     return _NotYaml(
         "not valid YAML: " + " ".join(problem.split()),
         where=f"{where}:{line}",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from assay.base.progress import counted
 from assay.ledger import lineage, runs
 from assay.ledger.database import Ledger
 from assay.ledger.runs import Run
@@ -115,7 +116,7 @@ class _Walk:
         if code.diff:
             beside.append("uncommitted changes")
         if code.untracked:
-            beside.append(f"{len(code.untracked)} untracked file(s)")
+            beside.append(counted(len(code.untracked), "untracked file"))
         more = f" with {' and '.join(beside)}" if beside else ""
         return Node(
             id=f"commit:{code.commit}",
@@ -187,11 +188,18 @@ class _Walk:
             self._definitions[commit] = definition.read_at(self._project, commit)
         for item in self._definitions[commit].tracked:
             row, place = item.row, self._project.relative(item.path)
-            if row is not None and row.oid == oid and item.stage.is_data:
-                file = item.stage.address
-                where = f"tracked by {file} at commit {commit[:12]}"
-                where += "" if place == path else f" as {place}"
-                return Node(id=f"tracked:{commit}:{file}", label=where, relation="is")
+            if row is None or row.oid != oid:
+                continue
+            file = item.stage.address
+            if not item.stage.is_data:
+                label = (
+                    f"unknown: no run of this ledger wrote it; dvc.lock at commit {commit[:12]} "
+                    f"says that stage '{file}' did"
+                )
+                return Node(id=f"lock:{commit}:{file}", label=label, relation="")
+            where = f"tracked by {file} at commit {commit[:12]}"
+            where += "" if place == path else f" as {place}"
+            return Node(id=f"tracked:{commit}:{file}", label=where, relation="is")
         prefix = self._project.root.relative_to(self._project.git_root).as_posix()
         name = path if prefix == "." else f"{prefix}/{path}"
         content = git.read_file(self._project.git_root, commit, name)

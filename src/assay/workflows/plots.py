@@ -299,6 +299,7 @@ def write_page(plots: Plots, views: Sequence[View], *, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise explain(error, folder) from error
+    write_atomic(folder / ".gitignore", "*\n")  # what is drawn is no part of the code of a run
     write_atomic(target, text)
     return target
 

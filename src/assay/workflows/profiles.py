@@ -65,5 +65,9 @@ def on_edges(project: Project, path: Path, edges: Profile) -> Profile:
 
     table = files.table_files(path)
     if table is None:
-        raise NotFound("this is not a table", where=project.shown(path))
+        raise NotFound(
+            "this is not a table",
+            where=project.shown(path),
+            hint="give a .csv, .tsv or .parquet file, or a folder of them",
+        )
     return profile.make(table, edges=edges, source=project.relative(path))

@@ -67,16 +67,22 @@ def open_remote(settings: RemoteSettings) -> Remote:
     NotFound
         If no kind of remote has that scheme.
     """
-    scheme = settings.url.split("://", 1)[0] if "://" in settings.url else "local"
-    scheme = "local" if scheme == "file" else scheme
-    make: Callable[[RemoteSettings], Remote] = _get(scheme, settings)
+    make: Callable[[RemoteSettings], Remote] = kind_of(settings)
     return make(settings)
 
 
-def _get(scheme: str, settings: RemoteSettings) -> Any:
-    """Return the class for a scheme: ours by the table, a stranger's by its entry point."""
+def kind_of(settings: RemoteSettings) -> Any:
+    """Return the class for a remote: ours by the table, a stranger's by its entry point.
+
+    Raises
+    ------
+    NotFound
+        If no kind of remote has the scheme of its address.
+    """
     import importlib
 
+    scheme = settings.url.split("://", 1)[0] if "://" in settings.url else "local"
+    scheme = "local" if scheme == "file" else scheme
     if scheme in _KINDS:
         module, _, name = _KINDS[scheme].partition(":")
         return getattr(importlib.import_module(module), name)

@@ -1,0 +1,132 @@
+"""The data that a recorded run read: which versions, where they come from, and their places.
+
+What a stage of the run made is no source: the stage makes it again. Code comes with the commit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from assay.base.errors import Error, NotFound
+from assay.base.files import inside
+from assay.base.progress import counted
+from assay.objects import scan, transfer, tree
+from assay.objects.cache import DIR, Cache
+from assay.objects.links import Linker
+from assay.objects.remotes import open_remote
+from assay.pipeline.record import Plan, Step
+from assay.project import definition, git
+from assay.project.stages import Row
+from assay.project.workspace import Project
+
+Say = Callable[[str], None]
+
+
+def fetch(project: Project, plan: Plan, *, say: Say) -> None:
+    """Get data that is not here from the default remote; code is not in any cache."""
+    wanted = []
+    for step, row in _sources(plan):
+        place = project.root / _place(step, row)
+        if row.oid is None or not _is_inside(place, project.git_root):
+            continue
+        if not git.tracked(project.git_root, place.relative_to(project.git_root).as_posix()):
+            wanted.append(row.oid)
+    _pull(project, wanted, say)
+
+
+def put(project: Project, there: Project, plan: Plan, *, say: Say) -> None:
+    """Place the data that the run read into its work tree, and check that its code is the same.
+
+    Raises
+    ------
+    Error
+        If a version is gone from cache and remote, or the code is not what a stage read.
+    """
+    linker = Linker(there.cache, there.index, ("reflink", "copy"))
+    _put_tracked(project, there, plan, linker, say)
+    for step, row in _sources(plan):
+        path = Path(os.path.normpath(there.root / step.wdir / row.path))
+        if row.oid is None or not _is_inside(path, there.git_root):
+            continue  # outside the repository: if it changed, the outputs say so
+        if not path.exists():
+            _put_row(there, linker, path, row.oid, row, read_by=step.address)
+            continue
+        found = scan.scan(path, there.index, skip=there.ignore)
+        if found.oid != row.oid:
+            raise Error(
+                f"'{row.path}' is not what stage '{step.address}' read: the record has "
+                f"md5:{row.oid}, its commit md5:{found.oid}",
+                hint="it was changed by something that git does not see, such as a filter",
+            )
+
+
+def _put_tracked(project: Project, there: Project, plan: Plan, linker: Linker, say: Say) -> None:
+    """Place tracked data that lies inside a folder that a stage read as a whole."""
+    read = {there.root / _place(step, row): step for step in plan.steps for row in step.entry.deps}
+    items = [
+        (item, next(read[parent] for parent in item.path.parents if parent in read))
+        for item in definition.read(there).tracked
+        if item.stage.is_data and not read.keys().isdisjoint(item.path.parents)
+    ]
+    _pull(project, [i.row.oid for i, _ in items if i.row and i.row.oid], say)
+    for item, step in items:
+        if item.row is not None and item.row.oid is not None and not item.path.exists():
+            _put_row(there, linker, item.path, item.row.oid, item.row, read_by=step.address)
+
+
+def _put_row(
+    there: Project, linker: Linker, path: Path, oid: str, row: Row, *, read_by: str
+) -> None:
+    if not _is_here(there.cache, oid):
+        raise NotFound(
+            f"the version of '{row.path}' that stage '{read_by}' read is gone: "
+            f"md5:{oid} is neither in the cache nor on the default remote",
+            hint="if another remote or clone has it, 'assay pull -r NAME' there brings it",
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not oid.endswith(DIR):
+        linker.place(oid, str(path), is_executable=row.is_executable)
+        return
+    path.mkdir()
+    for entry in tree.read(there.cache, oid):
+        target = inside(path, entry.relpath, where=f"md5:{oid}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        linker.place(entry.oid, str(target))
+
+
+def _sources(plan: Plan) -> Iterator[tuple[Step, Row]]:
+    """Go through the dependencies that no stage of the plan makes."""
+    made = {_place(step, row) for step in plan.steps for row in step.entry.outs}
+    for step in plan.steps:
+        for row in step.entry.deps:
+            place = _place(step, row)
+            parents = [str(p) for p in Path(place).parents]
+            below = any(out.startswith(f"{place}/") for out in made)
+            if place not in made and made.isdisjoint(parents) and not below:
+                yield step, row
+
+
+def _place(step: Step, row: Row) -> str:
+    return os.path.normpath(os.path.join(step.wdir, row.path))  # noqa: PTH118
+
+
+def _pull(project: Project, oids: Iterable[str], say: Say) -> None:
+    missing = [oid for oid in dict.fromkeys(oids) if not _is_here(project.cache, oid)]
+    if not missing or project.config.get("core", "remote") is None:
+        return
+    settings = project.config.remote()
+    moved = transfer.pull(missing, project.cache, open_remote(settings))
+    if moved.moved:
+        say(f"fetched {counted(moved.moved, 'object')} of the run's data from '{settings.name}'")
+
+
+def _is_here(cache: Cache, oid: str) -> bool:
+    if not cache.has(oid):
+        return False
+    return not oid.endswith(DIR) or all(cache.has(entry.oid) for entry in tree.read(cache, oid))
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path == folder or folder in path.parents
