@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,17 +18,17 @@ DVC = Path(__file__).parents[1] / ".peers" / "dvc" / "bin" / "dvc"
 THREE = """
 stages:
   prep:
-    cmd: echo prep >> SIDE; sort data.csv > clean.csv
+    cmd: echo prep >> $(dirname $ASSAY_LEDGER)/../../starts; sort data.csv > clean.csv
     deps: [data.csv]
     outs: [clean.csv]
   train:
-    cmd: echo train >> SIDE; cat clean.csv params.yaml > model.txt
+    cmd: echo train >> $(dirname $ASSAY_LEDGER)/../../starts; cat clean.csv params.yaml > model.txt
     deps: [clean.csv]
     params: [lr, seed]
     outs: [model.txt]
   evaluate:
     cmd: |
-      echo evaluate >> SIDE
+      echo evaluate >> $(dirname $ASSAY_LEDGER)/../../starts
       echo "{\\"size\\": $(wc -c < model.txt)}" > metrics.json
     deps: [model.txt]
     metrics:
@@ -52,9 +56,30 @@ def pipeline(folder: Path, text: str, files: Mapping[str, str | bytes] | None = 
 
 def three(folder: Path) -> tuple[Path, Path]:
     """Make a project of three stages; each adds its name to the side file when it starts."""
-    side = folder / "starts"
+    return _copied(_three(ran=False), folder)
+
+
+def three_ran(folder: Path) -> tuple[Path, Path]:
+    """Make the same after a first `repro`, its starts forgotten and its lock not yet committed."""
+    return _copied(_three(ran=True), folder)
+
+
+def _copied(template: Path, folder: Path) -> tuple[Path, Path]:
+    shutil.copytree(template, folder / "project", symlinks=True)
+    return folder / "project", folder / "starts"
+
+
+@functools.cache
+def _three(*, ran: bool) -> Path:
+    """Make a project to be copied: that is faster than to make one each time."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if ran:
+        project, _ = three(folder)
+        make.done(project, "repro")
+        return project
     files = {"data.csv": "b,2\na,1\n", "params.yaml": "lr: 0.1\nseed: 7\n"}
-    return pipeline(folder / "project", THREE.replace("SIDE", str(side)), files), side
+    return pipeline(folder / "project", THREE, files)
 
 
 def starts(side: Path) -> list[str]:

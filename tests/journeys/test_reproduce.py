@@ -21,7 +21,7 @@ def untouched(folder: Path) -> dict[str, Any]:
     """Return all of a person's clone that a reproduction must leave as it is."""
     return {
         "files": make.snapshot(folder, without=(".git", ".assay", "cache")),
-        "status": make.git(folder, "status", "--porcelain", "--ignored"),
+        "status": make.git(folder, "status", "--porcelain"),
         "index": (folder / ".git" / "index").read_bytes(),
         "head": (folder / ".git" / "HEAD").read_bytes(),
         "refs": make.git(folder, "for-each-ref"),
@@ -52,10 +52,7 @@ def refusal(folder: Path, *arguments: str) -> str:
 @pytest.fixture
 def three(tmp_path: Path) -> tuple[Path, Path]:
     """Three stages that ran on a clean commit; the file of their starts is empty again."""
-    folder, side = stages.three(tmp_path)
-    make.done(folder, "repro")
-    side.unlink()
-    return folder, side
+    return stages.three_ran(tmp_path)
 
 
 def test_every_stage_starts_once_and_all_is_identical_to_the_bit(three: tuple[Path, Path]):

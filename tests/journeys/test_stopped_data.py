@@ -1,4 +1,4 @@
-"""A full disk, a size limit or a missing permission stops a command, and leaves nothing half."""
+"""A size limit or a missing permission stops a command, and leaves nothing half."""
 
 from __future__ import annotations
 
@@ -30,16 +30,24 @@ def leftovers(folder: Path) -> list[str]:
     return [str(p) for p in folder.rglob("*") if p.name.startswith("tmp.") or p.suffix == ".tmp"]
 
 
-@pytest.mark.parametrize("size", [1_000_000, 40])
-def test_a_file_size_limit_stops_an_add_and_leaves_nothing_half(project: Path, size: int):
-    """At the first the object does not fit, at the second the record."""
-    make.write(project, {"big": os.urandom(1_500_000) if size > 100 else b"0123456789"})
+@pytest.mark.parametrize(
+    ("what", "n_bytes", "limit", "where"),
+    [
+        ("object", 1_500_000, 1_000_000, "cache"),
+        ("record", 10, 40, "big.dvc"),
+        ("ignore file", 10, 150, ".gitignore"),
+    ],
+)
+def test_a_file_size_limit_stops_an_add_and_leaves_nothing_half(
+    project: Path, what: str, n_bytes: int, limit: int, where: str
+):
+    make.write(project, {"big": os.urandom(n_bytes), ".gitignore": "# why\n" * 30})
     before = make.state(project)
-    shown = make.process(project, "add", "big", preexec_fn=_limit(size))
+    shown = make.process(project, "add", "big", preexec_fn=_limit(limit))
     assert (shown.code, shown.out) == (255, "")
     assert "file too large" in shown.err
     assert "ulimit -f" in shown.err
-    assert ("cache" if size > 100 else "big.dvc") in shown.err
+    assert where in shown.err, what
     assert make.state(project) == before
     assert all(make.cache(project).verify(oid) for oid in make.cache(project))
     assert leftovers(project) == []

@@ -210,7 +210,8 @@ def log_losses(view: View) -> Floats:
 
     given = _given(view)
     p = given[np.arange(view.n_rows), view.target]
-    return -np.log(np.clip(p, EPSILON, 1 - EPSILON))
+    losses: Floats = -np.log(np.clip(p, EPSILON, 1 - EPSILON))
+    return losses
 
 
 def brier_scores(view: View) -> Floats:
@@ -219,7 +220,7 @@ def brier_scores(view: View) -> Floats:
 
     given = _given(view)
     if len(view.classes) == 2:
-        return np.square(given[:, 1] - view.target)
+        return np.asarray(np.square(given[:, 1] - view.target))
     wanted = view.target[:, None] == np.arange(len(view.classes))
     return np.asarray(np.square(given - wanted).sum(axis=1))
 

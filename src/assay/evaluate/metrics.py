@@ -99,6 +99,7 @@ def known(task: Task) -> dict[str, Metric]:
     """Return all metrics of a task by name."""
     from assay.evaluate import classification, ranking, regression
 
+    found: tuple[Metric, ...]
     if task == "regression":
         found = regression.METRICS
     else:

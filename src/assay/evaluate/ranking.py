@@ -80,7 +80,8 @@ def rarest(view: View) -> int:
 def _class_counts(view: View) -> list[int]:
     import numpy as np
 
-    return np.bincount(view.target, minlength=len(view.classes)).tolist()
+    counts: list[int] = np.bincount(view.target, minlength=len(view.classes)).tolist()
+    return counts
 
 
 def _one_against_rest(view: View) -> list[tuple[Floats, Mask]]:

@@ -19,20 +19,23 @@ def absolute(view: View) -> Floats:
     """Return |y - f| of each row."""
     import numpy as np
 
-    return np.abs(view.target - view.prediction)
+    errors: Floats = np.abs(view.target - view.prediction)
+    return errors
 
 
 def squared(view: View) -> Floats:
     """Return (y - f)^2 of each row."""
     import numpy as np
 
-    return np.square(view.target - view.prediction)
+    errors: Floats = np.square(view.target - view.prediction)
+    return errors
 
 
 def _percentage(view: View) -> Floats:
     import numpy as np
 
-    return absolute(view) / np.maximum(np.abs(view.target), EPSILON)
+    shares: Floats = absolute(view) / np.maximum(np.abs(view.target), EPSILON)
+    return shares
 
 
 def _symmetric_percentage(view: View) -> Floats:
@@ -47,7 +50,8 @@ def _squared_log(view: View) -> Floats:
 
     _refuse(view.target <= -1, "msle", "a target of -1 or less")
     _refuse(view.prediction <= -1, "msle", "a prediction of -1 or less")
-    return np.square(np.log1p(view.target) - np.log1p(view.prediction))
+    errors: Floats = np.square(np.log1p(view.target) - np.log1p(view.prediction))
+    return errors
 
 
 def _poisson(view: View) -> Floats:

@@ -122,10 +122,15 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True, eq=False):
                 hint="predict every row of the evaluation table, in its order",
             )
         column = f"prediction of '{name}'"
-        answers = Predictions(
-            values=self._numbers(values, column),
-            probabilities=self._probabilities(probabilities, name),
+        return self.with_answers(
+            name, _numbers(self, values, column), self._probabilities(probabilities, name)
         )
+
+    def with_answers(
+        self, name: str, values: NDArray[Any], probabilities: Floats | None = None
+    ) -> Rows:
+        """Do what `with_model` does for answers that are checked already, classes as positions."""
+        answers = Predictions(values=values, probabilities=probabilities)
         return msgspec.structs.replace(self, models={**self.models, name: answers})
 
     def take(self, at: Ints) -> Rows:
@@ -144,11 +149,6 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             target=self.target[at],
             models=models,
         )
-
-    def _numbers(self, values: Any, column: str) -> NDArray[Any]:
-        if self.task == "regression":
-            return _finite(values, self.key, column)
-        return encode(values, self.classes, key=self.key, column=column)
 
     def _probabilities(self, given: Any, name: str) -> Floats | None:
         if given is None:
@@ -245,7 +245,7 @@ def make(
     return msgspec.structs.replace(
         empty,
         time=None if moments is None else moments.astype(np.int64),
-        target=empty._numbers(target, "target"),
+        target=_numbers(empty, target, "target"),
     )
 
 
@@ -309,6 +309,12 @@ def encode(values: Any, classes: Sequence[str | int], *, key: Sequence[Key], col
         shown = ", ".join(map(repr, classes[:5])) + (", ..." if len(classes) > 5 else "")
         _refuse(codes < 0, key, column, f"none of the classes {shown}")
     return codes
+
+
+def _numbers(rows: Rows, values: Any, column: str) -> NDArray[Any]:
+    if rows.task == "regression":
+        return _finite(values, rows.key, column)
+    return encode(values, rows.classes, key=rows.key, column=column)
 
 
 def _plain(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import Any, Literal
 
@@ -224,20 +224,26 @@ class Inspector:
         NotFound
             If a dependency or a parameter is missing.
         """
-        rows = []
+        self.refuse_missing(stage)
+        found = [(dep, self.content(stage.path(dep))) for dep in stage.deps]
+        rows = [row_of(dep, content) for dep, content in found if content is not None]
+        return Entry(cmd=stage.cmd, deps=tuple(rows), params=self.params(stage))
+
+    def refuse_missing(self, stage: Stage, *, coming: Set[Path] = frozenset()) -> None:
+        """Raise if something that a stage reads is missing, unless it is among what is coming."""
         for dep in stage.deps:
-            now = self.content(stage.path(dep))
-            if now is None:
+            path = stage.path(dep)
+            if not _is_coming(path, coming) and not path.exists():
                 raise NotFound(
                     f"the dependency '{dep}' of stage '{stage.address}' does not exist",
                     where=self._project.relative(stage.file),
                     hint="get it with 'assay checkout' or 'assay pull', or correct the path",
                 )
-            rows.append(row_of(dep, now))
         values = self.params(stage)
         for asked in stage.params:
             absent = [k for k in asked.keys if k not in values.get(asked.file, {})]
-            if asked.file not in values or absent:
+            there = asked.file in values and not absent
+            if not there and not _is_coming(stage.path(asked.file), coming):
                 names = ", ".join(f"'{key}'" for key in absent) or "the file"
                 raise NotFound(
                     f"stage '{stage.address}' needs {names} of '{asked.file}', "
@@ -245,7 +251,16 @@ class Inspector:
                     where=self._project.relative(stage.file),
                     hint=f"add it to '{asked.file}', or take it from the stage's 'params'",
                 )
-        return Entry(cmd=stage.cmd, deps=tuple(rows), params=values)
+
+
+def _is_coming(path: Path, coming: Set[Path]) -> bool:
+    """Say whether a path is, holds, or lies in one that will be made."""
+    return bool(
+        coming
+        and (
+            not coming.isdisjoint((path, *path.parents)) or any(path in p.parents for p in coming)
+        )
+    )
 
 
 def _param_states(

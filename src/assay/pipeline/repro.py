@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-from assay.base.errors import Error, NotFound
 from assay.objects.scan import Content
-from assay.pipeline import command, execute, previous, record, run_cache
+from assay.pipeline import command, execute, plan, previous, record, run_cache
 from assay.pipeline.changes import Changes, Inspector
-from assay.pipeline.graph import Graph
+from assay.pipeline.plan import Done
 from assay.pipeline.record import Recording, Step
-from assay.project import definition, dvcyaml, gitignore, tracking
+from assay.project import definition, gitignore, tracking
 from assay.project.definition import Definition
 from assay.project.holding import holding
 from assay.project.lock import Entry
 from assay.project.settings import Store
-from assay.project.stages import Row, Stage
+from assay.project.stages import Stage
 from assay.project.workspace import Project
-
-State = Literal[
-    "ran", "restored", "unchanged", "committed",
-    "would run", "would be restored", "would be committed",
-]  # fmt: skip
-
-
-class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened to one stage of the plan, and why."""
-
-    stage: str
-    state: State
-    why: str = ""
-    seconds: float = 0.0
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,29 +81,10 @@ def repro(
         killed = record.settle(project)
         previous.recover(project.work_dir)
         declared = definition.read(project)
-        plan = make_plan(declared, targets, cwd=cwd, single=single)
+        chosen = plan.make(declared, targets, cwd=cwd, single=single)
         runner = _Runner(declared, targets, events, force=force, use_run_cache=use_run_cache)
-        outcome = runner.go(plan)
+        outcome = runner.go(chosen)
         return msgspec.structs.replace(outcome, killed=[*killed, *outcome.killed])
-
-
-def make_plan(
-    declared: Definition, targets: Sequence[str], *, cwd: Path, single: bool
-) -> list[Stage]:
-    """Return the stages to look at, in order."""
-    graph = Graph(declared.all, declared.project)
-    if targets:
-        chosen = [s.address for t in targets for s in declared.find(t, cwd=cwd)]
-    else:
-        here = [s.address for s in declared.stages if s.file == cwd / dvcyaml.FILE]
-        chosen = here or [s.address for s in declared.all]
-    if not chosen:
-        raise NotFound(
-            "there is no stage to run",
-            where=declared.project.root,
-            hint=f"write one into {dvcyaml.FILE}, or track data with 'assay add'",
-        )
-    return graph.order(chosen, single=single)
 
 
 def dry(
@@ -136,84 +101,12 @@ def dry(
     A stage below one that would run may turn out unchanged after all.
     """
     declared = definition.read(project)
-    plan = make_plan(declared, targets, cwd=cwd, single=single)
+    chosen = plan.make(declared, targets, cwd=cwd, single=single)
     inspector = Inspector(declared)
-    upstream = Graph(declared.all, project).upstream
-    stale: set[str] = set()
-    found = []
-    for stage in plan:
-        above = next((f"'{need}'" for need in upstream[stage.address] if need in stale), None)
-        if above is None and inspector.is_uncertain(stage):
-            above = "what is restored"
-        changes = inspector.changes(stage)
-        if stage.is_data:
-            state, rows = _foreseen_data(declared, stage, changes)
-        elif not (changes or force) and (above is None or stage.frozen):
-            state, rows = "unchanged", ()
-        elif stage.frozen and not force:
-            _refuse_frozen(project, stage, changes)
-            state, rows = "would be restored", declared.recorded(stage).values()
-        elif above is not None:
-            state, rows = "would run", ()
-        else:
-            now = inspector.entry(stage)
-            fixed = force or changes.always or not use_run_cache
-            known = None if fixed else _known_outputs(project, declared, stage, now)
-            state, rows = ("would be restored", known.outs) if known else ("would run", ())
-        why = changes.in_words() or (f"{above} comes before it" if above else "forced")
-        if state == "would run":
-            stale.add(stage.address)
-        if rows:
-            inspector.assume(stage, rows)
-        found.append(
-            Done(stage=stage.address, state=state, why="" if state == "unchanged" else why)
-        )
+    found = plan.foresee(
+        declared, chosen, inspector, force=force, use_run_cache=use_run_cache
+    )  # fmt: skip
     return Outcome(stages=found, n_hashed=inspector.n_hashed)
-
-
-def _foreseen_data(
-    declared: Definition, stage: Stage, changes: Changes
-) -> tuple[State, Iterable[Row]]:
-    if not changes:
-        return "unchanged", ()
-    missing = [path for path in changes.outs if not os.path.lexists(stage.path(path))]
-    if len(missing) < len(changes.outs):
-        return "would be committed", ()
-    return "would be restored", declared.recorded(stage).values()
-
-
-def _known_outputs(
-    project: Project, declared: Definition, stage: Stage, now: Entry
-) -> Entry | None:  # fmt: skip
-    """Return what the stage made of the same things before, if the cache still has it."""
-    locked = declared.entry(stage)
-    if locked is not None and not stage.always_changed and _same_inputs(locked, now):
-        rows = {row.path: row for row in locked.outs}
-        if all(
-            (row := rows.get(out.path)) is not None
-            and row.oid is not None
-            and tracking.in_cache(project, row.oid)
-            for out in stage.outs
-        ):
-            return locked
-    return run_cache.find(project, stage, now)
-
-
-def _same_inputs(locked: Entry, now: Entry) -> bool:
-    return (
-        locked.cmd == now.cmd
-        and {r.path: r.oid for r in locked.deps} == {r.path: r.oid for r in now.deps}
-        and locked.params == now.params
-    )
-
-
-def _refuse_frozen(project: Project, stage: Stage, changes: Changes) -> None:
-    if changes.command or any(state == "not in cache" for state in changes.outs.values()):
-        raise Error(
-            f"the frozen stage '{stage.address}' does not match its record: {changes.in_words()}",
-            where=project.relative(stage.file),
-            hint="get its outputs with 'assay pull', or take 'frozen' away to run it",
-        )
 
 
 class _Runner:
@@ -239,9 +132,9 @@ class _Runner:
         self._files: dict[Path, None] = {}
         self._made: list[tuple[Path, Content]] = []
 
-    def go(self, plan: list[Stage]) -> Outcome:
+    def go(self, chosen: list[Stage]) -> Outcome:
         try:
-            for stage in plan:
+            for stage in chosen:
                 self._one(stage)
         except KeyboardInterrupt:
             self._recording.close("killed", reason="interrupted")
@@ -273,7 +166,7 @@ class _Runner:
         before = self._inspector.entry(stage)
         if not self._force and not changes.always:
             known = (
-                _known_outputs(self._project, self._declared, stage, before)
+                plan.known_outputs(self._project, self._declared, stage, before)
                 if self._use_run_cache
                 else None
             )
@@ -312,7 +205,7 @@ class _Runner:
     def _frozen(self, stage: Stage) -> None:
         """Bring the outputs of a frozen stage back; it never runs by itself."""
         changed = self._inspector.changes(stage)
-        _refuse_frozen(self._project, stage, changed)
+        plan.refuse_frozen(self._project, stage, changed)
         items = [t for t in self._declared.tracked if t.stage.address == stage.address]
         tracking.checkout(self._project, items)
         self._inspector.forget(stage)

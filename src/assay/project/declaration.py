@@ -90,7 +90,7 @@ class TimeDomain(_Section, frozen=True):
 class ColumnSchema(_Section, frozen=True):
     """What is expected of a column, in TFDV's words."""
 
-    type: Literal["INT", "FLOAT", "BYTES", "BOOL", "TIME"]
+    type: Literal["INT", "FLOAT", "BYTES", "BOOL", "TIME", "STRUCT"]
     presence: Presence | None = None
     int_domain: NumberDomain | None = None
     float_domain: NumberDomain | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from assay.base.errors import Error, Negative, Usage
-from assay.objects import transfer
+from assay.objects import scan, transfer
 from assay.objects.checkout import Change
 from assay.objects.remotes import open_remote
 from assay.objects.transfer import Moved
@@ -28,7 +29,9 @@ def add(
     """
     resolved = [project.resolve(path, cwd=cwd) for path in paths]
     for path in resolved:
-        if not path.exists():
+        if os.path.lexists(path):
+            scan.look(path)
+        else:
             raise Error(
                 "there is no such file or folder",
                 where=project.shown(path, cwd=cwd),

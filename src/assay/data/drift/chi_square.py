@@ -43,7 +43,7 @@ def detectable_psi(n_reference: int, n_current: int, *, n_cells: int, alpha: flo
     Examples
     --------
     >>> round(detectable_psi(10_000, 1_000, n_cells=10, alpha=0.05), 4)
-    0.018...
+    0.017
     """
     if not n_reference or not n_current:
         return math.inf
