@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import functools
+import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,3 +120,39 @@ def damage(path: Path) -> None:
     path.chmod(0o644)
     path.write_bytes(content)
     path.chmod(0o444)
+
+
+_AS_NOBODY = """
+import contextlib, importlib, os, pkgutil, sys
+import assay, alembic.command, sqlalchemy.dialects.sqlite
+for module in pkgutil.walk_packages(assay.__path__, "assay."):
+    if not module.name.endswith("__main__"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module.name)
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+from assay.cli import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def as_nobody(folder: Path, *arguments: str) -> make.Shown:
+    """Run the command line as a user who owns nothing; root alone can.
+
+    All is imported before: that user may not be able to read where Python lies.
+    """
+    nowhere = str(folder / "nowhere")
+    settings = {
+        "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
+        "HOME": nowhere, "XDG_CONFIG_HOME": nowhere, "DVC_SYSTEM_CONFIG_DIR": nowhere,
+    }  # fmt: skip
+    finished = subprocess.run(
+        [sys.executable, "-c", _AS_NOBODY, *arguments],
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **settings},
+    )
+    return make.Shown(finished.returncode, finished.stdout, finished.stderr)

@@ -6,11 +6,13 @@ The names below are the Python API. Each is loaded when it is first touched, so 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # importing `typing` for it would cost more than all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from assay.base.errors import Error, Inconclusive, Negative
+    from assay.bundle.load import load
+    from assay.bundle.make import make as bundle
     from assay.ledger.recorder import (
         log_artifact,
         log_artifacts,
@@ -30,6 +32,8 @@ __all__ = [
     "Inconclusive",
     "Negative",
     "__version__",
+    "bundle",
+    "load",
     "log_artifact",
     "log_artifacts",
     "log_metric",
@@ -41,14 +45,24 @@ __all__ = [
     "set_tags",
 ]
 
-_HOME = dict.fromkeys(("Error", "Inconclusive", "Negative"), "assay.base.errors") | dict.fromkeys(
-    (name for name in __all__ if name.islower() and not name.startswith("_")),
-    "assay.ledger.recorder",
+_HOME = (
+    dict.fromkeys(("Error", "Inconclusive", "Negative"), "assay.base.errors")
+    | dict.fromkeys(
+        (name for name in __all__ if name.islower() and not name.startswith("_")),
+        "assay.ledger.recorder",
+    )
+    | {"load": "assay.bundle.load"}
 )
+_ROOMS = {"bundle"}
+"""Packages that are called by their own name; see `assay.bundle`."""
 
 
 def __getattr__(name: str) -> Any:
     """Import the home of a public name when it is first touched (PEP 562)."""
+    import importlib
+
+    if name in _ROOMS:
+        return importlib.import_module(f"assay.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'assay' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)

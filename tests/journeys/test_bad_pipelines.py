@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
-import shutil
 import sqlite3
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,7 @@ def refused(
     shown = make.assay(folder, *(arguments or ("repro",)))
     assert shown.code == code, shown
     assert shown.err.startswith(f"error: {where}: {what}"), shown.err
-    if hint is None:
-        assert "hint:" not in shown.err
-    else:
+    if hint is not None:
         assert f"\n  hint: {hint}" in shown.err, shown.err
     assert state(folder) == before
     assert not (folder / ".assay" / "ledger.db").exists()
@@ -79,14 +78,16 @@ def rewrite(folder: Path, before: str, after: str) -> None:
          "give it a shell command"),
         ("cmd: cp a.txt b.txt", "cmd: 3", 7, "'cmd' of stage 'train' is 3, not text or a list",
          None),
-        ("deps: [a.txt]", "deps: a.txt", 8, "'deps' of stage 'train' is 'a.txt', not a list", None),
+        ("deps: [a.txt]", "deps: a.txt", 8, "'deps' of stage 'train' is 'a.txt', not a list",
+         None),
         ("deps: [a.txt]", "deps: [1.5]", 8, "a dependency of stage 'train' is 1.5, not text",
          None),
         ("outs: [b.txt]", "outs: [[b.txt]]", 10, "an output of stage 'train' is a list",
          "write '- path' or '- path: {cache: false}'"),
         ("outs: [b.txt]", "outs: [{b.txt: {cache: 1}}]", 10,
          "'cache' of output 'b.txt' of stage 'train' is 1, not true or false", None),
-        ("outs: [b.txt]", "frozen: 'yes'", 10, "'frozen' of stage 'train' is 'yes', not true", None),
+        ("outs: [b.txt]", "frozen: 'yes'", 10, "'frozen' of stage 'train' is 'yes', not true",
+         None),
         ("params: [lr]", "params: [{p.json: lr}]", 9,
          "the keys of 'p.json' in stage 'train' is 'lr', not a list", None),
         ("  train:", "  1:", 6, "the name of a stage is 1, not text", None),
@@ -98,8 +99,10 @@ def rewrite(folder: Path, before: str, after: str) -> None:
          "write the stages out"),
         ("  train:\n    cmd: cp a.txt b.txt\n", "  train:\n    foreach: [1]\n", 7,
          "'foreach' is DVC's templating", "write the stages out"),
-        ("deps: [a.txt]", "deps: [a.txt", 9, "not valid YAML", None),
-        ("  train:", "  prep:", 6, "not valid YAML", None),
+        ("deps: [a.txt]", "deps: [a.txt", 9, "not valid YAML: did not find", None),
+        ("cp a.txt b.txt", "cp: a.txt b.txt", 7, "not valid YAML: mapping values", None),
+        ("  train:", "  prep:", 6, "the key 'prep' stands twice in one mapping",
+         "remove one of the two"),
     ],
 )  # fmt: skip
 def test_a_dvc_yaml_that_breaks_the_grammar_is_refused_with_its_line(
@@ -110,29 +113,22 @@ def test_a_dvc_yaml_that_breaks_the_grammar_is_refused_with_its_line(
         shown = make.assay(folder, command)
         assert shown.code == 255
         assert what in shown.err
-    place = f"dvc.yaml:{line}"
-    if what == "not valid YAML":
-        place = make.assay(folder).err[len("error: ") :].partition(": ")[0] or place
-        shown = make.assay(folder, "repro")
-        assert shown.err.startswith("error: dvc.yaml:")
-        return
-    refused(folder, where=place, what=what, hint=hint)
+    refused(folder, where=f"dvc.yaml:{line}", what=what, hint=hint)
 
 
 def test_a_dvc_yaml_that_is_no_mapping_or_no_text_is_refused(folder: Path):
     make.write(folder, {"dvc.yaml": "- a\n"})
-    refused(folder, where="dvc.yaml", what="the file is a list, not a mapping", hint=None)
+    refused(folder, where="dvc.yaml:1", what="the file is a list, not a mapping", hint=None)
     make.write(folder, {"dvc.yaml": b"\xff\xfe"})
-    refused(folder, where="dvc.yaml", what="the file is not UTF-8 text", hint=None)
+    refused(folder, where="dvc.yaml", what="the file is not UTF-8 text", hint="save it")
 
 
-def test_duplicate_keys_and_conflict_markers_are_named_with_their_line(folder: Path):
-    rewrite(folder, "  train:", "  prep:")
-    refused(folder, where="dvc.yaml:6", what="not valid YAML: the key 'prep'", hint=None)
-    make.write(folder, {"dvc.yaml": f"<<<<<<< HEAD\n{GOOD}=======\n"})
-    refused(folder, where="dvc.yaml:", what="", hint=None) if False else None
+def test_conflict_markers_are_named_with_their_line(folder: Path):
+    make.write(folder, {"dvc.yaml": f"<<<<<<< HEAD\n{GOOD}=======\n{GOOD}>>>>>>> other\n"})
     shown = make.assay(folder, "repro")
-    assert shown.err.startswith("error: dvc.yaml:1: not valid YAML")
+    assert shown.code == 255
+    assert shown.err.startswith("error: dvc.yaml:2: not valid YAML"), shown.err
+    assert "hint: this is possibly a merge conflict" in shown.err
 
 
 @pytest.mark.parametrize(
@@ -143,10 +139,10 @@ def test_duplicate_keys_and_conflict_markers_are_named_with_their_line(folder: P
         ("", None, ""),
         ("schema: '2.0'\nstages:\n  prep:\n    cmd: x\n    outz: []\n", "dvc.lock:5",
          "the entry of stage 'prep' has the unknown key 'outz'"),
-        ("schema: '2.0'\nstages:\n  prep:\n    outs:\n    - path: a.txt\n      hash: md5\n"
-         "      md5: xyz\n", "dvc.lock:7", "'xyz' is not an MD5 of 32 hexadecimal digits"),
-        ("schema: '2.0'\nstages:\n  prep:\n    outs:\n    - path: a.txt\n      md5: "
-         "b026324c6904b2a9cb4b88d6d61c81d1\n", "dvc.lock:5", "the entry is in DVC 2's format"),
+        ("schema: '2.0'\nstages: {prep: {outs: [{path: a.txt, hash: md5, md5: xyz}]}}\n",
+         "dvc.lock:2", "'xyz' is not an MD5 of 32 hexadecimal digits"),
+        (f"schema: '2.0'\nstages:\n  prep:\n    outs:\n    - {{path: a.txt, md5: {32 * 'a'}}}\n",
+         "dvc.lock:5", "the entry is in DVC 2's format"),
     ],
 )  # fmt: skip
 def test_a_lock_that_is_broken_is_refused(folder: Path, text: str, where: str | None, what: str):
@@ -167,7 +163,7 @@ def test_a_lock_that_is_broken_is_refused(folder: Path, text: str, where: str | 
     ("name", "text", "where", "what"),
     [
         ("params.yaml", "lr: [1\n", "params.yaml:", "not valid YAML"),
-        ("params.yaml", "lr: 1\nlr: 2\n", "params.yaml:2", "not valid YAML"),
+        ("params.yaml", "lr: 1\nlr: 2\n", "params.yaml:2", "the key 'lr' stands twice"),
         ("params.yaml", b"\xff", "params.yaml", "the file is not UTF-8 text"),
         ("p.json", '{"lr": 1,\n}', "p.json:2", "the file does not parse"),
         ("p.toml", "lr = \n", "p.toml", "the file does not parse"),
@@ -180,54 +176,56 @@ def test_a_parameter_file_that_does_not_parse_is_refused_with_its_line(
     if name != "params.yaml":
         rewrite(folder, "params: [lr]", f"params: [{{{name}: [lr]}}]")
     make.write(folder, {name: text})
-    for command in ("repro", "status"):
-        before = state(folder)
-        shown = make.assay(folder, command, "train")
+    before = state(folder)
+    for command in (("repro",), ("repro", "--dry"), ("status",)):
+        shown = make.assay(folder, *command)
         assert shown.code == 255
+        assert shown.out == ""
         assert shown.err.startswith(f"error: {where}"), shown.err
         assert what in shown.err
-        if command == "status":
-            assert state(folder) == before
+        assert state(folder) == before
 
 
-def test_a_parameter_that_is_missing_is_named_before_anything_runs(folder: Path):
-    make.write(folder, {"params.yaml": "rate: 1\n"})
+@pytest.mark.parametrize("command", [("repro",), ("repro", "--dry"), ("repro", "-s", "train")])
+def test_what_a_stage_reads_and_nobody_makes_is_named_before_anything_runs(
+    folder: Path, command: tuple[str, ...]
+):
+    make.write(folder, {"params.yaml": "rate: 1\n", "a.txt": "1\n"})
+    for _ in range(2):
+        refused(
+            folder,
+            *command,
+            where="dvc.yaml",
+            what="stage 'train' needs 'lr' of 'params.yaml', which is not there",
+            hint="add it to 'params.yaml', or take it from the stage's 'params'",
+        )
+        (folder / "params.yaml").unlink(missing_ok=True)
+    make.write(folder, {"params.yaml": "lr: 1\n"})
+    rewrite(folder, "deps: [a.txt]", "deps: [a.txt, labels.csv]")
+    refused(
+        folder,
+        *command,
+        where="dvc.yaml",
+        what="the dependency 'labels.csv' of stage 'train' does not exist",
+        hint="get it with 'assay checkout' or 'assay pull', or correct the path",
+    )
+
+
+def test_a_target_alone_needs_what_its_upstream_makes(folder: Path):
     refused(
         folder, "repro", "-s", "train",
         where="dvc.yaml", what="the dependency 'a.txt' of stage 'train' does not exist",
         hint="get it with 'assay checkout' or 'assay pull', or correct the path",
     )  # fmt: skip
-    make.write(folder, {"a.txt": "1\n"})
-    for dry in ((), ("--dry",)):
-        refused(
-            folder, "repro", "-s", "train", *dry,
-            where="dvc.yaml", what="stage 'train' needs 'lr' of 'params.yaml', which is not there",
-            hint="add it to 'params.yaml', or take it from the stage's 'params'",
-        )  # fmt: skip
-    (folder / "params.yaml").unlink()
-    refused(
-        folder, "repro", "-s", "train",
-        where="dvc.yaml", what="stage 'train' needs 'lr' of 'params.yaml', which is not there",
-        hint="add it",
-    )  # fmt: skip
-
-
-def test_a_dependency_that_is_missing_is_named_before_anything_runs(folder: Path):
-    (folder / "in.txt").unlink()
-    for dry in ((), ("--dry",)):
-        refused(
-            folder, "repro", *dry,
-            where="dvc.yaml", what="the dependency 'in.txt' of stage 'prep' does not exist",
-            hint="get it with 'assay checkout' or 'assay pull', or correct the path",
-        )  # fmt: skip
 
 
 @pytest.mark.parametrize("command", ["repro", "status", "dag"])
 @pytest.mark.parametrize(
     ("before", "after", "what", "hint"),
     [
-        ("deps: [in.txt]", "deps: [b.txt]", "stages wait for each other: 'prep' needs 'train' "
-         "needs 'prep'", "take one of these dependencies out"),
+        ("deps: [in.txt]", "deps: [b.txt]",
+         "stages wait for each other: 'prep' needs 'train' needs 'prep'",
+         "take one of these dependencies out"),
         ("outs: [b.txt]", "outs: [a.txt]",
          "the output 'a.txt' is made by two stages: 'prep' and 'train'",
          "give each stage an output of its own"),
@@ -327,9 +325,8 @@ def test_a_damaged_object_is_never_taken_for_an_output(restorable: tuple[Path, P
 def test_a_ledger_of_a_newer_version_is_left_as_it_is_and_nothing_runs(tmp_path: Path):
     folder, side = stages.three_ran(tmp_path)
     path = folder / ".assay" / "ledger.db"
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("update alembic_version set version_num = '9999'")
-        connection.execute("pragma wal_checkpoint(truncate)")
     make.write(folder, {"params.yaml": "lr: 0.9\nseed: 7\n"})
     before = state(folder)
     for command in (
@@ -369,28 +366,17 @@ def test_a_ledger_that_is_no_database_is_left_as_it_is_and_nothing_runs(tmp_path
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_project_that_cannot_be_written_to_is_refused_and_stays_as_it_is():
-    import tempfile
-
     with tempfile.TemporaryDirectory(dir=make.memory()) as place:  # pytest's folders are private
         Path(place).chmod(0o755)
         folder, side = stages.three_ran(Path(place))
-        make.git(folder, "config", "--local", "safe.directory", "*")
         make.write(folder, {"params.yaml": "lr: 0.9\nseed: 7\n"})
         before = make.snapshot(folder, without=())
-        trust = {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": "safe.directory",
-            "GIT_CONFIG_VALUE_0": "*",
-            "HOME": "/nonexistent",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
         for command in ("repro", "reproduce"):
-            shown = make.process(folder, command, user=65534, env=trust)
+            shown = stages.as_nobody(folder, command)
             assert shown.code == 255, shown
-            assert "error: " in shown.err
-            assert "Traceback" not in shown.err
+            assert shown.err.startswith("error: ")
             assert "hint: check the permissions" in shown.err, shown.err
-        readable = make.process(folder, "status", user=65534, env=trust)
+        readable = stages.as_nobody(folder, "status")
         assert readable.code == 0, readable
         assert "train:" in readable.out
         assert stages.starts(side) == []
@@ -425,7 +411,7 @@ stages:
 
 
 def test_an_output_that_does_not_fit_into_the_cache_leaves_all_as_it_was(tmp_path: Path):
-    text = "stages:\n  links:\n    cmd: ln -s $PWD/../large out.bin\n    deps: [n]\n    outs: [out.bin]\n"
+    text = "stages: {links: {cmd: ln -s $PWD/../large out.bin, deps: [n], outs: [out.bin]}}"
     folder = stages.pipeline(tmp_path / "project", text, {"n": "1"})
     make.write(tmp_path, {"large": bytes(900_000)})
     before = make.snapshot(folder)
@@ -441,20 +427,22 @@ def test_an_output_that_does_not_fit_into_the_cache_leaves_all_as_it_was(tmp_pat
 
 
 def test_a_stage_in_a_folder_that_does_not_exist_is_refused(folder: Path):
-    rewrite(folder, "  train:\n", "  train:\n    wdir: nowhere\n")
-    shown = make.assay(folder, "repro", "-s", "train")
+    rewrite(folder, "  prep:\n", "  prep:\n    wdir: nowhere\n")
+    rewrite(folder, "deps: [in.txt]", "deps: [../in.txt]")
+    shown = make.assay(folder, "repro", "prep")
     assert shown.code == 255
-    assert "nowhere" in shown.err or "does not exist" in shown.err
+    assert f"{folder}/nowhere: the command cannot be started: the folder does not exist" in (
+        shown.err
+    )
+    assert not (folder / "dvc.lock").exists()
 
 
 def test_an_output_outside_the_project_is_refused_before_the_command_runs(folder: Path):
     rewrite(folder, "outs: [a.txt]", "outs: [../outside.txt]")
     rewrite(folder, "cp in.txt a.txt", "cp in.txt ../outside.txt")
-    before = state(folder)
-    shown = make.assay(folder, "repro", "prep")
-    assert shown.code == 255
-    assert "Traceback" not in shown.err
-    assert "../outside.txt" in shown.err
+    refused(
+        folder, "repro", "prep",
+        where="dvc.yaml", what="the output '../outside.txt' of stage 'prep' lies outside",
+        hint="write it into the project, or declare it with 'cache: false'",
+    )  # fmt: skip
     assert not (folder.parent / "outside.txt").exists()
-    assert state(folder) == before
-    shutil.rmtree(folder)

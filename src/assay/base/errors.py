@@ -12,8 +12,10 @@ a column, `hint` is an imperative or a command that can be pasted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 
 class Error(Exception):

@@ -31,7 +31,7 @@ def of(table: Any) -> dict[str, Any]:
     """
     found = _of(table)
     for name in found:
-        if not isinstance(name, str) or not name:
+        if type(name) is not str or not name:
             raise InvalidRows(f"the name of a column is {name!r}; expected is text")
     lengths = {name: len(column) for name, column in found.items()}
     for name, length in lengths.items():
@@ -49,7 +49,7 @@ def n_rows(columns: Mapping[str, Any]) -> int:
     return next((len(column) for column in columns.values()), 0)
 
 
-def _of(table: Any) -> dict[str, Any]:
+def _of(table: Any) -> dict[Any, Any]:
     if isinstance(table, Mapping):
         return {name: _column(name, column) for name, column in table.items()}
     if hasattr(table, "dtype") and hasattr(table, "shape"):

@@ -78,11 +78,9 @@ def choose(columns: Mapping[str, Values]) -> list[int]:
     return [best[digest] for digest in sorted(best)]
 
 
-def make(columns: Mapping[str, Values], predict: Predict) -> Golden:
-    """Return the golden examples of training rows, answered by `predict`."""
-    places = choose(columns)
-    inputs = {name: values[places].tolist() for name, values in columns.items()}
-    chosen = {name: values[places] for name, values in columns.items()}
+def make(chosen: Mapping[str, Values], predict: Predict) -> Golden:
+    """Return the golden examples of chosen rows, answered by `predict`."""
+    inputs = {name: values.tolist() for name, values in chosen.items()}
     outputs = {name: values.tolist() for name, values in predict(chosen).items()}
     return Golden(inputs=inputs, outputs=outputs)
 
@@ -116,7 +114,8 @@ def prove(golden: Golden, predict: Predict, *, where: str) -> Proof:
             where=where,
         )
     proofs = [
-        _compare(name, golden.outputs[name], answers[name], where=where) for name in sorted(answers)
+        _compare(name, golden.outputs[name], answers[name], where=where)
+        for name in sorted(answers)
     ]
     return Proof(
         n_rows=golden.n_rows,
@@ -164,7 +163,9 @@ def _floats(recorded: list[Any]) -> Values | None:
         return None
 
 
-def _mismatch(name: str, at: int, recorded: list[Any], found: list[Any], *, where: str) -> Mismatch:
+def _mismatch(
+    name: str, at: int, recorded: list[Any], found: list[Any], *, where: str
+) -> Mismatch:
     then = recorded[at] if at < len(recorded) else "nothing"
     now = found[at] if at < len(found) else "nothing"
     return Mismatch(

@@ -8,7 +8,7 @@ converted to one that is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
@@ -17,7 +17,6 @@ from assay.bundle import columns as tables
 from assay.bundle.columns import InvalidRows
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Values = NDArray[Any]
@@ -146,7 +145,7 @@ def type_of(values: Values, *, where: str) -> ColumnType:
     if kind == "b":
         return "bool"
     if kind in "iu" and size <= 8:
-        return values.dtype.name  # type: ignore[return-value] -- "int8" to "uint64"
+        return cast("ColumnType", values.dtype.name)
     if kind == "f":
         return "float64" if size > 4 else "float32"
     if kind in "UO":
@@ -305,11 +304,18 @@ def _of_values(values: list[Any], column: Column) -> Values:
     try:
         return np.array(plain, column.type)
     except OverflowError:
-        info = (
-            np.iinfo(column.type) if allowed == (int,) else np.iinfo(np.int64)
-        )  # a float takes it all but integers beyond its own range
-        at = next((i for i, v in enumerate(plain) if not info.min <= v <= info.max), 0)
+        at = next(at for at, value in enumerate(plain) if not _fits(value, column.type))
         raise _wrong(column, at, f"{_shown(plain[at])}, out of range") from None
+
+
+def _fits(value: Any, type_: ColumnType) -> bool:
+    import numpy as np
+
+    try:
+        np.array([value], type_)
+    except OverflowError:
+        return False
+    return True
 
 
 def _is_missing(value: Any) -> bool:

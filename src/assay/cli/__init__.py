@@ -26,6 +26,12 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "remote": ("Name the places where data is shared.", "project:remote_group"),
         "config": ("Read and write settings.", "project:config_command"),
     },
+    "Quality": {
+        "schema": ("Infer and show what is expected of a table.", "quality:schema_group"),
+        "validate": ("Check tables against their schemas.", "quality:validate_command"),
+        "split": ("List the rows for training and for judging.", "quality:split_command"),
+        "drift": ("Compare two tables, column by column.", "quality:drift_command"),
+    },
     "Pipelines": {
         "repro": ("Run the stages that changed.", "pipeline:repro_command"),
         "status": ("Show which stages and data changed.", "pipeline:status_command"),
@@ -39,6 +45,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "runs": ("List, show and compare recorded runs.", "runs:runs_group"),
         "reproduce": ("Run a recorded run again and compare.", "runs:reproduce_command"),
         "trace": ("Show what a thing came from, and what came from it.", "trace:trace_command"),
+    },
+    "Models": {
+        "bundle": ("Show, verify and export bundles.", "bundle:bundle_group"),
     },
 }
 """Section of `--help` -> command -> one-line help and `module:attribute`."""

@@ -97,6 +97,8 @@ def infer_column(
         unique=_is_unique(column) and not is_key,
         inferred=True,
     )
+    if is_key or result.unique:  # the next row has another value, so there is no range
+        tails = None
     if column.type == "integer":
         return msgspec.structs.replace(result, int_domain=_range(tails, whole=True))
     if column.type == "float" and (numbers := column.numbers) is not None and numbers.n_finite:

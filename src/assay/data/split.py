@@ -4,7 +4,7 @@
 A split is a folder:
 
     split.json        which content was split, by which rule, and how many rows each part has
-    train.csv         one column, `row`: numbers from 0, in order (the header of a CSV file is none)
+    train.csv         one column, `row`: numbers from 0, in order; a CSV header is no row
     validation.csv
     test.csv
 

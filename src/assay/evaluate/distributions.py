@@ -133,10 +133,21 @@ def t_quantile(p: float, df: float) -> float:
     """
     if p < 0.5:
         return -t_quantile(1 - p, df)
-    high = 2.0
-    while t_cdf(high, df) < p:
-        high *= 2
-    return bisect(lambda t: t_cdf(t, df) - p, 0.0, high)
+    if df < 3:  # Newton's method leaves such heavy tails
+        high = 2.0
+        while t_cdf(high, df) < p:
+            high *= 2
+        return bisect(lambda t: t_cdf(t, df) - p, 0.0, high)
+    z = normal_quantile(p)
+    t = z + (z**3 + z) / (4 * df)
+    scale = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - math.log(df * math.pi) / 2
+    for _ in range(50):
+        density = math.exp(scale - (df + 1) / 2 * math.log1p(t * t / df))
+        step = (t_cdf(t, df) - p) / density
+        t -= step
+        if abs(step) <= 1e-14 * abs(t):
+            break
+    return t
 
 
 def t_two_sided(t: float, df: float) -> float:

@@ -146,7 +146,7 @@ def days(length: float) -> str:
     """
     if length < 1:
         return f"{length * 24:g} hours"
-    return f"{length:g} day{'' if length == 1 else 's'}"
+    return f"{length:,g} day{'' if length == 1 else 's'}"
 
 
 def wilson(k: int, n: int, *, level: float = LEVEL) -> tuple[float, float]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -165,11 +164,16 @@ def _plan_directory(
     remove = [f"{path}/{name}" for name in before if name not in after]
     if os.path.lexists(path) and not path.is_dir():
         remove.append(str(path))
-    gone = {name for name in before if name not in after}  # also links, where a folder comes now
-    for name in after:
-        if gone.isdisjoint(str(parent) for parent in PurePosixPath(name).parents):
-            inside(path, name, where=cache.path(oid))
+    _refuse_links(path, after, {n for n in before if n not in after}, where=cache.path(oid))
     return _Plan(target, "modified" if path.is_dir() else "added", write, remove)
+
+
+def _refuse_links(root: Path, names: Iterable[str], gone: set[str], *, where: Path) -> None:
+    """Raise if a folder that files go to is a link; one that is removed first does not count."""
+    for folder in {name.rpartition("/")[0] for name in names} - {""}:
+        parts = folder.split("/")
+        if gone.isdisjoint("/".join(parts[:n]) for n in range(1, len(parts) + 1)):
+            inside(root, f"{folder}/file", where=where)
 
 
 def _refuse_unsaved(plans: list[_Plan], cache: Cache, index: Index) -> None:
@@ -180,8 +184,8 @@ def _refuse_unsaved(plans: list[_Plan], cache: Cache, index: Index) -> None:
             unsaved += [f"{plan.target.path}/{e.relpath}" for e in entries if not cache.has(e.oid)]
             continue
         for name in [*plan.remove, *(path for path, _ in plan.write)]:
-            path = Path(name)
-            if path.is_file() and not cache.has(scan.scan(path, index).oid):
+            there = os.path.isfile(name)  # noqa: PTH113 -- asked for every file
+            if there and not cache.has(scan.scan(Path(name), index).oid):
                 unsaved.append(name)
     if unsaved:
         more = f" and {len(unsaved) - 5} more" if len(unsaved) > 5 else ""
@@ -215,6 +219,8 @@ def _apply(plan: _Plan, ready: dict[str, str]) -> None:
     root = plan.target.path
     try:
         if plan.remove_tree:
+            import shutil
+
             shutil.rmtree(root)
         emptied = set()
         for name in plan.remove:
@@ -244,6 +250,8 @@ def _rename(staged: str, final: str) -> None:
             return
         if error.errno != errno.EXDEV:
             raise
+        import shutil
+
         beside = temporary_beside(Path(final))
         shutil.copy2(staged, beside, follow_symlinks=False)
         beside.replace(final)

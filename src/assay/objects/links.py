@@ -52,7 +52,7 @@ class Linker:
         Damaged
             If its bytes do not have its hash; nothing is left at `target`.
         """
-        source = os.fspath(self.cache.path(oid))
+        source = self.cache.place(oid)
         while self._types:
             try:
                 if self._types[0] != "copy":

@@ -7,6 +7,7 @@ directories. A manifest can come from anywhere, so no path in it is believed bef
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,11 @@ from assay.objects.hashing import hash_bytes
 
 EMPTY = "d751713988987e9331980363e24189ce.dir"
 """The oid of the manifest of an empty directory."""
+
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]*(?:/[A-Za-z0-9_-][A-Za-z0-9_. -]*)*")
+"""Paths without a part that begins with a dot, so that nothing more has to be looked at."""
 
 
 class Entry(NamedTuple):
@@ -77,8 +83,10 @@ def load(content: bytes, *, where: str | Path) -> list[Entry]:
 def _check(relpath: object, oid: object, where: str | Path) -> None:
     if not isinstance(relpath, str) or not isinstance(oid, str):
         raise _broken("a path or a hash in it is not text", where)
-    if len(oid) != 32 or not set(oid) <= set("0123456789abcdef"):
+    if _MD5.fullmatch(oid) is None:
         raise _broken(f"{oid!r} in it is not an MD5", where)
+    if _PLAIN.fullmatch(relpath) is not None:
+        return
     try:
         relpath.encode()
     except UnicodeEncodeError:

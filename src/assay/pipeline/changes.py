@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -224,16 +224,16 @@ class Inspector:
         NotFound
             If a dependency or a parameter is missing.
         """
-        self.refuse_missing(stage)
+        self.refuse_missing(stage, coming=lambda path: self._contents.get(path) is not None)
         found = [(dep, self.content(stage.path(dep))) for dep in stage.deps]
         rows = [row_of(dep, content) for dep, content in found if content is not None]
         return Entry(cmd=stage.cmd, deps=tuple(rows), params=self.params(stage))
 
-    def refuse_missing(self, stage: Stage, *, coming: Set[Path] = frozenset()) -> None:
-        """Raise if something that a stage reads is missing, unless it is among what is coming."""
+    def refuse_missing(self, stage: Stage, *, coming: Callable[[Path], bool]) -> None:
+        """Raise if something that a stage reads is missing; what is `coming` need not be there."""
         for dep in stage.deps:
             path = stage.path(dep)
-            if not _is_coming(path, coming) and not path.exists():
+            if not coming(path) and not path.exists():
                 raise NotFound(
                     f"the dependency '{dep}' of stage '{stage.address}' does not exist",
                     where=self._project.relative(stage.file),
@@ -243,7 +243,7 @@ class Inspector:
         for asked in stage.params:
             absent = [k for k in asked.keys if k not in values.get(asked.file, {})]
             there = asked.file in values and not absent
-            if not there and not _is_coming(stage.path(asked.file), coming):
+            if not there and not coming(stage.path(asked.file)):
                 names = ", ".join(f"'{key}'" for key in absent) or "the file"
                 raise NotFound(
                     f"stage '{stage.address}' needs {names} of '{asked.file}', "
@@ -251,16 +251,6 @@ class Inspector:
                     where=self._project.relative(stage.file),
                     hint=f"add it to '{asked.file}', or take it from the stage's 'params'",
                 )
-
-
-def _is_coming(path: Path, coming: Set[Path]) -> bool:
-    """Say whether a path is, holds, or lies in one that will be made."""
-    return bool(
-        coming
-        and (
-            not coming.isdisjoint((path, *path.parents)) or any(path in p.parents for p in coming)
-        )
-    )
 
 
 def _param_states(

@@ -13,14 +13,14 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import msgspec
 
 from assay.base.errors import Error
+from assay.base.signals import interrupts_on_terminate
 
 _GRACE_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
@@ -135,23 +135,6 @@ def _read(stream: Any, tail: deque[bytes], echo: Callable[[bytes], None]) -> Non
         for line in stream:
             tail.append(line)
             echo(line)
-
-
-@contextlib.contextmanager
-def interrupts_on_terminate() -> Iterator[None]:
-    """Let SIGTERM end what is done here as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def end_group(leader: int) -> None:

@@ -10,7 +10,6 @@ from typing import Literal
 import msgspec
 
 from assay.base.errors import Error, NotFound
-from assay.pipeline import run_cache
 from assay.pipeline.changes import Changes, Inspector
 from assay.pipeline.graph import Graph
 from assay.project import dvcyaml, tracking
@@ -59,7 +58,12 @@ def make(
         )
     found = graph.order(chosen, single=single)
     inspector = Inspector(declared)  # of its own: what is there now may be other when it runs
-    coming = {stage.path(out.path) for stage in found for out in stage.outs}
+    made = {stage.path(out.path) for stage in found for out in stage.outs}
+    around = {parent for path in made for parent in path.parents}
+
+    def coming(path: Path) -> bool:
+        return path in around or not made.isdisjoint((path, *path.parents))
+
     for stage in found:
         if not stage.is_data:
             _refuse_outside(declared.project, stage)
@@ -145,6 +149,8 @@ def known_outputs(
             for out in stage.outs
         ):
             return locked
+    from assay.pipeline import run_cache
+
     return run_cache.find(project, stage, now)
 
 

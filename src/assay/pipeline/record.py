@@ -18,7 +18,6 @@ import msgspec
 
 from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound
-from assay.pipeline import command
 from assay.project import params
 from assay.project.lock import Entry
 from assay.project.stages import Row, Stage
@@ -27,6 +26,7 @@ from assay.project.workspace import Project
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
     from assay.ledger.writer import Data, Kind, Outcome, Writer
+    from assay.pipeline import command
 
 PLAN = "assay/pipeline.json"
 """The artifact of a run that says which stages it went through, on what, and what they made."""
@@ -79,6 +79,7 @@ def settle(home: Project) -> list[str]:
         return []
     from assay.ledger.database import open_ledger
     from assay.ledger.writer import Writer
+    from assay.pipeline import command
 
     killed: list[str] = []
     with contextlib.suppress(NotFound), open_ledger(home.ledger_path, create=False) as ledger:
@@ -144,6 +145,7 @@ class Recording:
         from assay.ledger import code, environment
         from assay.ledger.database import open_ledger
         from assay.ledger.writer import Writer
+        from assay.pipeline import command
 
         self._ledger = open_ledger(self._home.ledger_path)
         self._hold()
@@ -168,6 +170,8 @@ class Recording:
 
     def start(self, stage: Stage, before: Entry, *, project: Project) -> str:
         """Write the row of a stage that is about to run, with what it runs on."""
+        from assay.pipeline import command
+
         parent = self.begin()
         writer = self._writer()
         run = writer.start_run(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import msgspec
 
+from assay.base.signals import interrupts_on_terminate
 from assay.objects.scan import Content
-from assay.pipeline import command, execute, plan, previous, record, run_cache
+from assay.pipeline import plan, record
 from assay.pipeline.changes import Changes, Inspector
 from assay.pipeline.plan import Done
 from assay.pipeline.record import Recording, Step
@@ -77,14 +78,22 @@ def repro(
     StageFailed
         If a stage fails; what ran before it is recorded, nothing after it runs.
     """
-    with holding(project.assay_dir / "lock"), command.interrupts_on_terminate():
+    with holding(project.assay_dir / "lock"), interrupts_on_terminate():
         killed = record.settle(project)
-        previous.recover(project.work_dir)
+        _recover(project.work_dir)
         declared = definition.read(project)
         chosen = plan.make(declared, targets, cwd=cwd, single=single)
         runner = _Runner(declared, targets, events, force=force, use_run_cache=use_run_cache)
         outcome = runner.go(chosen)
         return msgspec.structs.replace(outcome, killed=[*killed, *outcome.killed])
+
+
+def _recover(work: Path) -> None:
+    """Put back what killed processes had set aside; there is nothing in `work` otherwise."""
+    if work.is_dir() and any(work.iterdir()):
+        from assay.pipeline import previous
+
+        previous.recover(work)
 
 
 def dry(
@@ -215,6 +224,8 @@ class _Runner:
 
     def _restore(self, stage: Stage, before: Entry, known: Entry, changes: Changes) -> None:
         self._events.say(f"Stage '{stage.address}' is cached - skipping run, checking out outputs")
+        from assay.pipeline import execute
+
         execute.restore(self._declared, stage, known, self._inspector)
         entry = msgspec.structs.replace(before, outs=known.outs)
         self._write_lock(stage, entry)
@@ -227,6 +238,8 @@ class _Runner:
         why = changes.in_words() or "forced"
         self._events.say(f"Running stage '{stage.address}': {why}")
         run = self._recording.start(stage, before, project=self._project)
+        from assay.pipeline import execute, run_cache
+
         env = execute.environment(self._project, stage) | {
             "ASSAY_RUN": run,
             "ASSAY_LEDGER": str(self._recording.ledger_path),

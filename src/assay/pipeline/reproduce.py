@@ -18,6 +18,7 @@ import msgspec
 
 from assay.base.errors import Error
 from assay.base.files import inside
+from assay.base.signals import interrupts_on_terminate
 from assay.objects import scan, tree
 from assay.objects.cache import DIR, Cache
 from assay.pipeline import command, compare, execute, previous, sources
@@ -112,7 +113,7 @@ def reproduce(
         events.say(f"note: the run {run.status}; the stages that it finished are done again")
     sources.fetch(project, plan, say=events.say)
     with (
-        command.interrupts_on_terminate(),
+        interrupts_on_terminate(),
         _worktree(project, run, keep=keep, events=events) as there,
     ):
         sources.put(project, there, plan, say=events.say)

@@ -18,22 +18,30 @@ class Ignore:
 
     def __init__(self, root: Path) -> None:
         self._root = str(root)
-        self._specs: dict[str, Any] = {}
+        self._chains: dict[str, list[tuple[str, Any]]] = {}
 
     def __call__(self, path: str, is_dir: bool) -> bool:
         """Say whether the absolute `path` is ignored; its parents are taken as not ignored."""
-        if os.path.basename(path) in _BUILT_IN:  # noqa: PTH119 -- called for every file
+        folder, _, name = path.rpartition("/")
+        if name in _BUILT_IN:
             return True
-        folder = os.path.dirname(path)  # noqa: PTH120
-        while len(folder) >= len(self._root):
-            spec = self._spec(folder)
-            if spec is not None:
-                relative = path[len(folder) + 1 :] + ("/" if is_dir else "")
-                include = spec.check_file(relative).include
-                if include is not None:
-                    return bool(include)
-            folder = os.path.dirname(folder)  # noqa: PTH120
+        for place, spec in self._around(folder):
+            relative = path[len(place) + 1 :] + ("/" if is_dir else "")
+            include = spec.check_file(relative).include
+            if include is not None:
+                return bool(include)
         return False
+
+    def _around(self, folder: str) -> list[tuple[str, Any]]:
+        """Return the patterns that count in a folder: its own, then those of its parents."""
+        known = self._chains.get(folder)
+        if known is None:
+            own = self._spec(folder)
+            known = [(folder, own)] if own is not None else []
+            if len(folder) > len(self._root):
+                known = known + self._around(folder.rpartition("/")[0])
+            self._chains[folder] = known
+        return known
 
     def covers(self, path: str, *, is_dir: bool) -> bool:
         """Say whether a path or one of its parents is ignored."""
@@ -47,16 +55,15 @@ class Ignore:
                 return True
         return False
 
-    def _spec(self, folder: str) -> Any:
-        if folder not in self._specs:
-            try:
-                text = os.fsdecode(Path(folder, ".dvcignore").read_bytes())
-            except OSError:
-                text = ""
-            lines = [line.strip() for line in text.split("\n")]
-            patterns = [line for line in lines if line and not line.startswith("#")]
-            self._specs[folder] = _compile(patterns) if patterns else None
-        return self._specs[folder]
+    @staticmethod
+    def _spec(folder: str) -> Any:
+        try:
+            text = os.fsdecode(Path(folder, ".dvcignore").read_bytes())
+        except OSError:
+            return None
+        lines = [line.strip() for line in text.split("\n")]
+        patterns = [line for line in lines if line and not line.startswith("#")]
+        return _compile(patterns) if patterns else None
 
 
 def _compile(patterns: list[str]) -> Any:

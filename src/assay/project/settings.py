@@ -118,6 +118,8 @@ def _split(key: str) -> tuple[str, str]:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
     import tomllib
 
     try:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from assay.base.errors import Error
+from assay.traffic.ids import split_id
 
 Value = Any
 """A number, text, a boolean, None, or a list of such (a tensor)."""
@@ -97,10 +98,12 @@ def encode(record: Record | Truth) -> bytes:
     Raises
     ------
     assay.Error
-        If a column has not one value a row.
+        If a column has not one value a row, or the id is not a request's.
     TypeError, ValueError, OverflowError
         If a value has no form in MessagePack.
     """
+    if split_id(record.id) != (record.id, None):
+        raise Error("the id of a record is a UUIDv7 in lower case", where=record.id)
     if isinstance(record, Record):
         _check(record)
     return _encoder.encode(record)

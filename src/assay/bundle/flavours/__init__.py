@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import msgspec
@@ -43,7 +44,7 @@ class Flavour(Protocol):
     FILE: str
 
     def describe(self, model: Any, *, columns: tuple[str, ...]) -> Described:
-        """Return what is to be known of a fitted model; raise where it does not fit the columns."""
+        """Return what is to be known of a fitted model; raise where the columns do not fit."""
 
     def dump(self, model: Any) -> bytes:
         """Return the file of a model: the same bytes for the same training."""
@@ -55,6 +56,12 @@ class Flavour(Protocol):
         self, model: Any, columns: Mapping[str, Values], *, form: str, probabilities: bool
     ) -> dict[str, Values]:
         """Return the answers by name: "predict" and, where wanted, "predict_proba"."""
+
+    def has_probabilities(self, model: Any) -> bool:
+        """Tell whether the model gives a probability of each class."""
+
+    def one_thread(self) -> AbstractContextManager[None]:
+        """Let numeric libraries work with one thread, so that sums are made in one order."""
 
     def output(self, model: Any, answers: Mapping[str, Values]) -> Output:
         """Return what the model gives, seen from some answers."""
@@ -77,6 +84,6 @@ def of(model: Any) -> str:
         if kind.__module__.partition(".")[0] == "sklearn":
             return "sklearn"
     raise Error(
-        f"a {type(model).__module__}.{type(model).__qualname__} is no model that a bundle can hold",
+        f"a bundle cannot hold a {type(model).__module__}.{type(model).__qualname__}",
         hint="give a fitted estimator or pipeline of scikit-learn",
     )

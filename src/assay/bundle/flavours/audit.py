@@ -32,8 +32,14 @@ _LOADERS = {
     "TypeNode",
 }  # fmt: skip
 
-_UNCHECKED = ("sklearn.cluster.", "sklearn.neighbors.", "sklearn.manifold.", "sklearn.svm._classes.")
+_UNCHECKED = (
+    "sklearn.cluster.",
+    "sklearn.neighbors.",
+    "sklearn.manifold.",
+    "sklearn.svm._classes.",
+)
 _LINEAR = {"LinearSVC", "LinearSVR"}
+_PLAIN = {"DictNode", "ListNode", "TupleNode", "JsonNode", "TypeNode"}
 _OURS = {"sklearn", "numpy", "scipy", "builtins", "functools", "collections"}
 
 
@@ -99,9 +105,7 @@ def _check_partial(node: Node, *, where: str) -> None:
     content = node["content"]
     function, args, keywords = content["func"], content["args"], content["kwds"]
     namespace = content["namespace"]
-    plain = all(
-        value["__loader__"] in {"JsonNode", "TypeNode"} for value in keywords["content"].values()
-    )
+    plain = {inner["__loader__"] for inner in canonical.nodes(keywords)} <= _PLAIN
     empty = namespace.get("content") in ({}, "null", "{}")
     is_check = f"{function['__module__']}.{function['__class__']}" == CHECK_ARRAY
     if not (is_check and function["__loader__"] == "FunctionNode" and plain and empty):

@@ -59,7 +59,9 @@ def read(content: bytes, *, where: str) -> tuple[Node, dict[str, bytes]]:
             names = [info.filename for info in infos]
             odd = [i.filename for i in infos if i.compress_type != ZIP_STORED or i.flag_bits & 1]
             if odd or len({*names}) < len(names) or SCHEMA not in names:
-                raise damaged(f"its members are not as written: {', '.join(odd or names[:3])}", where)
+                raise damaged(
+                    f"its members are not as written: {', '.join(odd or names[:3])}", where
+                )
             members = {name: archive.read(name) for name in names}
         schema = json.loads(members.pop(SCHEMA))
         found = list(nodes(schema))

@@ -101,9 +101,9 @@ def load(content: bytes, *, where: str) -> Any:
             warnings.simplefilter("ignore")
             return skops.io.loads(content, trusted=audit.trusted())
     except Exception as error:  # whatever scikit-learn's own __setstate__ finds wrong with it
-        raise canonical.damaged(f"it cannot be read ({type(error).__name__}: {error})", where) from (
-            error
-        )
+        raise canonical.damaged(
+            f"it cannot be read ({type(error).__name__}: {error})", where
+        ) from (error)
 
 
 def predict(
@@ -146,9 +146,8 @@ def has_probabilities(model: Any) -> bool:
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Let numeric libraries work with one thread, so that sums are made in one order."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):
+    threadpoolctl = importlib.import_module("threadpoolctl")
+    with threadpoolctl.threadpool_limits(limits=1):
         yield
 
 

@@ -79,7 +79,9 @@ class Checker:
         count = len(rows)
         self._expect(count > 0 and _json(state["node_count"]) == count, "it has no such nodes")
         self._expect(
-            n_classes.shape == (n_outputs,) and n_classes.dtype.kind == "i" and n_classes.min() > 0,
+            n_classes.shape == (n_outputs,)
+            and n_classes.dtype.kind == "i"
+            and n_classes.min() > 0,
             "its classes contradict themselves",
         )
         shape = (count, n_outputs, int(n_classes.max()))
@@ -123,7 +125,8 @@ class Checker:
         is_categorical = array(mapper["is_categorical_"], self._members)
         n_features = _json(owned["_n_features"])
         self._expect(
-            is_categorical.shape == (n_features,), "its estimator states other features than it has"
+            is_categorical.shape == (n_features,),
+            "its estimator states other features than it has",
         )
         self._features(rows["feature_idx"], inner, limit=n_features)
         by_category = inner & (rows["is_categorical"] != 0)

@@ -1,0 +1,129 @@
+"""Which bundle a person means: a folder, an id, a run, or a version of a registered model."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assay.base.errors import Error, NotFound
+from assay.bundle import contents
+from assay.bundle.contents import Contents
+from assay.bundle.index import INDEX
+
+if TYPE_CHECKING:
+    from assay.ledger.database import Ledger
+    from assay.project.workspace import Project
+
+_HINT = (
+    "name a folder, an id or its beginning, a run ('latest'), or MODEL@VERSION with a number or "
+    "an alias"
+)
+
+
+def find(ref: str | Path) -> Contents:
+    """Return the contents of the bundle that `ref` names, checked against its index.
+
+    Raises
+    ------
+    NotFound
+        If there is none.
+    assay.Error
+        If `ref` is the beginning of several, or the bundle is not whole.
+    """
+    folder = Path(ref)
+    if folder.name == INDEX and folder.is_file():
+        folder = folder.parent
+    if folder.is_dir():
+        return contents.read_folder(folder)
+    text = str(ref)
+    if isinstance(ref, Path) or text.startswith((".", "/")):
+        raise NotFound("there is no such folder", where=text, hint=_HINT)
+    from assay.project import workspace
+
+    project = workspace.find()
+    return contents.read_objects(project.objects, _oid(project, text))
+
+
+def _oid(project: Project, ref: str) -> str:
+    if "@" in ref:
+        return _of_version(project, ref)
+    prefix = ref.removeprefix("sha256:")
+    if re.fullmatch(r"[0-9a-f]{4,64}", prefix):
+        found = _with_prefix(project, prefix)
+        if len(found) > 1:
+            shown = ", ".join(f"sha256:{oid[:12]}" for oid in found[:8])
+            raise Error(
+                f"'{ref}' is the beginning of several bundles: {shown}", hint="give more of the id"
+            )
+        if found:
+            return found[0]
+    if ref.startswith("sha256:"):
+        raise NotFound(f"there is no bundle '{ref}' in this project", hint=_HINT)
+    return _of_run(project, ref)
+
+
+def _with_prefix(project: Project, prefix: str) -> list[str]:
+    """Return the bundles whose id begins with four digits or more."""
+    shard = project.objects.folder / prefix[:2]
+    if not shard.is_dir():
+        return []
+    oids = sorted(
+        prefix[:2] + path.name
+        for path in shard.iterdir()
+        if path.name.startswith(prefix[2:]) and not path.name.startswith(".")
+    )
+    return [oid for oid in oids if _is_index(project.objects.path(oid))]
+
+
+def _is_index(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(10) == b'{"bundle":'
+
+
+def _of_version(project: Project, ref: str) -> str:
+    """Return the bundle of `MODEL@3`, `MODEL@v3` or `MODEL@ALIAS`."""
+    from assay.ledger import models
+
+    match = re.fullmatch(r"(.+)@v?(\d{1,9})", ref)
+    with _ledger(project) as ledger:
+        version = models.get_version(ledger, f"{match[1]}/{match[2]}" if match else ref)
+    if version.bundle is None:
+        raise NotFound(
+            f"version {version.number} of the model '{version.model}' is no bundle",
+            where=version.source,
+        )
+    return version.bundle.removeprefix("sha256:")
+
+
+def _of_run(project: Project, ref: str) -> str:
+    """Return the bundle that a run, or a part of it, made."""
+    from assay.ledger import lineage, runs
+
+    try:
+        with _ledger(project) as ledger:
+            run = runs.get(ledger, ref)
+            made = {
+                edge.target.removeprefix("bundle:sha256:")
+                for one in (run.id, *run.children)
+                for edge in lineage.edges_from(ledger, f"run:{one}")
+                if edge.relation == "made" and edge.target.startswith("bundle:sha256:")
+            }
+    except NotFound as error:
+        raise NotFound(f"there is no bundle '{ref}'", hint=_HINT) from error
+    if not made:
+        raise NotFound(
+            f"the run {run.id} made no bundle", hint="call assay.bundle() in its script"
+        )
+    if len(made) > 1:
+        shown = ", ".join(f"sha256:{oid[:12]}" for oid in sorted(made))
+        raise Error(f"the run {run.id} made several bundles: {shown}", hint="name one of them")
+    return made.pop()
+
+
+def _ledger(project: Project) -> Ledger:
+    from assay.ledger.database import open_ledger
+
+    where = os.environ.get("ASSAY_LEDGER") or project.ledger_path
+    return open_ledger(where, create=False)
