@@ -124,7 +124,7 @@ def damage(path: Path) -> None:
 
 _AS_NOBODY = """
 import contextlib, importlib, os, pkgutil, sys
-import assay, alembic.command, sqlalchemy.dialects.sqlite
+import assay, alembic.command, encodings.utf_8_sig, sqlalchemy.dialects.sqlite
 for module in pkgutil.walk_packages(assay.__path__, "assay."):
     if not module.name.endswith("__main__"):
         with contextlib.suppress(ImportError):

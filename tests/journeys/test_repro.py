@@ -165,7 +165,7 @@ def test_an_interrupt_ends_the_stage_and_puts_its_outputs_back(
         text=True,
     ) as running:
         deadline = time.monotonic() + 30
-        while not ready.exists():
+        while not (ready.exists() and side.exists()):
             assert time.monotonic() < deadline
             assert running.poll() is None
             time.sleep(0.02)

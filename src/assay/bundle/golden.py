@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 N_ROWS = 20
 RTOL = 1e-9
-ATOL = 1e-12
+ATOL = 1e-14
 """Of the largest answer: what is left where large numbers cancel."""
 
 Predict = Callable[[Mapping[str, Any]], Mapping[str, "Values"]]

@@ -183,10 +183,12 @@ def _unmasked(given: Any) -> Values:
     """Return a masked array with NaN for missing numbers and None for all else."""
     import numpy as np
 
-    if given.dtype.kind == "f":
-        return np.ma.filled(given, np.nan)
-    filled: Values = given.astype(object).filled(None) if given.mask.any() else given.data
-    return filled
+    missing = np.ma.getmaskarray(given)
+    if not missing.any():
+        return np.asarray(given.data)
+    values = given.data.astype(given.dtype if given.dtype.kind == "f" else object)
+    values[missing] = np.nan if given.dtype.kind == "f" else None
+    return np.asarray(values)
 
 
 def _of_objects(values: list[Any], *, where: str) -> tuple[Values, Missing]:
@@ -278,7 +280,8 @@ def _of_array(given: Values, column: Column) -> Values:
         if outside.any():
             at = int(outside.argmax())
             raise _wrong(column, at, f"{given[at]}, out of range")
-    return given.astype(column.type)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        return given.astype(column.type)
 
 
 def _of_values(values: list[Any], column: Column) -> Values:
@@ -302,7 +305,8 @@ def _of_values(values: list[Any], column: Column) -> Values:
     if column.type == "string":
         return np.array([*plain, None], object)[:-1]  # texts stay texts, whatever they look like
     try:
-        return np.array(plain, column.type)
+        with np.errstate(over="ignore"):
+            return np.array(plain, column.type)
     except OverflowError:
         at = next(at for at, value in enumerate(plain) if not _fits(value, column.type))
         raise _wrong(column, at, f"{_shown(plain[at])}, out of range") from None

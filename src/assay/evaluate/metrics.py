@@ -135,17 +135,20 @@ def get(name: str, *, task: Task) -> Metric:
                 where=where,
                 hint=f"use one of {fit}",
             )
-    long = {metric.title.replace(" ", "_"): metric.name for metric in known(task).values()}
-    plain = name.removeprefix("neg_").removesuffix("_score").removesuffix("_loss")
-    near = did_you_mean(plain, known(task)) or did_you_mean(name, known(task))
-    for spelled, short in long.items():
-        if did_you_mean(plain, [spelled]) and near is None:
-            near = f"did you mean '{short}'?"
     raise NotFound(
         f"there is no metric '{name}'",
         where=where,
-        hint=near or f"use one of {', '.join(known(task))}",
+        hint=_near(name, known(task)) or f"use one of {', '.join(known(task))}",
     )
+
+
+def _near(name: str, choices: dict[str, Metric]) -> str | None:
+    """Return the hint with the nearest name; scikit-learn's long names are known too."""
+    plain = name.removeprefix("neg_").removesuffix("_score").removesuffix("_loss")
+    long = {metric.title.replace(" ", "_"): metric.name for metric in choices.values()}
+    if plain in long:
+        return f"did you mean '{long[plain]}'?"
+    return did_you_mean(plain, choices) or did_you_mean(name, choices)
 
 
 def measure(metric: Metric, view: View) -> Measured:

@@ -11,11 +11,9 @@ from assay.base.progress import counted
 from assay.ledger import lineage, runs
 from assay.ledger.database import Ledger
 from assay.ledger.runs import Run
-from assay.objects.hashing import hash_bytes
-from assay.project import definition, git
-from assay.project.definition import Definition
 from assay.project.workspace import Project
 from assay.trace import things
+from assay.trace.origins import Origins
 from assay.trace.things import Thing
 
 
@@ -50,7 +48,7 @@ class _Walk:
     def __init__(self, project: Project, ledger: Ledger) -> None:
         self._project, self._ledger = project, ledger
         self._runs: dict[str, Run] = {}
-        self._definitions: dict[str, Definition] = {}
+        self._origins = Origins(project)
 
     def run(self, id_: str) -> Run:
         if id_ not in self._runs:
@@ -67,7 +65,8 @@ class _Walk:
         writer = self._writer(thing, reader)
         if writer is not None:
             return [self._node(self._thing(writer), "written by", writer, seen)]
-        return [self._origin(thing, reader)]
+        origin = self._origins.of(thing, None if reader is None else self._owner(reader))
+        return [Node(**msgspec.structs.asdict(origin))]
 
     def _thing(self, run: Run) -> Thing:
         thing = things.of_run(run)
@@ -91,11 +90,12 @@ class _Walk:
         return Node(id=thing.id, label=thing.label, relation=relation, children=children)
 
     def _sources(self, run: Run, seen: set[str]) -> list[Node]:
-        nodes = [
-            self._node(things.of_data(data.oid, path=data.path), "read", run, seen)
-            for data in run.inputs
-        ]
-        if run.kind != "stage" and run.children:
+        if run.kind == "stage" or not run.children:
+            nodes = [
+                self._node(things.of_data(data.oid, path=data.path), "read", run, seen)
+                for data in run.inputs
+            ]
+        else:
             nodes = [
                 self._node(things.of_run(self.run(c)), "ran", self.run(c), seen)
                 for c in run.children
@@ -151,63 +151,6 @@ class _Walk:
 
     def _is_reproduction(self, run: Run) -> bool:
         return run.parent is not None and self.run(run.parent).kind == "reproduction"
-
-    def _origin(self, thing: Thing, reader: Run | None) -> Node:
-        """Say where a content comes from that no run wrote: tracked data, or a file in git."""
-        path, oid = thing.path or "", thing.id.removeprefix("data:md5:")
-        owner = self._owner(reader) if reader is not None else None
-        commit = owner.code.commit if owner else git.head(self._project.git_root)
-        if owner is not None:
-            for file in owner.code.untracked:
-                if file.path in {path, f"{path}.dvc"}:
-                    return Node(
-                        id=f"file:{file.oid}",
-                        label=f"{file.path}, untracked by git then, kept with the run",
-                        relation="is",
-                    )
-        if commit is not None:
-            found = self._in_commit(commit, path, oid)
-            if found is not None:
-                return found
-        if owner is not None and owner.code.diff:
-            return Node(
-                id=f"patch:{owner.code.diff}",
-                label=f"the uncommitted changes of run {owner.id[:13]}",
-                relation="is",
-            )
-        return Node(
-            id=f"unknown:{thing.id}",
-            label="unknown: no run of this ledger wrote it, and it is not in git's HEAD"
-            if owner is None
-            else "unknown: no run of this ledger wrote it, and its commit does not have it",
-            relation="",
-        )
-
-    def _in_commit(self, commit: str, path: str, oid: str) -> Node | None:
-        if commit not in self._definitions:
-            self._definitions[commit] = definition.read_at(self._project, commit)
-        for item in self._definitions[commit].tracked:
-            row, place = item.row, self._project.relative(item.path)
-            if row is None or row.oid != oid:
-                continue
-            file = item.stage.address
-            if not item.stage.is_data:
-                label = (
-                    f"unknown: no run of this ledger wrote it; dvc.lock at commit {commit[:12]} "
-                    f"says that stage '{file}' did"
-                )
-                return Node(id=f"lock:{commit}:{file}", label=label, relation="")
-            where = f"tracked by {file} at commit {commit[:12]}"
-            where += "" if place == path else f" as {place}"
-            return Node(id=f"tracked:{commit}:{file}", label=where, relation="is")
-        prefix = self._project.root.relative_to(self._project.git_root).as_posix()
-        name = path if prefix == "." else f"{prefix}/{path}"
-        content = git.read_file(self._project.git_root, commit, name)
-        if content is not None and hash_bytes(content) == oid:
-            return Node(
-                id=f"git:{commit}:{name}", label=f"in git at commit {commit[:12]}", relation="is"
-            )
-        return None
 
     def down(self, thing: Thing, seen: set[str]) -> list[Node]:
         """Return what came from a thing."""

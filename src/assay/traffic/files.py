@@ -78,6 +78,7 @@ def snapshot(folder: Path) -> Snapshot:
     Spool files come first: one that is gone by the time it is opened has Parquet files, made
     before it went, and these are listed after that.
     """
+    folder = folder.resolve()
     spools = []
     for file_id, path in list_spools(folder):
         with contextlib.suppress(FileNotFoundError):
@@ -131,6 +132,6 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return os.listdir(folder)
+        return [path.name for path in folder.iterdir()]
     except FileNotFoundError:
         return []

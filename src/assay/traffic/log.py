@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,9 +16,8 @@ from assay.traffic import files
 from assay.traffic.columns import NOTHING, refs, widen
 from assay.traffic.files import Snapshot, SpoolFile
 from assay.traffic.framing import scan, seed_of
-from assay.traffic.ids import split_id, time_of
 from assay.traffic.parts import INPUT, OUTPUT, PREDICTION, decoded, prediction_parts
-from assay.traffic.record import Record, Value
+from assay.traffic.record import Record
 from assay.traffic.table import Notes, create_table, listed, notes_of, quoted, read_notes
 
 if TYPE_CHECKING:
@@ -126,16 +125,23 @@ def read(
         table for table in shot.tables
         if (start is None or table.last >= start) and (end is None or table.first < end)
     ]  # fmt: skip
-    log = open_log(folder, threads=threads)
+
+    def wanted(record: Record) -> bool:
+        if endpoint is not None and record.endpoint != endpoint:
+            return False
+        return (start is None or record.at >= start) and (end is None or record.at < end)
+
+    log = open_log(threads=threads)
     try:
         notes = read_notes(log.connection, [table.path for table in tables])
-        sources = [*_parquet_sources(notes, endpoint), *_spool_sources(log, shot, endpoint)]
+        sources = [*_parquet_sources(notes, endpoint), *_spool_sources(log, shot, wanted)]
         log.n_torn += sum(note.n_torn for note in notes.values())
         log.n_corrupt += sum(note.n_corrupt for note in notes.values())
-        conditions = [f"at >= {start:d}"] if start is not None else []
-        conditions += [f"at < {end:d}"] if end is not None else []
-        make_view(log, sources, fixed=PREDICTION, where=" AND ".join(conditions))
-        lock(log, folder)
+        conditions = [f'"at" >= {start:d}'] if start is not None else []
+        conditions += [f'"at" < {end:d}'] if end is not None else []
+        where = " AND ".join(conditions)
+        log.columns = make_view(log, "predictions", sources, fixed=PREDICTION, where=where)
+        _lock(log, folder)
     except BaseException:
         log.close()
         raise
@@ -149,7 +155,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     notes: Notes
 
 
-def open_log(folder: Path, *, threads: int | None = None) -> Log:
+def open_log(*, threads: int | None = None) -> Log:
     """Return a log without rows."""
     import duckdb
 
@@ -165,32 +171,23 @@ def open_log(folder: Path, *, threads: int | None = None) -> Log:
     return log
 
 
-def lock(log: Log, folder: Path) -> None:
-    """Take away the connection's way to all files but those of the log, and to settings."""
-    place = quoted(folder.absolute())
-    log.connection.execute(f"SET allowed_directories=[{place}, {quoted(folder)}]")
-    log.connection.execute("SET enable_external_access=false")
-    log.connection.execute("SET lock_configuration=true")
-
-
 def make_view(
-    log: Log, sources: Sequence[Source], *, fixed: Mapping[str, str], where: str = ""
-) -> None:
-    """Make the view from all sources and set the log's columns."""
+    log: Log, view: str, sources: Sequence[Source], *, fixed: Mapping[str, str], where: str = ""
+) -> tuple[Column, ...]:
+    """Make a view of all sources and return its columns."""
     types = _unified(sources, fixed)
-    log.columns = tuple(
+    columns = tuple(
         Column(name=name, ref=ref, type=type_)
         for (name, type_), ref in zip(types.items(), refs(types), strict=True)
     )
-    selects = [_select(log.columns, source) for source in sources]
+    selects = [_select(columns, source) for source in sources]
     if not selects:
-        terms = ", ".join(
-            f"NULL::{column.type} AS {quoted(column.ref, chr(34))}" for column in log.columns
-        )
+        terms = ", ".join(f"NULL::{one.type} AS {quoted(one.ref, chr(34))}" for one in columns)
         selects = [f"SELECT {terms} WHERE false"]
     rows = " UNION ALL ".join(selects)
     condition = f" WHERE {where}" if where else ""
-    log.connection.execute(f"CREATE VIEW {log.view} AS SELECT * FROM ({rows}){condition}")
+    log.connection.execute(f"CREATE VIEW {view} AS SELECT * FROM ({rows}){condition}")
+    return columns
 
 
 def grouped(notes: Mapping[Path, Notes]) -> list[Source]:
@@ -222,6 +219,13 @@ def whole_records(log: Log, spool: SpoolFile, *, truths: bool) -> list[Any]:
     return decoded(found.payloads, truths=truths, where=spool.path)
 
 
+def _lock(log: Log, folder: Path) -> None:
+    """Take away the connection's way to all files but those of the log, and to settings."""
+    log.connection.execute(f"SET allowed_directories=[{quoted(folder.resolve())}]")
+    log.connection.execute("SET enable_external_access=false")
+    log.connection.execute("SET lock_configuration=true")
+
+
 def _parquet_sources(notes: Mapping[Path, Notes], endpoint: str | None) -> list[Source]:
     return grouped(
         {
@@ -232,13 +236,12 @@ def _parquet_sources(notes: Mapping[Path, Notes], endpoint: str | None) -> list[
     )
 
 
-def _spool_sources(log: Log, shot: Snapshot, endpoint: str | None) -> list[Source]:
+def _spool_sources(log: Log, shot: Snapshot, wanted: Callable[[Record], bool]) -> list[Source]:
     records: list[Record] = []
     for spool in shot.spools:
-        records += whole_records(log, spool, truths=False)
-    wanted = (one for one in records if endpoint is None or one.endpoint == endpoint)
+        records += filter(wanted, whole_records(log, spool, truths=False))
     sources = []
-    for number, part in enumerate(prediction_parts(wanted)):
+    for number, part in enumerate(prediction_parts(records)):
         create_table(log.connection, f"spool_{number}", part)
         sources.append(Source(sql=f"spool_{number}", notes=notes_of(part)))
     return sources
@@ -277,73 +280,3 @@ def _select(columns: Iterable[Column], source: Source) -> str:
         value = "NULL" if ref is None else quoted(ref, '"')
         terms.append(f"{value}::{column.type} AS {quoted(column.ref, chr(34))}")
     return f"SELECT {', '.join(terms)} FROM {source.sql}"
-
-
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that was looked up, and the row of it that was asked for."""
-
-    record: Record
-    row: int | None
-
-    def values(self) -> tuple[dict[str, Value], dict[str, Value]]:
-        """Return inputs and outputs of the row by column; of the first, if none was named."""
-        at = self.row or 0
-        inputs = {name: values[at] for name, values in self.record.inputs.items()}
-        return inputs, {name: values[at] for name, values in self.record.outputs.items()}
-
-
-def find(folder: Path, prediction_id: str) -> Found | None:
-    """Return the request, or the row of one, that has this id; None where there is none.
-
-    Looked into are spool files, and of the Parquet files those whose times include the id's.
-    """
-    wanted, row = split_id(prediction_id)
-    shot = files.snapshot(folder)
-    record = _find_in_spools(shot, wanted) or _find_in_tables(folder, shot, wanted)
-    if record is None or (row is not None and row >= record.n_rows):
-        return None
-    return Found(record=record, row=row)
-
-
-def _find_in_spools(shot: Snapshot, wanted: str) -> Record | None:
-    text = wanted.encode()
-    for spool in shot.spools:
-        if text not in spool.data:
-            continue
-        found = scan(spool.data, seed_of(spool.id))
-        near = [payload for payload in found.payloads if text in bytes(payload)]
-        for record in decoded(near, truths=False, where=spool.path):
-            if record.id == wanted and record.n_rows:
-                return Record(**msgspec.structs.asdict(record))
-    return None
-
-
-def _find_in_tables(folder: Path, shot: Snapshot, wanted: str) -> Record | None:
-    made = time_of(wanted)
-    paths = [table.path for table in shot.tables if table.first <= made <= table.last]
-    if not paths:
-        return None
-    with open_log(folder, threads=1) as log:
-        for path, notes in read_notes(log.connection, paths).items():
-            terms = ", ".join(quoted(ref, '"') for _, ref, _ in notes.columns)
-            sql = f"SELECT {terms} FROM read_parquet({quoted(path)}, hive_partitioning=false)"
-            # all ids of its rows and no others: '0' comes after '/'
-            between = "WHERE prediction_id >= ? AND prediction_id < ? ORDER BY row"
-            rows = log.rows(f"{sql} {between}", [f"{wanted}/", f"{wanted}0"])
-            if rows:
-                return _record([name for name, _, _ in notes.columns], rows, wanted)
-    return None
-
-
-def _record(names: Sequence[str], rows: Sequence[tuple[Any, ...]], wanted: str) -> Record:
-    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
-    times = columns.pop("event_time")
-    one = {name: columns[name][0] for name in PREDICTION if name in columns}
-    del one["prediction_id"], one["row"]
-    return Record(
-        **one,
-        id=wanted,
-        inputs={name[len(INPUT) :]: columns[name] for name in names if name.startswith(INPUT)},
-        outputs={name[len(OUTPUT) :]: columns[name] for name in names if name.startswith(OUTPUT)},
-        event_time=None if all(time is None for time in times) else times,
-    )

@@ -30,6 +30,10 @@ MOST_VALUES = 4_000_000
 """Values that wait at most; the thread is woken at a quarter."""
 
 
+LARGEST_WRITE = 4_000_000
+"""Bytes that are written in one call, unless one record has more."""
+
+
 class Spool:
     """Takes records for a folder; threads may share it, processes have one each.
 
@@ -149,28 +153,41 @@ class Spool:
         try:
             while at < len(payloads):
                 file = self._file = self._file or _File.make(self.folder)
-                n_written, error = file.write(payloads[at:])
+                n_written, error = file.write(payloads, at)
                 at += n_written
                 self.n_written += n_written
                 if error is None:
-                    break
-                problem = explain(error, file.path)
-                is_too_large = error.errno == errno.EFBIG and file.size == 0
-                if file.is_broken or (error.errno == errno.EFBIG and file.size):
-                    self._finish()  # a new one may have room
-                elif is_too_large:  # for any file; the next one may be smaller
-                    self._drop(1)
-                    at += 1
                     continue
+                failed = explain(error, file.path)
                 if error.errno != errno.EFBIG:
-                    break
+                    raise failed
+                if file.size:
+                    self._finish()  # a new one has room
+                elif not self._drop_too_large(payloads, at):
+                    raise failed
+                else:
+                    problem = failed
             if self._sync and self._file:
                 os.fdatasync(self._file.descriptor)
+        except Error as failed:
+            problem = failed
         except OSError as error:
             problem = explain(error, self.folder)
-        finally:
-            self._drop(len(payloads) - at)
+        self._drop(len(payloads) - at)
+        if self._file and self._file.is_broken:
+            self._finish()
         self.problem = problem
+
+    def _drop_too_large(self, payloads: list[bytes], at: int) -> int:
+        """Drop what no file may hold by the limit of this process; return how many they are."""
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        rest = payloads[at:]
+        payloads[at:] = [one for one in rest if limit < 0 or HEAD_SIZE + len(one) <= limit]
+        n_dropped = len(rest) - len(payloads[at:])
+        self._drop(n_dropped)
+        return n_dropped
 
     def _encode(self, batch: list[Record | Truth]) -> tuple[list[bytes], Error | None]:
         payloads, problem = [], None
@@ -230,9 +247,13 @@ class _File:
         """Return the seconds since it was made."""
         return time.monotonic() - self._began
 
-    def write(self, payloads: Sequence[bytes]) -> tuple[int, OSError | None]:
-        """Write records; return how many are there as a whole, and why the others are not."""
-        rest = memoryview(b"".join(pack(payload, self._seed) for payload in payloads))
+    def write(self, payloads: Sequence[bytes], start: int) -> tuple[int, OSError | None]:
+        """Write records, up to a limit; return how many are whole, and why no more are."""
+        frames, size = [], 0
+        while start + len(frames) < len(payloads) and size < LARGEST_WRITE:
+            frames.append(pack(payloads[start + len(frames)], self._seed))
+            size += len(frames[-1])
+        rest = memoryview(b"".join(frames))
         n_bytes = 0
         try:
             while rest:
@@ -240,17 +261,17 @@ class _File:
                 n_bytes += written
                 rest = rest[written:]
         except OSError as error:
-            return self._cut(payloads, n_bytes), error
+            return self._cut(frames, n_bytes), error
         self.size += n_bytes
-        return len(payloads), None
+        return len(frames), None
 
-    def _cut(self, payloads: Sequence[bytes], n_bytes: int) -> int:
+    def _cut(self, frames: Sequence[bytes], n_bytes: int) -> int:
         """Take away the last record if it is there in part; return how many are whole."""
         whole = n_whole = 0
-        for payload in payloads:
-            if whole + HEAD_SIZE + len(payload) > n_bytes:
+        for frame in frames:
+            if whole + len(frame) > n_bytes:
                 break
-            whole += HEAD_SIZE + len(payload)
+            whole += len(frame)
             n_whole += 1
         self.size += whole
         if n_bytes > whole:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def quoted(text: str | Path, mark: str = "'") -> str:
-    """Return text as a literal of SQL, or with `\"` as a name."""
+    """Return text as a literal of SQL, or with the other mark as a name."""
     return mark + str(text).replace(mark, mark * 2) + mark
 
 
@@ -79,7 +80,7 @@ def write_parquet(
     temporary = path.with_name(f".{path.name}.tmp")  # the next attempt writes the same one
     try:
         connection.execute(
-            f"COPY part TO {quoted(temporary)} (FORMAT parquet, COMPRESSION zstd,"
+            f"COPY part TO {quoted(temporary)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false,"
             f" KV_METADATA {{{quoted(_NOTES)}: {quoted(msgspec.json.encode(notes).decode())}}})"
         )
         with temporary.open("rb") as handle:
@@ -91,9 +92,7 @@ def write_parquet(
     sync_folder(path.parent)
 
 
-def read_notes(
-    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]
-) -> dict[Path, Notes]:
+def read_notes(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> dict[Path, Notes]:
     """Return what Parquet files say about themselves."""
     found: dict[Path, Notes] = {}
     for start in range(0, len(paths), _BATCH):
@@ -106,8 +105,9 @@ def read_notes(
 
 
 def listed(paths: Sequence[Path]) -> str:
-    """Return paths as a list of SQL."""
-    return f"[{', '.join(map(quoted, paths))}]"
+    """Return paths as a list of SQL in which nothing is a pattern."""
+    escaped = [re.sub(r"([\[*?])", r"[\1]", str(path)) for path in paths]
+    return f"[{', '.join(map(quoted, escaped))}]"
 
 
 def _column(arrays: dict[str, Any], name: str, values: list[Any], type_: str) -> str:

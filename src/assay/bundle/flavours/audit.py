@@ -14,6 +14,7 @@ from assay.bundle.flavours.canonical import Node
 
 CHECK_ARRAY = "sklearn.utils.validation.check_array"
 PARTIAL = "functools.partial"
+DTYPE = "numpy.dtype"
 BUNCH = "sklearn.utils._bunch.Bunch"
 
 _BY_LOADER = {
@@ -22,6 +23,7 @@ _BY_LOADER = {
     CHECK_ARRAY: "FunctionNode",
     PARTIAL: "PartialNode",
     BUNCH: "DictNode",
+    DTYPE: "DTypeNode",
 }
 """Types that skops does not trust, and the one kind of node in which each is harmless."""
 
@@ -38,6 +40,7 @@ _UNCHECKED = (
     "sklearn.manifold.",
     "sklearn.svm._classes.",
 )
+_READERS = {"CountVectorizer", "HashingVectorizer", "TfidfVectorizer"}
 _LINEAR = {"LinearSVC", "LinearSVR"}
 _PLAIN = {"DictNode", "ListNode", "TupleNode", "JsonNode", "TypeNode"}
 _OURS = {"sklearn", "numpy", "scipy", "builtins", "functools", "collections"}
@@ -96,8 +99,18 @@ def _check_node(node: Node, *, where: str) -> None:
             where=where,
             hint="use another estimator: linear models, trees, forests, boosting, networks",
         )
+    if node["__class__"] in _READERS and _attribute(node, "input") != '"content"':
+        raise Error(
+            f"the {node['__class__']} opens files that a request names",
+            where=where,
+            hint="use input='content'",
+        )
     if loader == "PartialNode":
         _check_partial(node, where=where)
+
+
+def _attribute(node: Node, name: str) -> object:
+    return node["content"]["content"].get(name, {}).get("content")
 
 
 def _check_partial(node: Node, *, where: str) -> None:

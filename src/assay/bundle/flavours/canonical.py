@@ -20,6 +20,9 @@ SCHEMA = "schema.json"
 
 Node = dict[str, Any]
 
+_SETTLED = {"n_jobs": "null", "n_threads": "1", "memory": "null"}
+"""What an attribute is set to that no answer depends on; `memory` is a folder on this machine."""
+
 
 def write(model: Any) -> bytes:
     """Return the skops file of a model, in canonical form."""
@@ -123,7 +126,7 @@ def _settle_attributes(attributes: Any) -> None:
     content.pop("_stop_words_id", None)  # a memory address
     attributes["content"] = {name: content[name] for name in sorted(content)}
     del types[len(content) :]  # all are of text
-    for name, settled in (("n_jobs", "null"), ("n_threads", "1")):
+    for name, settled in _SETTLED.items():
         if content.get(name, {}).get("__loader__") == "JsonNode":
             content[name]["content"] = settled
 

@@ -127,6 +127,7 @@ def compare(
     reasons = {
         name: _why_not(reference.column(name), current.column(name), columns, exclude)
         for name in names
+        if columns is None or name in columns
     }
     compared = [name for name, reason in reasons.items() if not reason]
     chosen = get_test(test)
@@ -163,7 +164,7 @@ def _why_not(
     """Return why a column is not compared; nothing where it is."""
     if reference is None or current is None:
         return f"only in the {'current table' if reference is None else 'reference'}"
-    if reference.name in exclude or (columns is not None and reference.name not in columns):
+    if reference.name in exclude:
         return "left out"
     if columns is None and reference.type == "time":
         return "a time"

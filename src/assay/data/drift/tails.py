@@ -19,9 +19,9 @@ def chi_square_tail(x: float, df: float) -> float:
     >>> round(chi_square_tail(2.539683, 2), 6)
     0.280876
     """
-    if x <= 0:
-        return 1.0
     a, half = df / 2, x / 2
+    if half <= 0:
+        return 1.0
     scale = math.exp(a * math.log(half) - half - math.lgamma(a))
     if half < a + 1:
         return max(1.0 - scale * _series(a, half), 0.0)
