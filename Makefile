@@ -4,6 +4,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PEERS  ?= .peers
 DVC    := $(PEERS)/dvc/.installed
+TRITON := $(PEERS)/triton/.installed
+MLSERVER := $(PEERS)/mlserver/.installed
 PIP    := python -m pip install -q --disable-pip-version-check --require-hashes
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -23,6 +25,16 @@ $(DVC): requirements/peer-dvc.txt
 	$(PEERS)/dvc/bin/$(PIP) -r requirements/peer-dvc.txt
 	touch $@
 
+$(TRITON): requirements/peer-triton.txt
+	test -x $(PEERS)/triton/bin/python || $(PYTHON) -m venv $(PEERS)/triton
+	$(PEERS)/triton/bin/$(PIP) -r requirements/peer-triton.txt
+	touch $@
+
+$(MLSERVER): requirements/peer-mlserver.txt
+	test -x $(PEERS)/mlserver/bin/python || $(PYTHON) -m venv $(PEERS)/mlserver
+	$(PEERS)/mlserver/bin/$(PIP) -r requirements/peer-mlserver.txt
+	touch $@
+
 browser: # Chromium for the page tests, where apt-get is allowed; the tests say so where it is not
 	@command -v chromium >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
 	  && apt-get update -qq >/dev/null 2>&1 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null 2>&1; } \
@@ -31,10 +43,10 @@ browser: # Chromium for the page tests, where apt-get is allowed; the tests say 
 demo: $(STAMP) ## The main job, from raw data on, in a temporary project
 	$(BIN)/python examples/bikes/demo.py
 
-test: $(STAMP) $(DVC) browser lint ## What CI runs
+test: $(STAMP) $(DVC) $(TRITON) browser lint ## What CI runs
 	$(BIN)/python -m pytest -q -m "not slow"
 
-test-slow: $(STAMP) $(DVC) browser ## The same promises at full count
+test-slow: $(STAMP) $(DVC) $(TRITON) browser ## The same promises at full count
 	$(BIN)/python -m pytest -q -m "slow"
 
 lint: $(STAMP) ## Format, rules, types, layers
@@ -43,7 +55,7 @@ lint: $(STAMP) ## Format, rules, types, layers
 fix: $(STAMP) ## Let the tools repair what they can
 	$(BIN)/ruff check --fix-only . && $(BIN)/ruff format .
 
-bench: $(STAMP) $(DVC) ## Ratio tables against the peers
+bench: $(STAMP) $(DVC) $(MLSERVER) ## Ratio tables against the peers
 	$(BIN)/python -m benchmarks
 
 docs: $(STAMP) ## Write the generated parts of README and docs again
@@ -52,9 +64,13 @@ docs: $(STAMP) ## Write the generated parts of README and docs again
 lock: ## Write the files of requirements/ again
 	test -x .lock/bin/uv || { $(PYTHON) -m venv .lock && .lock/bin/pip install -q uv; }
 	.lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	  --custom-compile-command "make lock" --extra sklearn --extra plots --group dev pyproject.toml -o requirements/dev.txt
+	  --custom-compile-command "make lock" --extra sklearn --extra plots --extra serve --group dev pyproject.toml -o requirements/dev.txt
 	.lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" requirements/peer-dvc.in -o requirements/peer-dvc.txt
+	.lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" requirements/peer-triton.in -o requirements/peer-triton.txt
+	.lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" requirements/peer-mlserver.in -o requirements/peer-mlserver.txt
 
 vendor: $(STAMP) ## Write the vendored JavaScript again
 	$(BIN)/python -m tests.vendor

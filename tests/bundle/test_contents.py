@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.bundle import trained
 
 from assay.base.errors import Error, NotFound
 from assay.bundle import contents
 from assay.bundle.contents import NotWhole
 from assay.bundle.load import Bundle, load
+from tests.bundle import trained
 
 
 @pytest.fixture
@@ -24,7 +24,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def document(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "bundle.json").read_bytes())
+    found: dict[str, Any] = json.loads((folder / "bundle.json").read_bytes())
+    return found
 
 
 def test_the_id_is_the_hash_of_the_index_which_names_every_file(folder: Path):

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.bundle import trained
 
 from assay.base.errors import Error
 from assay.bundle.flavours import canonical, sklearn
 from assay.bundle.load import load
+from tests.bundle import trained
 
 Edit = Callable[[dict[str, Any], dict[str, bytes]], None]
 
@@ -71,7 +71,9 @@ def in_json(kind: str, name: str, value: Any) -> Edit:
     """Return an edit of a plain attribute of the first node of a class."""
 
     def edit(schema: dict[str, Any], members: dict[str, bytes]) -> None:
-        found = [n["content"]["content"] for n in canonical.nodes(schema) if n["__class__"] == kind]
+        found = [
+            n["content"]["content"] for n in canonical.nodes(schema) if n["__class__"] == kind
+        ]
         attributes = next(one for one in found if name in one)  # one that was fitted
         attributes[name]["content"] = json.dumps(value)
 
@@ -143,7 +145,11 @@ def test_a_split_by_a_set_of_categories_that_is_not_there_is_refused():
     [
         (trained.forest, in_json("Tree", "node_count", 10_000), "has no such nodes"),
         (trained.forest, in_json("Tree", "max_depth", 0), "deeper than it states"),
-        (trained.forest, in_json("DecisionTreeClassifier", "n_features_in_", 2), "its estimator 2"),
+        (
+            trained.forest,
+            in_json("DecisionTreeClassifier", "n_features_in_", 2),
+            "its estimator 2",
+        ),
         (
             trained.boosting,
             in_json("HistGradientBoostingRegressor", "_n_features", 2),

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.bundle import trained
 
 from assay.base.errors import Error
 from assay.bundle import golden
 from assay.bundle.golden import Golden, Mismatch
 from assay.bundle.load import load
+from tests.bundle import trained
 
 ROWS = st.lists(st.tuples(st.integers(-50, 50), st.sampled_from("abc")), min_size=1, max_size=200)
 
@@ -28,7 +28,10 @@ def test_the_rows_with_the_smallest_hashes_are_chosen_each_once(rows):
         "c": np.array([row[1] for row in rows], object),
     }
     digests = {
-        hashlib.sha256(json.dumps({"c": c, "n": n}, separators=(",", ":")).encode()).digest(): (n, c)
+        hashlib.sha256(json.dumps({"c": c, "n": n}, separators=(",", ":")).encode()).digest(): (
+            n,
+            c,
+        )
         for n, c in rows
     }
     expected = [digests[digest] for digest in sorted(digests)[:20]]
@@ -62,7 +65,9 @@ def test_classes_have_to_be_the_same():
     recorded = Golden(inputs={}, outputs={"predict": ["busy", "calm"]})
     same = np.array(["busy", "calm"], object)
     assert golden.prove(recorded, answers(same), where="g").bit_equal
-    with pytest.raises(Mismatch, match="golden example 2 of 2: 'predict' is busy, recorded is calm"):
+    with pytest.raises(
+        Mismatch, match="golden example 2 of 2: 'predict' is busy, recorded is calm"
+    ):
         golden.prove(recorded, answers(np.array(["busy", "busy"], object)), where="g")
     with pytest.raises(Mismatch, match="True, recorded is 1"):
         golden.prove(Golden(inputs={}, outputs={"predict": [1]}), answers([True]), where="g")
@@ -75,7 +80,9 @@ def test_a_bundle_whose_model_answers_otherwise_is_not_opened(tmp_path: Path):
         inputs=bundle.golden.inputs, outputs={"predict": [*outputs[:6], 12.5, *outputs[7:]]}
     )
     trained.rewrite(tmp_path / "bundle", golden=golden.dump(changed))
-    with pytest.raises(Mismatch, match=r"golden example 7 of 20: 'predict' is .*recorded is 12\.5"):
+    with pytest.raises(
+        Mismatch, match=r"golden example 7 of 20: 'predict' is .*recorded is 12\.5"
+    ):
         load(tmp_path / "bundle")
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.bundle import trained
 
 from assay.bundle.flavours import canonical
 from assay.bundle.make import make
+from tests.bundle import trained
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.bundle import trained
 
 import assay
 from assay.base.errors import Error, NotFound, Usage
@@ -15,6 +14,7 @@ from assay.bundle.columns import InvalidRows
 from assay.bundle.load import load
 from assay.bundle.make import make
 from assay.objects.hashing import hash_bytes
+from tests.bundle import trained
 
 
 def doubled(values: Any) -> Any:
@@ -62,11 +62,11 @@ def test_preprocessing_goes_with_the_model(tmp_path: Path):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    X = {
+    columns = {
         "town": np.array(["Bern", "Genf", "Chur", "Bern"] * 10, object),
         "age": np.array([float("nan"), 30.0, 41.5, 22.0] * 10),
     }
-    matrix = np.column_stack([X["town"], X["age"].astype(object)])
+    matrix = np.column_stack([columns["town"], columns["age"].astype(object)])
     steps = ColumnTransformer(
         [
             ("town", OneHotEncoder(handle_unknown="ignore"), [0]),
@@ -74,7 +74,7 @@ def test_preprocessing_goes_with_the_model(tmp_path: Path):
         ]
     )
     model = make_pipeline(steps, LogisticRegression()).fit(matrix, [True, False] * 20)
-    make(model, X=X, to=tmp_path / "b")
+    make(model, X=columns, to=tmp_path / "b")
     loaded = load(tmp_path / "b")
     given = [{"town": "Thun", "age": None}, {"town": "Chur", "age": 20}]
     expected = model.predict_proba(np.array([["Thun", np.nan], ["Chur", 20.0]], object))
@@ -86,11 +86,11 @@ def test_preprocessing_goes_with_the_model(tmp_path: Path):
 class OwnScaler:
     """Stands for any class of a user."""
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None):  # noqa: N803 -- as in scikit-learn
         self.fitted_ = True
         return self
 
-    def transform(self, X):
+    def transform(self, X):  # noqa: N803
         return X
 
 
@@ -184,7 +184,7 @@ def test_what_is_no_fitted_model_of_these_columns_is_refused(tmp_path: Path):
 
     columns = trained.whole()
     three = {name: columns[name] for name in ("hour", "weather", "wind")}
-    for model, X, message in [
+    for model, table, message in [
         (Ridge(), columns, "not fitted"),
         (StandardScaler().fit(trained.matrix(columns)), columns, "neither a classifier nor"),
         (trained.boosting(), three, "fitted on 4 features, X has 3"),
@@ -193,7 +193,7 @@ def test_what_is_no_fitted_model_of_these_columns_is_refused(tmp_path: Path):
         (trained.boosting(), {**columns, "hour": columns["hour"][1:]}, "has 119"),
     ]:
         with pytest.raises(Error, match=message):
-            make(model, X=X, to=tmp_path / "b")
+            make(model, X=table, to=tmp_path / "b")
     with pytest.raises(InvalidRows, match="y has 2 values"):
         make(trained.boosting(), X=columns, y=[1, 2], to=tmp_path / "b")
 
@@ -220,8 +220,8 @@ def test_the_time_of_a_row_is_an_array_or_a_column_that_is_no_feature(tmp_path: 
     assert named.reference.days == [f"2012-01-0{day}" for day in range(1, 6)]
     with pytest.raises(NotFound, match="no column 'att'"):
         make(trained.boosting(), X={"at": trained.times(), **columns}, time="att", to=tmp_path)
+    bad = ["2012-01-01"] * 2 + ["x"] * 118
     with pytest.raises(InvalidRows, match="time of row 3 is 'x'"):
-        bad = ["2012-01-01"] * 2 + ["x"] * 118
         make(trained.boosting(), X=columns, time=bad, to=tmp_path / "c")
 
 

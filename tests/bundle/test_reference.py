@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.bundle import trained
 
 from assay.base.errors import Error, NotFound
 from assay.bundle import reference
 from assay.data import profile
+from tests.bundle import trained
 
 
 def test_all_days_together_are_the_profile_of_the_table(tmp_path: Path):
@@ -85,7 +85,10 @@ def test_missing_texts_and_numbers_have_a_cell_of_their_own():
             [dt.datetime(2012, 1, 1, 23, tzinfo=dt.timezone(dt.timedelta(hours=-2)))] * 2,
             ["2012-01-02"] * 2,
         ),
-        (np.array(["2012-01-01T10", "1969-12-31T23"], "datetime64[ns]"), ["2012-01-01", "1969-12-31"]),
+        (
+            np.array(["2012-01-01T10", "1969-12-31T23"], "datetime64[ns]"),
+            ["2012-01-01", "1969-12-31"],
+        ),
     ],
 )
 def test_a_day_is_that_of_utc(times, expected):

@@ -167,7 +167,7 @@ def comparable(found: TableSchema) -> object:
     return msgspec.to_builtins(msgspec.convert(schema.plain(found), TableSchema))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(tables)
 def test_a_schema_comes_back_from_the_file_as_it_was(wanted):
     text = schema_file.updated(PERSONS, "t", wanted, where="assay.yaml")
@@ -175,7 +175,7 @@ def test_a_schema_comes_back_from_the_file_as_it_was(wanted):
     assert schema_file.updated(text, "t", wanted, where="assay.yaml") == text
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(tables, tables)
 def test_a_second_schema_replaces_the_first_and_leaves_the_rest_of_the_file(first, second):
     text = schema_file.updated(PERSONS, "t", first, where="assay.yaml")

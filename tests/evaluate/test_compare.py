@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from tests.evaluate.make import binary, hours, multiclass, regression, right_or_wrong
 
 from assay.base.errors import Error
 from assay.evaluate.blocks import DAY
@@ -13,6 +12,7 @@ from assay.evaluate.compare import Comparison, compare
 from assay.evaluate.metrics import get
 from assay.evaluate.paired import holm, mcnemar, tango
 from assay.evaluate.rows import Rows
+from tests.evaluate.make import binary, hours, multiclass, regression, right_or_wrong
 
 
 def compared(rows: Rows, name: str, **options: float) -> Comparison:

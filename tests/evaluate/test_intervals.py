@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from tests.evaluate.make import B_FIRST, B_SECOND, B_TRUE, binary, hours, regression
 
 from assay.evaluate import bootstrap, intervals
 from assay.evaluate.blocks import DAY, block_mean, cut
 from assay.evaluate.intervals import clopper_pearson, estimate, wilson
 from assay.evaluate.metrics import get
 from assay.evaluate.ranking import influence
+from tests.evaluate.make import B_FIRST, B_SECOND, B_TRUE, binary, hours, regression
 
 BCA_ROWS = np.array([3.1, 2.4, 5.6, 1.2, 4.8, 2.2, 9.7, 3.3, 2.8, 4.1, 0.9, 6.5])
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
+
+from assay.base.errors import Error, NotFound, Usage
+from assay.evaluate.metrics import get, known, measure
+from assay.evaluate.rows import Rows
 from tests.evaluate.make import (
     B_FIRST,
     B_TRUE,
@@ -23,11 +28,7 @@ from tests.evaluate.make import (
     regression,
 )
 
-from assay.base.errors import Error, NotFound, Usage
-from assay.evaluate.metrics import get, known, measure
-from assay.evaluate.rows import Rows
-
-SAME = {"rel": 1e-12, "abs": 1e-12}
+SAME: dict[str, Any] = {"rel": 1e-12, "abs": 1e-12}
 
 
 def value(rows: Rows, name: str) -> float:

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from tests.evaluate.make import binary, regression
 
 from assay.base.errors import Error
 from assay.evaluate.rows import make, pair
+from tests.evaluate.make import binary, regression
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

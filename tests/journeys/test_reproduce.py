@@ -328,6 +328,20 @@ def test_a_stage_that_fails_this_time_says_so_and_leaves_no_work_tree(tmp_path: 
     assert (latest["kind"], latest["status"]) == ("reproduction", "failed")
 
 
+@pytest.mark.parametrize("absolute", [True, False])
+def test_outputs_outside_the_repository_are_not_written_over(tmp_path: Path, absolute: bool):
+    out = str(tmp_path / "shared" / "o") if absolute else "../shared/o"
+    text = (
+        f"stages: {{a: {{cmd: echo 1 >> {out}, outs: [{out}: {{cache: false, persist: true}}]}}}}"
+    )
+    make.write(tmp_path, {"shared/o": "0\n"})
+    folder = stages.pipeline(tmp_path / "project", text)
+    make.done(folder, "repro")
+    said = refusal(folder)
+    assert f"the output '{out}' of stage 'a' lies outside the repository" in said
+    assert (tmp_path / "shared" / "o").read_text() == "0\n1\n"
+
+
 def test_a_git_hook_of_the_person_does_not_run(three: tuple[Path, Path]):
     folder, _ = three
     hook = folder / ".git" / "hooks" / "post-checkout"

@@ -33,6 +33,7 @@ big: 12345678901234567890
 f: 1.0
 g: 1.50
 text: "a: b # c"
+classes: {0: cat, 10: dog, 2: bird}
 """,
     "c.json": '{"j": {"k": [1, 2]}, "t": true, "z": null, "x": "ü"}',
     "c.toml": 'title = "x"\n[opt]\nlr = 0.5\nm = [1, 2]\n',
@@ -84,6 +85,7 @@ stages:
     - f
     - g
     - text
+    - classes
     - c.json:
     - c.toml: [opt.lr, opt.m, title]
     - p.py: [SEED, T, Cfg.LR, D, D.b, Cfg]

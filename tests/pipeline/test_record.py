@@ -247,6 +247,67 @@ stages:
     assert latest(folder)[0].params == {"lr": 1, "c.json:net.depth": 3, "w/params.yaml:lr": 2}
 
 
+ODD = {
+    "params.yaml": """\
+day: 2020-01-31
+moment: 2001-12-14t21:59:43-05:00
+nan: .nan
+low: -.inf
+large: 99999999999999999999999
+classes: {0: cat, 10: dog, 2: bird}
+mixed: {0: a, b: c}
+1: one
+"a b": "two\\nlines"
+none:
+""",
+    "c.toml": "day = 2020-01-31\n",
+    "dvc.yaml": """
+stages:
+  odd:
+    cmd: cp m.txt m.json
+    deps: [m.txt]
+    params: [{params.yaml: }, {c.toml: [day]}]
+    metrics: [m.json]
+""",
+    "m.txt": '{"": 1, "a b": 2, "nan": NaN, "huge": 1'
+    + 400 * "0"
+    + ', "flag": true, "x": "text"}',
+}
+
+
+def test_any_parameter_and_metric_that_a_file_can_hold_is_recorded_and_reproduced(tmp_path: Path):
+    folder = make.write(make.project(tmp_path / "project"), ODD)
+    make.commit(folder)
+    assert "warning" not in make.done(folder, "repro")
+    assert "day: '2020-01-31'" in stages.lock(folder)
+    run, children = latest(folder)
+    assert run.params["day"] == run.params["c.toml:day"] == "2020-01-31"
+    assert run.params["large"] == 99999999999999999999999
+    assert run.params["classes.10"] == "dog"
+    assert set(children["odd"].metrics) == {"a b", "nan", "flag"}
+    assert make.assay(folder, "reproduce").code == 0
+    status = json.loads(make.done(folder, "status", "--json"))
+    assert status == {"odd": [{"changed deps": {"params.yaml": {"nan": "modified"}}}]}  # as in DVC
+    assert "Running" not in make.done(folder, "repro")
+
+
+def test_a_value_that_no_lock_can_hold_is_refused(tmp_path: Path):
+    text = "stages: {a: {cmd: echo 1, params: [{p.py: [GOOD, BAD]}]}}"
+    folder = stages.pipeline(tmp_path / "project", text, {"p.py": "GOOD = (1, 2)\nBAD = {1, 2}\n"})
+    shown = make.assay(folder, "repro")
+    assert shown.code == 255
+    assert "error: p.py: BAD: a value is a set, which a lock cannot hold" in shown.err
+
+
+def test_a_stage_whose_record_cannot_be_written_is_not_left_running(tmp_path: Path):
+    text = "stages: {b: {cmd: echo 1 > o; mkdir dvc.lock, outs: [o]}}"
+    folder = stages.pipeline(tmp_path / "project", text)
+    assert make.assay(folder, "repro").code == 255
+    run, children = latest(folder)
+    assert (run.status, children["b"].status) == ("failed", "failed")
+    assert children["b"].reason
+
+
 def test_a_repro_that_runs_nothing_opens_no_ledger(ran: Path):
     path = ran / ".assay" / "ledger.db"
     before = {p.name: p.read_bytes() for p in path.parent.glob("ledger.db*")}

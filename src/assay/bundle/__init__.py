@@ -30,6 +30,12 @@ class _Room(ModuleType):
         return make(model, **given)
 
     @property
+    def __doc__(self) -> str | None:  # type: ignore[override]  # what help() shows of it
+        from assay.bundle.make import make
+
+        return make.__doc__
+
+    @property
     def __signature__(self) -> Signature:
         from inspect import signature
 

@@ -36,7 +36,7 @@ def bundle_show(ref: str, as_json: bool) -> int:
 @click.argument("ref")
 @json_option
 def bundle_verify(ref: str, as_json: bool) -> int:
-    """Prove that a bundle is whole, fits this environment, and answers as it did.
+    """Prove that a bundle is whole and answers as it did.
 
     Exits with 1 if it does not.
     """

@@ -59,7 +59,7 @@ def new(column: Column) -> Anomaly:
         short_description="New column",
         description="New column (column in data but not in schema)",
         n_rows=column.n_present,
-        edit={"columns": {column.name: schemas.plain(schemas.infer_column(column))}},
+        edit={"columns": {column.name: schemas.plain(schemas.accepting(column))}},
     )
 
 
@@ -170,11 +170,7 @@ def _type(column: Column, expected: ColumnSchema, natural: Column, *, is_csv: bo
     fitting = schemas.fits(column, expected)  # else none of its values could be read
     if not is_foreign and not column.n_invalid and fitting:
         return []
-    seen = schemas.infer_column(natural)
-    if seen.type == expected.type:  # the rule of 95 % read it as that, with exceptions
-        seen = msgspec.structs.replace(
-            seen, type="BYTES", int_domain=None, float_domain=None, unique=False
-        )
+    seen = schemas.accepting(natural, unless=expected.type)
     n = column.n_invalid if fitting and not is_foreign else column.n_present
     some = f" in {percent(n, column.n_present)} of the values" if n < column.n_present else ""
     text = f"Expected data of type: {_NAMES[expected.type]} but got {_NAMES[seen.type]}{some}"
@@ -187,7 +183,7 @@ def _type(column: Column, expected: ColumnSchema, natural: Column, *, is_csv: bo
         short, kind = "Invalid values", "integers" if whole else "floats"
         text = f"String values that were not {kind} were found"
         edit = {"int_domain" if whole else "float_domain": None}
-    shown = ", ".join(f'"{value}"' for value in column.examples)
+    shown = ", ".join(f'"{value}"' for value in dict.fromkeys(column.examples))
     return [
         Anomaly(
             type=type_,

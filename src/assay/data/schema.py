@@ -115,6 +115,18 @@ def infer_column(
     return result
 
 
+def accepting(column: Column, *, unless: SchemaType | None = None) -> ColumnSchema:
+    """Return a schema that every value of a column fits, also those that are not of its type.
+
+    A column of which one value in twenty is of another type is read as the type of the others:
+    what accepts all of them is text. So it is where the type is `unless`, which did not hold.
+    """
+    result = infer_column(column)
+    if not column.n_invalid and result.type != unless:
+        return result
+    return ColumnSchema(type="BYTES", presence=result.presence, inferred=True)
+
+
 def tails(table: Table) -> dict[str, tuple[float, ...]]:
     """Return for columns of numbers the quantiles that suggest a range, by one query."""
     columns = [column for column in table.columns if column.type in {"integer", "float"}]

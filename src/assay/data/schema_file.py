@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,10 @@ def updated(text: str, name: str, schema: TableSchema, *, where: str) -> str:
 
 
 def _edit(text: str, name: str, wanted: dict[str, Any]) -> str:
-    from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap
     from ruamel.yaml.util import load_yaml_guess_indent
 
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 1 << 20  # long lines stay lines
+    yaml = _editor()
     _, indent, offset = load_yaml_guess_indent(text)
     if indent is not None and offset is not None:
         yaml.indent(mapping=2, sequence=offset + 2, offset=offset)
@@ -75,6 +73,41 @@ def _edit(text: str, name: str, wanted: dict[str, Any]) -> str:
     out = io.StringIO()
     yaml.dump(document, out)
     return start + out.getvalue()
+
+
+class _Float(float):
+    """A float with its text: ruamel's own loses digits of some."""
+
+    text: str
+
+    @classmethod
+    def of(cls, text: str) -> _Float:
+        value = yaml12.load(text, where="")
+        made = cls(value if isinstance(value, int | float) else math.nan)
+        made.text = text
+        return made
+
+
+def _editor() -> Any:
+    """Return ruamel's round trip, with every float, quote and long line as it was."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import RoundTripConstructor
+    from ruamel.yaml.representer import RoundTripRepresenter
+
+    class Constructor(RoundTripConstructor):
+        """Reads floats with their text."""
+
+    class Representer(RoundTripRepresenter):
+        """Writes floats as their text."""
+
+    tag = "tag:yaml.org,2002:float"
+    Constructor.add_constructor(tag, lambda _, node: _Float.of(node.value))
+    Representer.add_representer(_Float, lambda self, data: self.represent_scalar(tag, data.text))
+    yaml = YAML()
+    yaml.Constructor, yaml.Representer = Constructor, Representer
+    yaml.preserve_quotes = True
+    yaml.width = 1 << 20
+    return yaml
 
 
 def _apply(new: dict[str, Any], old: Any) -> None:
@@ -109,6 +142,9 @@ def _written(value: Any) -> Any:
 def _scalar(value: Any) -> Any:
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString, SingleQuotedScalarString
 
+    if isinstance(value, float):
+        text = repr(value)
+        return _Float.of(text.replace("inf", ".inf").replace("nan", ".nan"))
     if not isinstance(value, str):
         return value
     if _BARE.fullmatch(value) and yaml12.load(value, where="") == value:

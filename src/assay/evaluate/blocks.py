@@ -15,7 +15,7 @@ import msgspec
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from assay.evaluate.rows import Floats, Ints
+    from assay.evaluate.rows import Floats, Ints, Mask
 
 MIN_BLOCKS = 7  # with fewer there is no interval
 FEW_BLOCKS = 30  # with fewer a bootstrap of blocks is narrow
@@ -30,39 +30,47 @@ class Blocks(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     ----------
     ids : array of int, shape (n_rows,)
         Which block a row is in; neighbours in time have neighbouring numbers, some may be empty.
+    sizes : array of int
+        How many rows are in each block, the empty ones too.
     seconds : float
         The length of a block.
     """
 
     ids: Ints
+    sizes: Ints
     seconds: float
 
     @property
     def n_blocks(self) -> int:
         """How many blocks have rows."""
-        return int((self.counts() > 0).sum())
+        return int((self.sizes > 0).sum())
 
     @property
     def days(self) -> float:
         """The length of a block in days."""
         return self.seconds / DAY
 
-    def counts(self) -> Ints:
-        """Return how many rows are in each block, the empty ones too."""
-        import numpy as np
-
-        return np.bincount(self.ids)
-
     def doubled(self) -> Blocks:
         """Return blocks of twice the length."""
-        return Blocks(ids=self.ids // 2, seconds=self.seconds * 2)
+        return of_ids(self.ids // 2, seconds=self.seconds * 2)
+
+    def of(self, rows: Mask | slice) -> Blocks:
+        """Return the blocks of some of the rows."""
+        return of_ids(self.ids[rows], seconds=self.seconds)
 
     def dense(self) -> tuple[Ints, int]:
         """Return the ids without the empty blocks, and the number of blocks."""
         import numpy as np
 
-        filled = self.counts() > 0
+        filled = self.sizes > 0
         return (np.cumsum(filled) - 1)[self.ids], int(filled.sum())
+
+
+def of_ids(ids: Ints, *, seconds: float) -> Blocks:
+    """Return blocks by the number of each row's."""
+    import numpy as np
+
+    return Blocks(ids=ids, sizes=np.bincount(ids), seconds=seconds)
 
 
 def cut(time: Ints, seconds: float) -> Blocks:
@@ -80,7 +88,7 @@ def cut(time: Ints, seconds: float) -> Blocks:
         ids = ids - ids.min()
         if ids.max() > 20 * len(ids) + 1000:  # blocks far apart: leave the empty ones out
             ids = np.unique(ids, return_inverse=True)[1]
-    return Blocks(ids=ids, seconds=seconds)
+    return of_ids(ids, seconds=seconds)
 
 
 class BlockMean(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,13 +123,14 @@ def block_mean(values: Floats, blocks: Blocks) -> BlockMean:
     import numpy as np
 
     while True:
-        sizes = np.bincount(blocks.ids)
+        sizes = blocks.sizes
         sums = np.bincount(blocks.ids, weights=values)
         filled = sizes > 0
         n_blocks = int(filled.sum())
+        if n_blocks <= MIN_BLOCKS or autocorrelation(sums, sizes) <= ALIKE:
+            break
         larger = blocks.doubled()
-        enough = n_blocks >= 2 * MIN_BLOCKS - 1 and larger.n_blocks >= MIN_BLOCKS
-        if not enough or autocorrelation(sums, sizes) <= ALIKE:
+        if larger.n_blocks < MIN_BLOCKS:
             break
         blocks = larger
     mean = float(values.mean())

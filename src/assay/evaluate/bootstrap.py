@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 N_RESAMPLES = 2000
 MAX_UNITS = 200
 MAX_CELLS = 64
+ONE_THREAD = 200_000  # multiplications; OpenBLAS takes one thread up to 262,144
 UNDEFINED_SHARE = 0.05  # more resamples without a value than this, and there is no interval
 
 
@@ -56,7 +57,7 @@ class Resampling(msgspec.Struct, frozen=True, kw_only=True, eq=False):
                 for column in terms.T
             ]
             of_units = np.column_stack(columns)
-        return np.asarray(self.counts @ of_units)
+        return _product(self.counts, of_units)
 
     def medians(self, values: Floats) -> Floats:
         """Return the median of per-row values in each resample."""
@@ -71,6 +72,19 @@ class Resampling(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             low, high = (reached < half).sum(axis=1), (reached <= half).sum(axis=1)
             found.append((ordered[low] + ordered[np.minimum(high, len(values) - 1)]) / 2)
         return np.concatenate(found)
+
+
+def _product(counts: Floats, of_units: Floats) -> Floats:
+    """Return counts @ of_units, in parts that are too small for BLAS to start threads.
+
+    Where all cores are busy, threads that wait for each other take ten times as long.
+    """
+    import numpy as np
+
+    most = max(1, ONE_THREAD // of_units.size)
+    rows = next(n for n in range(min(most, len(counts)), 0, -1) if len(counts) % n == 0)
+    parts = counts.reshape(-1, rows, counts.shape[1]) @ of_units
+    return np.asarray(parts.reshape(len(counts), -1))
 
 
 def seed(run: str, metric: str, of_slice: str) -> int:
@@ -189,7 +203,7 @@ def standard_error(values: Floats) -> float:
     """Return the standard deviation of the resampled values that are defined."""
     import numpy as np
 
-    return float(np.nanstd(values, ddof=1))
+    return float(values[np.isfinite(values)].std(ddof=1))
 
 
 def mean_jackknife(values: Floats) -> Floats:

@@ -66,10 +66,9 @@ def count_terms(view: View) -> Floats:
     """Return for each row and class: is it true, is it predicted, are both."""
     import numpy as np
 
-    names = np.arange(len(view.classes))
-    true = view.target[:, None] == names
-    predicted = view.prediction[:, None] == names
-    return np.hstack([true, predicted, true & predicted]).astype(np.float64)
+    names = np.arange(len(view.classes))[:, None]
+    true, predicted = names == view.target, names == view.prediction
+    return np.vstack([true, predicted, true & predicted]).T.astype(np.float64)
 
 
 def _split(sums: Floats) -> tuple[Floats, Floats, Floats]:

@@ -155,6 +155,8 @@ def t_two_sided(t: float, df: float) -> float:
     squared = t * t
     if math.isinf(squared):
         return 0.0
+    if squared < df:
+        return 1 - beta_cdf(squared / (df + squared), 0.5, df / 2)
     return beta_cdf(df / (df + squared), df / 2, 0.5)
 
 

@@ -224,16 +224,16 @@ def _ruling(result: Result, rule: GateRule, evaluation: Evaluation, *, decides: 
 
 
 def _drop(comparison: Comparison, allowed: float) -> tuple[Answer, str]:
-    interval = comparison.interval
+    interval, wanted = comparison.interval, needed(comparison, allowed)
     if interval.low is None or interval.high is None:
-        return "inconclusive", interval.why_not
+        longer = f"; {wanted.text}" if wanted.days is not None else ""
+        return "inconclusive", interval.why_not + longer
     ends = f"{interval.low:+.3g} to {interval.high:+.3g}"
     if interval.low >= -allowed:
         return "pass", "better" if comparison.improved else f"within the margin {allowed:.3g}"
     if interval.high < -allowed:
         return "fail", f"worse by more than the margin {allowed:.3g} ({ends})"
-    wanted = needed(comparison, allowed)
-    return "inconclusive", f"{ends} holds the margin {-allowed:.3g}; {wanted.text}"
+    return "inconclusive", f"{ends} contains the margin {-allowed:.3g}; {wanted.text}"
 
 
 def _floor(candidate: Estimate, rule: GateRule, *, larger_is_better: bool) -> tuple[Answer, str]:
@@ -253,7 +253,7 @@ def _floor(candidate: Estimate, rule: GateRule, *, larger_is_better: bool) -> tu
     shown = f"the {what} {abs(limit) if what == 'ceiling' else limit:g}"
     if high < limit:
         return "fail", f"{ends} is {'below' if what == 'floor' else 'above'} {shown}"
-    return "inconclusive", f"{ends} holds {shown}"
+    return "inconclusive", f"{ends} contains {shown}"
 
 
 def needed(comparison: Comparison, allowed: float) -> Needed:

@@ -103,7 +103,7 @@ def _interval(
     match metric.kind:
         case "proportion" if metric.per_row is not None:
             rows = slice(None) if metric.subset is None else metric.subset(view)
-            part = None if blocks is None else Blocks(ids=blocks.ids[rows], seconds=blocks.seconds)
+            part = None if blocks is None else blocks.of(rows)
             return proportion(metric.per_row(view)[rows], part)
         case "mean" if metric.per_row is not None:
             return mean(metric.per_row(view), blocks, seed=seed)
@@ -238,7 +238,8 @@ def mean(values: Floats, blocks: Blocks | None = None, *, seed: int = 0) -> Inte
     if deviation == 0:
         return Interval(why_not=EQUAL, method="t")
     error = deviation / math.sqrt(n)
-    skewness = float((((values - centre) / deviation) ** 3).mean())
+    scaled = (values - centre) / deviation
+    skewness = float((scaled * scaled) @ scaled) / n
     if n >= T_ROWS and n > 25 * skewness**2:
         half = t_quantile(UPPER, n - 1) * error
         return Interval(low=centre - half, high=centre + half, method="t", error=error)

@@ -73,7 +73,12 @@ def _plots(report: Report) -> Iterator[Plot]:
         found = [r for r in report.evaluation.results if r.metric == metric]
         spec = deltas(report, found)
         if spec is not None:
-            yield Plot(spec=spec, title=f"{metric}: delta to the base, 95 % interval")
+            margin = any(row["margin"] is not None for row in spec["data"]["values"])
+            yield Plot(
+                spec=spec,
+                title=f"{metric}: delta to the base, 95 % interval",
+                note="The second line is the margin." if margin else "",
+            )
     if report.figures.over_time:
         title = f"{report.figures.error_name} over time"
         yield Plot(spec=over_time(report), title=title, wide=True)
@@ -216,7 +221,12 @@ def confusion(report: Report) -> dict[str, Any]:
         {
             "mark": {"type": "rect"},
             "encoding": {
-                "x": {"field": "prediction", "type": "nominal", "sort": None},
+                "x": {
+                    "field": "prediction",
+                    "type": "nominal",
+                    "sort": None,
+                    "axis": {"labelAngle": 0},
+                },
                 "y": {"field": "target", "type": "nominal", "sort": None},
                 "row": {"field": "model", "type": "nominal", "sort": None, "title": None},
                 "color": {"field": "share", "type": "quantitative", "scale": {"domain": [0, 1]}},

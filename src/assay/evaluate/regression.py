@@ -152,7 +152,7 @@ def _explained_of(sums: Floats) -> Any:
 def _stack(*columns: Floats) -> Floats:
     import numpy as np
 
-    return np.column_stack([np.ones(len(columns[0])), *columns])
+    return np.stack([np.ones(len(columns[0])), *columns]).T  # a column lies in one piece
 
 
 def _over(above: Floats, below: Floats) -> Any:

@@ -20,7 +20,8 @@ from assay.evaluate.intervals import Interval
 from assay.render.markdown import escape, markdown_table
 from assay.render.tables import ABSENT, format_number
 
-SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "too few": "❔"}
+EMOJI = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}  # forges have the font, pages may not
+SIGNS = {"pass": "✓", "fail": "✕", "inconclusive": "?", "too few": "?"}
 VERSION = 1
 HEADER = ("metric", "base", "candidate", "delta", "95 % interval", "margin", "verdict")
 NOTE_ON_DELTA = "Delta is candidate less base, turned so that above 0 is better."
@@ -64,8 +65,10 @@ def markdown(report: Report, *, limit: int | None = None) -> str:
         first, then the JSON; the verdict and its table stay.
     """
     head = [marker(report), f"## {escape(report.title)}: {headline(report)}"]
+    if report.verdict is not None:
+        head.append(f"{_sentence(report.verdict.reason)}.")
     if report.evaluation.note:
-        head.append(f"{escape(report.evaluation.note)}.")
+        head.append(f"{_sentence(report.evaluation.note)}.")
     head.extend([_metrics_table(report), NOTE_ON_DELTA])
     details, hidden = _details(report), [_json(report)]
     while True:
@@ -84,11 +87,11 @@ def marker(report: Report) -> str:
 
 
 def headline(report: Report) -> str:
-    """Return the verdict in one line."""
+    """Return the verdict in a word."""
     verdict = report.verdict
     if verdict is None:
         return f"{report.evaluation.n_rows:,} rows, no gate"
-    return f"{SIGNS[verdict.answer]} **{verdict.answer}**: {escape(verdict.reason)}"
+    return f"{EMOJI[verdict.answer]} **{verdict.answer}**"
 
 
 def metric_rows(report: Report) -> list[tuple[str, ...]]:
@@ -106,7 +109,7 @@ def slice_rows(report: Report) -> list[tuple[str, ...]]:
 
 
 SLICE_HEADER = ("slice", "rows", *HEADER, "p (Holm)")
-_SEVERITY = {"fail": 0, "inconclusive": 1, "pass": 2, "too few": 4}
+_SEVERITY = {"fail": 0, "inconclusive": 2, "pass": 2, "too few": 3}
 
 
 def baseline_rows(report: Report) -> list[tuple[str, ...]]:
@@ -214,7 +217,11 @@ def _answer(result: Result, ruling: Ruling | None) -> str:
 
 def _badness(result: Result, ruling: Ruling | None) -> tuple[int, float]:
     comparison = result.comparison
-    severity = _SEVERITY[ruling.answer] if ruling is not None else 4 if result.too_few else 3
+    severity = _SEVERITY[ruling.answer if ruling is not None else "inconclusive"]
+    if result.too_few:
+        severity = _SEVERITY["too few"]
+    elif comparison is not None and comparison.worsened:
+        severity = min(severity, 1)
     if comparison is None or math.isnan(comparison.delta):
         return severity, math.inf
     scale = abs(comparison.base.value) or 1.0
@@ -242,6 +249,10 @@ def _ends(interval: Interval) -> str:
     if interval.low is None or interval.high is None:
         return ABSENT
     return f"{format_number(interval.low, 3)} to {format_number(interval.high, 3)}"
+
+
+def _sentence(text: str) -> str:
+    return escape(text[:1].upper() + text[1:])
 
 
 def _number(value: float) -> str:

@@ -2,8 +2,8 @@
 
 `migrations/` makes them; a test holds the two together. Every `*_oid`, `oid`, `diff` and
 `profile` is the hash of some content with its algorithm before a colon; the bytes lie in an
-object store, never here. Columns named `at`, `start`, `end`, `created`, `updated` and `deleted`
-are Unix milliseconds UTC; `deleted` is null for what is there.
+object store, never here. Columns named `at`, `start`, `end`, `started`, `seen`, `created`, `updated`
+and `deleted` are Unix milliseconds UTC; `deleted` is null for what is there.
 
 MLflow's data model fits on these tables: experiment 0 is its `Default`, a dataset input is a row
 of `run_data` of kind "dataset" (name in `path`, digest in `oid`, the rest in `details`), a
@@ -31,7 +31,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a ledger at another one is upgraded, or refused if it is newer."""
 
 metadata = MetaData(
@@ -287,6 +287,24 @@ deployment = Table(
     Column("end_reason", Text),
     _to_version(ondelete=None),
     Index(None, "endpoint", "start"),
+)
+
+server = Table(  # a heartbeat: who answers for an endpoint, and with what
+    "server",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("endpoint", Text, nullable=False, index=True),
+    _text("url"),
+    _text("host"),
+    _text("boot"),
+    Column("pid", BigInteger, nullable=False),
+    Column("process_start", Text),
+    _moment("started"),
+    _moment("seen"),
+    Column("deployment", Text),  # the id of what it answers with
+    Column("wanted", Text),  # the id of what it was told to load
+    _text("state"),  # starting, ready, loading, failed, draining
+    Column("problem", Text),
 )
 
 alert = Table(

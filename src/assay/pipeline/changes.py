@@ -16,6 +16,7 @@ from assay.objects.cache import DIR
 from assay.objects.scan import Content
 from assay.project import params, tracking
 from assay.project.definition import Definition, Tracked
+from assay.project.grammar import Invalid
 from assay.project.lock import Entry
 from assay.project.stages import Row, Stage
 from assay.project.tracking import row_of
@@ -117,6 +118,7 @@ class Inspector:
                 self._params[path] = params.read(path, shown=shown) if path.exists() else None
             if self._params[path] is not None:
                 found[dep.file] = params.select(self._params[path], dep.keys)
+                _refuse_unstorable(found[dep.file], where=dep.file)
         return copy.deepcopy(found)  # the lock has an alias where one stage names a value twice
 
     def assume(self, stage: Stage, rows: Iterable[Row]) -> None:
@@ -253,11 +255,28 @@ class Inspector:
                 )
 
 
+def _refuse_unstorable(value: Any, *, where: str) -> None:
+    """Raise at a value of a Python file that neither a lock nor JSON can hold."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_unstorable(item, where=f"{where}: {key}")
+            _refuse_unstorable(key, where=where)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_unstorable(item, where=where)
+    elif value is not None and not isinstance(value, (str, int, float)):
+        raise Invalid(
+            f"a value is a {type(value).__name__}, which a lock cannot hold",
+            where=where,
+            hint="make it a number, text, list or mapping, or ask for other parameters only",
+        )
+
+
 def _param_states(
     now: dict[str, Any], recorded: dict[str, Any], keys: tuple[str, ...]
 ) -> dict[str, State]:
     states: dict[str, State] = {}
-    for key in keys or sorted({*now, *recorded}):
+    for key in keys or sorted({*now, *recorded}, key=str):
         if key not in now:
             states[key] = "deleted"
         elif key not in recorded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -183,7 +184,7 @@ def _params_changed(stage: Stage, dep: ParamsDep, before: Entry) -> bool:
         now = params.select(params.read(stage.path(dep.file)), dep.keys)
     except Error:
         return True
-    return now != before.params.get(dep.file)
+    return json.dumps(now) != json.dumps(before.params.get(dep.file))  # NaN is itself here
 
 
 def _unprotect(path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import numbers
 import os
 from collections.abc import Mapping, Sequence
@@ -57,15 +58,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def dump(plan: Plan) -> bytes:
-    """Return the plan as JSON with sorted keys."""
-    return msgspec.json.encode(plan, order="sorted")
+    """Return the plan as JSON, as Python writes it: with any number, NaN among them."""
+    return json.dumps(msgspec.to_builtins(plan), ensure_ascii=False).encode()
 
 
 def load(content: bytes, *, where: str) -> Plan:
     """Read a plan."""
     try:
-        return msgspec.json.decode(content, type=Plan)
-    except msgspec.MsgspecError as error:
+        return msgspec.convert(json.loads(content), type=Plan)
+    except (ValueError, msgspec.MsgspecError) as error:
         raise Error(f"the record of the pipeline cannot be read: {error}", where=where) from error
 
 
@@ -360,7 +361,8 @@ def read_metrics(stage: Stage, project: Project) -> dict[str, float]:
         except Error:
             continue  # a metric file that does not parse is the business of `metrics show`
         for key, value in params.flatten(data if isinstance(data, dict) else {}).items():
-            if isinstance(value, numbers.Real):
+            if isinstance(value, numbers.Real) and key.strip():
                 name = key if key not in found else f"{out.path}:{key}"
-                found[name] = float(value)
+                with contextlib.suppress(OverflowError):
+                    found[name] = float(value)
     return found

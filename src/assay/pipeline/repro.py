@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,6 +22,9 @@ from assay.project.lock import Entry
 from assay.project.settings import Store
 from assay.project.stages import Stage
 from assay.project.workspace import Project
+
+if TYPE_CHECKING:
+    from assay.pipeline.execute import Made
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,9 +240,9 @@ class _Runner:
 
     def _run(self, stage: Stage, before: Entry, changes: Changes) -> None:
         why = changes.in_words() or "forced"
-        self._events.say(f"Running stage '{stage.address}': {why}")
         run = self._recording.start(stage, before, project=self._project)
-        from assay.pipeline import execute, run_cache
+        self._events.say(f"Running stage '{stage.address}': {why}")
+        from assay.pipeline import execute
 
         env = execute.environment(self._project, stage) | {
             "ASSAY_RUN": run,
@@ -254,12 +258,23 @@ class _Runner:
                 echo=self._events.echo,
                 keep_lines=self._keep_lines,
             )
+            self._keep(run, stage, made)
         except BaseException as error:
             killed = isinstance(error, KeyboardInterrupt)
             result = getattr(error, "result", None)
             reason = "interrupted" if killed else getattr(error, "what", repr(error))
             self._recording.fail(run, result, reason=reason, killed=killed)
             raise
+        self._step(stage, made.entry, "ran", run=run)
+        self._note_made(stage)
+        self._done.append(
+            Done(stage=stage.address, state="ran", why=why, seconds=made.result.seconds)
+        )
+
+    def _keep(self, run: str, stage: Stage, made: Made) -> None:
+        """Write what a stage made into lock, run cache and ledger."""
+        from assay.pipeline import run_cache
+
         for dep in made.changed_deps:
             self._events.say(
                 f"  warning: '{dep}' was edited while '{stage.address}' ran; what it was before "
@@ -269,11 +284,6 @@ class _Runner:
         if not made.changed_deps:
             run_cache.save(self._project, stage, made.entry)
         self._recording.finish(run, stage, made.entry, made.result, project=self._project)
-        self._step(stage, made.entry, "ran", run=run)
-        self._note_made(stage)
-        self._done.append(
-            Done(stage=stage.address, state="ran", why=why, seconds=made.result.seconds)
-        )
 
     def _note_made(self, stage: Stage) -> None:
         for out in stage.outs:

@@ -8,11 +8,12 @@ cache, and outputs are removed first. The person's own work tree is not touched.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -109,6 +110,7 @@ def reproduce(
             f"no stage of the run {run.id} finished, so there is nothing to do again",
             hint="choose another run; see 'assay runs list'",
         )
+    _refuse_outside(project, plan)
     if run.status != "finished":
         events.say(f"note: the run {run.status}; the stages that it finished are done again")
     sources.fetch(project, plan, say=events.say)
@@ -160,6 +162,20 @@ def _refuse_irreproducible(run: Run) -> None:
             where=f"run {run.id}",
             hint="commit the code before 'assay repro', then a run can be done again",
         )
+
+
+def _refuse_outside(project: Project, plan: Plan) -> None:
+    """Raise where a stage writes outside its work tree: it would write over a person's files."""
+    for step in plan.steps:
+        for row in step.entry.outs:
+            place = Path(os.path.normpath(project.root / step.wdir / row.path))
+            is_absolute = Path(step.wdir, row.path).is_absolute()
+            if is_absolute or project.git_root not in place.parents:
+                raise Error(
+                    f"the output '{row.path}' of stage '{step.address}' lies outside the "
+                    "repository: doing it again would write over it",
+                    hint="write it into the project, then a run can be done again",
+                )
 
 
 @contextlib.contextmanager
@@ -344,12 +360,19 @@ def _check_params(stage: Stage, step: Step, there: Project) -> None:
     for file, values in step.entry.params.items():
         path = stage.path(file)
         data = params.read(path, shown=file) if path.exists() else {}
-        if params.select(data, values) != values:
+        if json.dumps(_present(data, values)) != json.dumps(values):
             raise Error(
                 f"the parameters in '{file}' are not those that stage '{stage.address}' ran with",
                 where=f"the code of the run, {there.root.name}",
                 hint="the file is not in git and was not kept with the run",
             )
+
+
+def _present(data: Any, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of recorded keys: of a whole file's as they are, else by dotted key."""
+    whole = {str(key): value for key, value in data.items()} if isinstance(data, dict) else {}
+    asked = params.select(data, [key for key in recorded if key not in whole])
+    return {key: whole.get(key, asked.get(key)) for key in recorded}
 
 
 def _compare_output(project: Project, row: Row, now: Row, path: Path, *, rtol: float) -> Compared:

@@ -81,7 +81,9 @@ def _hash(data: dict[str, Any]) -> str:
 
 def _without_sizes(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _without_sizes(v) for k, v in value.items() if k not in {"size", "nfiles"}}
+        kept = {k: _without_sizes(v) for k, v in value.items() if k not in {"size", "nfiles"}}
+        alike = len({type(key) for key in kept}) < 2
+        return kept if alike else {str(key): item for key, item in kept.items()}
     if isinstance(value, list):
         return [_without_sizes(item) for item in value]
     return value

@@ -88,10 +88,14 @@ def to_data(entry: Entry) -> dict[str, Any]:
         data["deps"] = [rows.for_lock(r) for r in sorted(entry.deps, key=lambda r: r.path)]
     if entry.params:
         files = sorted(entry.params, key=lambda file: (file != "params.yaml", file))
-        data["params"] = {f: dict(sorted(entry.params[f].items())) for f in files}
+        data["params"] = {f: dict(sorted(entry.params[f].items(), key=_by_key)) for f in files}
     if entry.outs:
         data["outs"] = [rows.for_lock(r) for r in sorted(entry.outs, key=lambda r: r.path)]
     return data
+
+
+def _by_key(item: tuple[Any, Any]) -> tuple[bool, Any]:
+    return isinstance(item[0], str), item[0]  # a file may have numbers for keys beside names
 
 
 class Lock:

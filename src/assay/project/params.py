@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,7 +40,7 @@ def parse(text: str, *, suffix: str, where: str) -> Any:
         if suffix == ".toml":
             import tomllib
 
-            return tomllib.loads(text)
+            return _without_dates(tomllib.loads(text))
         if suffix == ".py":
             return _python(text)
     except RecursionError as error:
@@ -51,7 +52,22 @@ def parse(text: str, *, suffix: str, where: str) -> Any:
             f"the file does not parse: {getattr(error, 'msg', None) or error}", where=place
         ) from error
     data = yaml12.load(text, where=where)
-    return {} if data is None else data
+    return {} if data is None else _without_dates(data)
+
+
+def _without_dates(value: Any) -> Any:
+    """Return the data with dates as text: neither a lock nor JSON has them, and DVC fails on them.
+
+    What is there twice by an alias stays one object: the lock has an alias for it then.
+    """
+    if isinstance(value, dict):
+        for key, item in value.items():
+            value[key] = _without_dates(item)
+    elif isinstance(value, list):
+        value[:] = [_without_dates(item) for item in value]
+    elif isinstance(value, (dt.date, dt.time)):
+        return value.isoformat()
+    return value
 
 
 def _line_in(message: str) -> int | None:

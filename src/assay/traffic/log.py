@@ -18,7 +18,7 @@ from assay.traffic.files import Snapshot, SpoolFile
 from assay.traffic.framing import scan, seed_of
 from assay.traffic.parts import INPUT, OUTPUT, PREDICTION, decoded, prediction_parts
 from assay.traffic.record import Record
-from assay.traffic.table import Notes, create_table, listed, notes_of, quoted, read_notes
+from assay.traffic.table import Notes, create_table, listed, literal, notes_of, quoted, read_notes
 
 if TYPE_CHECKING:
     import duckdb
@@ -221,7 +221,9 @@ def whole_records(log: Log, spool: SpoolFile, *, truths: bool) -> list[Any]:
 
 def _lock(log: Log, folder: Path) -> None:
     """Take away the connection's way to all files but those of the log, and to settings."""
-    log.connection.execute(f"SET allowed_directories=[{quoted(folder.resolve())}]")
+    place = folder.resolve()  # it is asked about by both its name and its pattern
+    allowed = f"[{quoted(place)}, {quoted(literal(place))}]"
+    log.connection.execute(f"SET allowed_directories={allowed}")
     log.connection.execute("SET enable_external_access=false")
     log.connection.execute("SET lock_configuration=true")
 

@@ -159,7 +159,7 @@ class Spool:
                 if error is None:
                     continue
                 failed = explain(error, file.path)
-                if error.errno != errno.EFBIG:
+                if error.errno != errno.EFBIG or file.is_broken:
                     raise failed
                 if file.size:
                     self._finish()  # a new one has room
@@ -173,7 +173,8 @@ class Spool:
             problem = failed
         except OSError as error:
             problem = explain(error, self.folder)
-        self._drop(len(payloads) - at)
+        finally:
+            self._drop(len(payloads) - at)
         if self._file and self._file.is_broken:
             self._finish()
         self.problem = problem
@@ -249,7 +250,8 @@ class _File:
 
     def write(self, payloads: Sequence[bytes], start: int) -> tuple[int, OSError | None]:
         """Write records, up to a limit; return how many are whole, and why no more are."""
-        frames, size = [], 0
+        frames: list[bytes] = []
+        size = 0
         while start + len(frames) < len(payloads) and size < LARGEST_WRITE:
             frames.append(pack(payloads[start + len(frames)], self._seed))
             size += len(frames[-1])

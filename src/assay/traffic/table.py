@@ -77,11 +77,12 @@ def write_parquet(
 ) -> None:
     """Write a part to a file that is there as a whole or not at all."""
     create_table(connection, "part", part)
+    said = quoted(msgspec.json.encode(notes).decode())
     temporary = path.with_name(f".{path.name}.tmp")  # the next attempt writes the same one
     try:
         connection.execute(
-            f"COPY part TO {quoted(temporary)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false,"
-            f" KV_METADATA {{{quoted(_NOTES)}: {quoted(msgspec.json.encode(notes).decode())}}})"
+            f"COPY part TO {quoted(temporary)} (FORMAT parquet, COMPRESSION zstd,"
+            f" USE_TMP_FILE false, KV_METADATA {{{quoted(_NOTES)}: {said}}})"
         )
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
@@ -106,8 +107,12 @@ def read_notes(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> 
 
 def listed(paths: Sequence[Path]) -> str:
     """Return paths as a list of SQL in which nothing is a pattern."""
-    escaped = [re.sub(r"([\[*?])", r"[\1]", str(path)) for path in paths]
-    return f"[{', '.join(map(quoted, escaped))}]"
+    return f"[{', '.join(quoted(literal(path)) for path in paths)}]"
+
+
+def literal(path: Path) -> str:
+    """Return a path as the pattern that fits it alone."""
+    return re.sub(r"([\[*?])", r"[\1]", str(path))
 
 
 def _column(arrays: dict[str, Any], name: str, values: list[Any], type_: str) -> str:

@@ -1,0 +1,174 @@
+"""A bundle is found by folder, id, run and model version, and `assay bundle` says what it is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import assay
+from assay.base.errors import Error, NotFound
+from assay.bundle.find import find
+from assay.ledger import lineage, models, runs
+from assay.ledger.database import open_ledger
+from assay.project import workspace
+from tests import make
+from tests.bundle import trained
+
+
+@pytest.fixture
+def inside(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(project)
+    return project
+
+
+def test_a_run_and_its_bundle_know_each_other(inside: Path):
+    with assay.run("train") as run:
+        bundle = trained.bundle(Path("bundle"), name="rentals")
+    with open_ledger(workspace.find().ledger_path) as ledger:
+        recorded = runs.get(ledger, run.id)
+        edges = lineage.edges_from(ledger, f"run:{run.id}")
+    assert recorded.tags["bundle"] == bundle.id
+    assert (edges[-1].relation, edges[-1].target) == ("made", f"bundle:{bundle.id}")
+    kept = {artifact.path: artifact.oid for artifact in recorded.artifacts}
+    assert kept["rentals/bundle.json"] == bundle.id
+    assert {*kept} == {f"rentals/{n}" for n in (*bundle.index.files, "bundle.json")}
+    assert find(run.id).id == find("latest").id == find(run.id[:13]).id == bundle.id
+
+
+def test_an_id_or_its_beginning_names_a_bundle_of_the_store(inside: Path):
+    bundle = trained.bundle(Path("bundle"))
+    oid = bundle.id.removeprefix("sha256:")
+    workspace.find().objects.add(b"no bundle")
+    for ref in (bundle.id, oid, oid[:8], oid[:4], f"sha256:{oid[:10]}"):
+        assert find(ref).id == bundle.id
+    assert assay.load(oid[:8]).proof is not None
+    for ref in ("sha256:0000", "0000", "latest", "no such"):
+        with pytest.raises(NotFound):
+            find(ref)
+
+
+def test_a_version_and_an_alias_name_a_bundle(inside: Path):
+    bundle = trained.bundle(Path("bundle"))
+    with open_ledger(workspace.find().ledger_path) as ledger:
+        models.register(ledger, "bikes", bundle=bundle.id)
+        models.register(ledger, "bikes", source="s3://elsewhere")
+        models.set_alias(ledger, "bikes", "production", version=1)
+    assert find("bikes@1").id == find("bikes@v1").id == find("bikes@production").id == bundle.id
+    with pytest.raises(NotFound, match="is no bundle"):
+        find("bikes@2")
+    with pytest.raises(NotFound, match="no alias 'prod'"):
+        find("bikes@prod")
+
+
+def test_a_damaged_object_is_refused(inside: Path):
+    bundle = trained.bundle(Path("bundle"))
+    objects = workspace.find().objects
+    path = objects.path(bundle.index.files["model.skops"].sha256)
+    path.chmod(0o644)
+    path.write_bytes(b"x")
+    with pytest.raises(Error, match="damaged"):
+        assay.load(bundle.id)
+
+
+def test_the_declared_time_column_is_no_feature(inside: Path):
+    make.write(inside, {"assay.yaml": "data: {tables: {t: {path: t.csv, time: at}}}\n"})
+    columns = {"at": trained.times(), **trained.table()}
+    bundle = assay.bundle(trained.boosting(), X=columns)
+    assert bundle.signature.names == ("hour", "weather", "wind", "holiday")
+    assert len(bundle.reference.days) == 5
+    assert not (inside / "bundle").exists()  # kept in the store alone
+
+
+TRAIN = """
+import assay
+from tests.bundle import trained
+X = trained.table()
+bundle = assay.bundle(trained.boosting(), X=X, y=trained.target(X), to="bundle", params={"x": 1})
+print(bundle.id)
+"""
+
+STAGES = """
+stages:
+  train:
+    cmd: PYTHON train.py
+    deps: [train.py, rows.csv]
+    params: [seed, model.lr]
+    outs: [bundle]
+"""
+
+
+def test_in_a_stage_data_and_parameters_are_those_of_its_record(
+    inside: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    params = "seed: 7\nmodel: {lr: 0.1, depth: 3}\n"
+    files = {
+        "dvc.yaml": STAGES.replace("PYTHON", sys.executable),
+        "train.py": TRAIN,
+        "rows.csv": "a\n1\n",
+        "params.yaml": params,
+    }
+    make.write(inside, files)
+    make.commit(inside)
+    make.done(inside, "repro")
+    found = find("bundle")
+    assert found.index.params == {"model.lr": 0.1, "seed": 7}
+    assert [*found.index.data] == ["rows.csv", "train.py"]
+    assert all(re.fullmatch("md5:[0-9a-f]{32}", oid) for oid in found.index.data.values())
+    assert find("latest").id == found.id  # of a part of it
+    with open_ledger(workspace.find().ledger_path) as ledger:
+        stage = runs.get(ledger, runs.get(ledger, "latest").children[0])
+    assert stage.tags["bundle"] == found.id
+    shown = make.assay(inside, "bundle", "verify", "latest")
+    assert shown.code == 0, shown
+    assert "bit by bit" in shown.out
+
+
+def test_show_says_what_is_in_it(inside: Path):
+    bundle = trained.bundle(Path("bundle"), params={"lr": 0.1})
+    text = make.done(inside, "bundle", "show", "bundle")
+    for part in (bundle.id, "regression: float64", "120 rows, 2012-01-01 to 2012-01-05", "hour"):
+        assert part in text
+    document = json.loads(make.done(inside, "bundle", "show", bundle.id, "--json"))
+    assert document["id"] == bundle.id
+    assert document["reference"]["n_rows"] == 120
+    assert [c["name"] for c in document["signature"]["columns"]] == [*trained.table()]
+
+
+def test_verify_exits_with_1_and_says_why(inside: Path):
+    trained.bundle(Path("bundle"))
+    document = json.loads(make.done(inside, "bundle", "verify", "bundle", "--json"))
+    names = [check["name"] for check in document["checks"]]
+    assert names == ["whole", "environment", "harmless", "golden examples"]
+    assert document["ok"]
+    assert document["proof"]["bit_equal"]
+    (inside / "bundle" / "golden.json").write_text("{}")
+    shown = make.assay(inside, "bundle", "verify", "bundle")
+    assert shown.code == 1
+    assert "'golden.json' was changed" in shown.out
+    shown = make.assay(inside, "bundle", "verify", "nothing")
+    assert shown.code == 255
+    assert "hint: name a folder" in shown.err
+
+
+def test_export_writes_the_folder_again(inside: Path):
+    bundle = trained.bundle(Path("bundle"))
+    assert make.done(inside, "bundle", "export", bundle.id[:15], "out/copy").strip() == bundle.id
+    assert assay.load(inside / "out" / "copy").id == bundle.id
+    (inside / "there").write_text("x")
+    shown = make.assay(inside, "bundle", "export", bundle.id, "there")
+    assert shown.code == 255
+    assert (inside / "there").read_text() == "x"
+
+
+def test_a_bundle_is_found_in_a_folder_without_a_project(tmp_path: Path):
+    bundle = trained.bundle(tmp_path / "bundle")
+    with contextlib.chdir(tmp_path):
+        assert find("bundle").id == find("bundle/bundle.json").id == bundle.id
+        with pytest.raises(NotFound, match="not part of a project"):
+            find(bundle.id)
