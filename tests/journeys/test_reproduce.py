@@ -390,12 +390,13 @@ def test_an_interrupt_takes_the_work_tree_away(tmp_path: Path):
     make.done(folder, "repro")
     before = untouched(folder)
     with subprocess.Popen(
-        make.command("reproduce"), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        make.command("reproduce"), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as running:
         while ready.exists() and running.poll() is None:
             time.sleep(0.02)
         running.send_signal(signal.SIGTERM)
-        assert running.wait(60) == 130
+        assert running.communicate(timeout=60)[1].strip() == b"error: interrupted"
+        assert running.returncode == 130
     assert untouched(folder) == before
     assert list((folder / ".assay" / "worktrees").iterdir()) == []
 

@@ -71,6 +71,35 @@ def test_a_filled_ledger_goes_down_and_up_again(tmp_path: Path):
         assert runs.get(ledger, fill(ledger)).params == {"lr": 0.1}
 
 
+def rows(ledger: Ledger) -> dict[str, list[Any]]:
+    """Return what all tables hold but that of Alembic."""
+    with ledger.read() as connection:
+        there = [name for _, name, _ in schema(ledger) if name in tables.metadata.tables]
+        return {
+            name: sorted(connection.execute(tables.metadata.tables[name].select()).all(), key=str)
+            for name in there
+        }
+
+
+def test_a_filled_ledger_of_0001_gets_servers_and_can_lose_them_again(tmp_path: Path):
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        migrations.downgrade(ledger.engine, "0001")
+        fill(ledger)
+        old, old_schema = rows(ledger), schema(ledger)
+        assert "server" not in old
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        assert rows(ledger) == {**old, "server": []}
+        server = {
+            "id": "s", "endpoint": "e", "url": "u", "host": "h", "boot": "b", "pid": 1,
+            "started": 1, "seen": 2, "state": "ready",
+        }  # fmt: skip
+        with ledger.write() as connection:
+            connection.execute(tables.server.insert().values(server))
+        migrations.downgrade(ledger.engine, "0001")
+        assert rows(ledger) == old
+        assert schema(ledger) == old_schema
+
+
 def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path):
     with open_ledger(tmp_path / "ledger.db") as ledger:
         with ledger.write() as connection:

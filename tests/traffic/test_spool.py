@@ -291,7 +291,7 @@ def test_a_killed_writer_loses_only_what_was_not_written(tmp_path, seed):
 
 
 TWO = """
-    import sys
+    import sys, time
     from pathlib import Path
     from assay.traffic.spool import Spool
     from tests.traffic.records import numbered
@@ -300,20 +300,31 @@ TWO = """
     with Spool(Path(sys.argv[1]), flush_seconds=0.005, roll_size=20_000) as log:
         for number in range(first, first + 3000):
             assert log.append(numbered(number))
+            if number % 30 == 0:
+                time.sleep(0.01)
+"""
+
+ROLLER = """
+    import sys
+    from pathlib import Path
+    from assay.traffic.roll import roll
+
+    while not roll(Path(sys.argv[1])).problems:
+        pass
 """
 
 
 def test_two_processes_share_a_folder_while_it_is_rolled_and_read(tmp_path):
     writers = [start(TWO, tmp_path, first) for first in (0, 3000)]
+    roller = start(ROLLER, tmp_path)
     before = 0
-    while any(writer.poll() is None for writer in writers):
-        roll(tmp_path)
+    while any(writer.poll() is None for writer in writers) or files.list_spools(tmp_path):
         found = numbers(tmp_path)
         assert len(set(found)) == len(found) >= before
         before = len(found)
     assert [writer.communicate()[1] for writer in writers] == ["", ""]
-
-    roll(tmp_path)
+    roller.kill()
+    assert not roller.communicate()[1]
 
     assert numbers(tmp_path) == list(range(6000))
     assert not files.list_spools(tmp_path)

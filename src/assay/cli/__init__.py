@@ -48,6 +48,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Models": {
         "bundle": ("Show, verify and export bundles.", "bundle:bundle_group"),
+        "model": ("Register bundles as versions, and name them.", "models:model_group"),
+        "deploy": ("Let an endpoint answer with a version.", "models:deploy_command"),
+        "rollback": ("Let an endpoint answer as before.", "models:rollback_command"),
+        "deployments": ("Show what endpoints answer with.", "models:deployments_group"),
     },
 }
 """Section of `--help` -> command -> one-line help and `module:attribute`."""

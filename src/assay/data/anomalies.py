@@ -80,11 +80,14 @@ def merged(before: Any, edit: Any) -> Any:
 
 
 def joined(anomalies: Iterable[Anomaly]) -> dict[str, Any]:
-    """Return the edits of all anomalies as one."""
+    """Return the edits of all anomalies as one; that of a column's type outweighs the others."""
     result: dict[str, Any] = {}
-    for anomaly in anomalies:
+    for anomaly in sorted(anomalies, key=lambda one: one.type in _OF_TYPE):
         result = _overlaid(result, anomaly.edit)
     return result
+
+
+_OF_TYPE = {"UNEXPECTED_DATA_TYPE", "INT_TYPE_NOT_INT_STRING", "FLOAT_TYPE_STRING_NOT_FLOAT"}
 
 
 def _overlaid(first: Any, second: Any) -> Any:

@@ -19,7 +19,12 @@ from assay.data.columns import Column
 from assay.data.infer import quoted
 from assay.data.probes import Condition, Hit, Probe
 from assay.data.times import microseconds
-from assay.project.declaration import ColumnSchema, Presence, StringDomain, TimeDomain
+from assay.project.declaration import (
+    ColumnSchema,
+    NumberDomain,
+    StringDomain,
+    TimeDomain,
+)
 
 MAX_DOMAIN = 400  # texts that an edit adds to a domain; for more it drops the domain
 SHOWN = 10  # values that a message lists
@@ -34,33 +39,6 @@ class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Found = list[Anomaly | Suspicion]
-
-
-def absent(name: str, expected: ColumnSchema) -> list[Anomaly]:
-    """Check a column that is not in the table."""
-    if not _is_required(expected):
-        return []
-    return [
-        Anomaly(
-            type="SCHEMA_MISSING_COLUMN",
-            column=name,
-            short_description="Column dropped",
-            description="Column is completely missing",
-            edit=_edit(name, presence={"min_fraction": 0, "min_count": 0}),
-        )
-    ]
-
-
-def new(column: Column) -> Anomaly:
-    """Return the anomaly of a column that the schema does not have."""
-    return Anomaly(
-        type="SCHEMA_NEW_COLUMN",
-        column=column.name,
-        short_description="New column",
-        description="New column (column in data but not in schema)",
-        n_rows=column.n_present,
-        edit={"columns": {column.name: schemas.plain(schemas.accepting(column))}},
-    )
 
 
 def check(column: Column, expected: ColumnSchema, *, natural: Column, is_csv: bool) -> Found:
@@ -95,11 +73,6 @@ def check(column: Column, expected: ColumnSchema, *, natural: Column, is_csv: bo
     return found
 
 
-def _is_required(expected: ColumnSchema) -> bool:
-    presence = expected.presence or Presence()
-    return bool(presence.min_count or presence.min_fraction)
-
-
 def _edit(name: str, **keys: Any) -> dict[str, Any]:
     return {"columns": {name: keys}}
 
@@ -110,7 +83,7 @@ def _soft(expected: ColumnSchema) -> Severity:
 
 def _presence(column: Column, expected: ColumnSchema) -> Found:
     presence = expected.presence
-    if presence is None or not _is_required(expected):
+    if presence is None or not schemas.is_required(expected):
         return []
     n, n_rows = column.n_present, column.n_rows
     least, fraction = presence.min_count or 0, presence.min_fraction or 0.0
@@ -127,17 +100,7 @@ def _presence(column: Column, expected: ColumnSchema) -> Found:
                 **common,
             )
         ]
-    fewer = "The feature was present in fewer examples than expected"
-    if n / n_rows < fraction:
-        type_ = "FEATURE_TYPE_LOW_FRACTION_PRESENT"
-        text = f"{fewer}: {n} of {n_rows}, at least {fraction:.6g} of them."
-        if fraction == 1:
-            text = (
-                "The feature was expected everywhere, but was missing in"
-                f" {column.n_missing} examples."
-            )
-    else:
-        type_, text = "FEATURE_TYPE_LOW_NUMBER_PRESENT", f"{fewer}: {n}, at least {least}."
+    type_, text = _too_few(column, least, fraction)
     edit = _edit(
         column.name,
         presence={
@@ -158,6 +121,20 @@ def _presence(column: Column, expected: ColumnSchema) -> Found:
         )
 
     return [Suspicion(column=column.name, condition=lambda ref: f"{ref} IS NULL", resolve=resolve)]
+
+
+def _too_few(column: Column, least: int, fraction: float) -> tuple[str, str]:
+    """Return type and description of the anomaly of a column with too few values."""
+    n, n_rows = column.n_present, column.n_rows
+    fewer = "The feature was present in fewer examples than expected"
+    if n / n_rows >= fraction:
+        return "FEATURE_TYPE_LOW_NUMBER_PRESENT", f"{fewer}: {n}, at least {least}."
+    text = f"{fewer}: {n} of {n_rows}, at least {fraction:.6g} of them."
+    if fraction == 1:
+        text = (
+            f"The feature was expected everywhere, but was missing in {column.n_missing} examples."
+        )
+    return "FEATURE_TYPE_LOW_FRACTION_PRESENT", text
 
 
 _NAMES = {"INT": "INT", "FLOAT": "FLOAT", "BYTES": "STRING", "BOOL": "BOOL", "TIME": "TIME",
@@ -198,19 +175,26 @@ def _type(column: Column, expected: ColumnSchema, natural: Column, *, is_csv: bo
 
 
 def _numbers(column: Column, expected: ColumnSchema) -> Found:
-    """Check range, NaN and infinity of a column of numbers."""
-    numbers = column.numbers
+    """Check a column of numbers against its domain."""
     key = "int_domain" if expected.int_domain is not None else "float_domain"
     domain = expected.int_domain or expected.float_domain
-    if numbers is None or domain is None:
+    if domain is None:
         return []
+    found = _range(column, domain, key, severity=_soft(expected))
+    return found + _not_finite(column, domain, key)
+
+
+def _range(column: Column, domain: NumberDomain, key: str, *, severity: Severity) -> Found:
+    """Check the range of a column of numbers; infinite ones are outside every limit."""
+    numbers = column.numbers
     found: Found = []
+    if numbers is None:
+        return found
     up, down = numbers.n_positive_infinity, numbers.n_negative_infinity
     low = -math.inf if down else numbers.min
     high = math.inf if up else numbers.max
     kind = ("SMALL_INT", "BIG_INT") if key == "int_domain" else ("SMALL_FLOAT", "BIG_FLOAT")
     prefix = "INT_TYPE" if key == "int_domain" else "FLOAT_TYPE"
-    severity = _soft(expected)
     if domain.min is not None and low is not None and low < domain.min:
         text = (
             f"Unexpectedly low values: {low:.6g}<{domain.min:.6g} (up to six significant digits)"
@@ -239,9 +223,19 @@ def _numbers(column: Column, expected: ColumnSchema) -> Found:
                 edit=_edit(column.name, **{key: {"max": None if up else high}}),
             )
         )
+    return found
+
+
+def _not_finite(column: Column, domain: NumberDomain, key: str) -> Found:
+    """Check NaN and infinity of a column of numbers."""
+    numbers = column.numbers
+    found: Found = []
+    if numbers is None:
+        return found
+    n_infinite = numbers.n_positive_infinity + numbers.n_negative_infinity
     for what, n, disallowed in (
         ("nan", numbers.n_nan, domain.disallow_nan),
-        ("inf", up + down, domain.disallow_inf),
+        ("inf", n_infinite, domain.disallow_inf),
     ):
         if n and disallowed:
             found.append(

@@ -185,6 +185,12 @@ def is_of(column: Column, type_: SchemaType) -> bool:
     return not column.n_present or column.type in _FITTING[type_]
 
 
+def is_required(expected: ColumnSchema) -> bool:
+    """Return whether a table must have the column."""
+    presence = expected.presence or Presence()
+    return bool(presence.min_count or presence.min_fraction)
+
+
 def plain(schema: TableSchema | ColumnSchema) -> dict[str, Any]:
     """Return a schema as it stands in `assay.yaml`: what is not given is not there."""
     result: dict[str, Any] = _plain(schema)

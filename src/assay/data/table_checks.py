@@ -1,16 +1,18 @@
-"""The checks of a whole table: number of rows, freshness, and the columns that name a row."""
+"""The checks of a whole table: number of rows, freshness, which columns it has, its key."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 
+from assay.data import schema as schemas
 from assay.data.anomalies import Anomaly, Example
+from assay.data.columns import Column
 from assay.data.probes import Probe
 from assay.data.profile import Profile
 from assay.data.read import Table
 from assay.data.times import microseconds
-from assay.project.declaration import TableSchema, seconds
+from assay.project.declaration import ColumnSchema, TableSchema, seconds
 
 _DAY = 86_400
 
@@ -117,6 +119,33 @@ def key(
             edit={"data": {"key": []}},
         )
     ]
+
+
+def absent(name: str, expected: ColumnSchema) -> list[Anomaly]:
+    """Check a column that is not in the table."""
+    if not schemas.is_required(expected):
+        return []
+    return [
+        Anomaly(
+            type="SCHEMA_MISSING_COLUMN",
+            column=name,
+            short_description="Column dropped",
+            description="Column is completely missing",
+            edit={"columns": {name: {"presence": {"min_fraction": 0, "min_count": 0}}}},
+        )
+    ]
+
+
+def new(column: Column) -> Anomaly:
+    """Return the anomaly of a column that the schema does not have."""
+    return Anomaly(
+        type="SCHEMA_NEW_COLUMN",
+        column=column.name,
+        short_description="New column",
+        description="New column (column in data but not in schema)",
+        n_rows=column.n_present,
+        edit={"columns": {column.name: schemas.plain(schemas.accepting(column))}},
+    )
 
 
 def _is_unique(profile: Profile, name: str) -> bool:

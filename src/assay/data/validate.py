@@ -115,11 +115,11 @@ def _columns(schema: TableSchema, inferred: Profile, typed: Profile) -> list[Ano
     for name, expected in schema.columns.items():
         column, natural = typed.column(name), inferred.column(name)
         if column is None or natural is None:
-            found += column_checks.absent(name, expected)
+            found += table_checks.absent(name, expected)
         else:
             found += column_checks.check(column, expected, natural=natural, is_csv=is_csv)
     found += [
-        column_checks.new(column)
+        table_checks.new(column)
         for column in inferred.columns
         if column.name not in schema.columns
     ]

@@ -108,9 +108,7 @@ def leave(ledger: Ledger, server: str) -> None:
         connection.execute(tables.server.delete().where(tables.server.c.id == server))
 
 
-def alive(
-    ledger: Ledger, endpoint: str, *, at: int, within_ms: int = WITHIN_MS
-) -> list[Server]:
+def alive(ledger: Ledger, endpoint: str, *, at: int, within_ms: int = WITHIN_MS) -> list[Server]:
     """Return the servers of an endpoint that live, oldest first.
 
     Those are the ones seen at most `within_ms` before `at`, whose process still lives as far as

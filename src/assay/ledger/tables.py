@@ -2,8 +2,8 @@
 
 `migrations/` makes them; a test holds the two together. Every `*_oid`, `oid`, `diff` and
 `profile` is the hash of some content with its algorithm before a colon; the bytes lie in an
-object store, never here. Columns named `at`, `start`, `end`, `started`, `seen`, `created`, `updated`
-and `deleted` are Unix milliseconds UTC; `deleted` is null for what is there.
+object store, never here. Columns named `at`, `start`, `end`, `started`, `seen`, `created`,
+`updated` and `deleted` are Unix milliseconds UTC; `deleted` is null for what is there.
 
 MLflow's data model fits on these tables: experiment 0 is its `Default`, a dataset input is a row
 of `run_data` of kind "dataset" (name in `path`, digest in `oid`, the rest in `details`), a

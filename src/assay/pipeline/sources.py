@@ -1,6 +1,8 @@
 """The data that a recorded run read: which versions, where they come from, and their places.
 
 What a stage of the run made is no source: the stage makes it again. Code comes with the commit.
+Data of runs that count lie in a second store too (`assay.pipeline.kept`): what is gone from the
+cache is taken from there before a remote is asked.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from assay.base.errors import Error, NotFound
 from assay.base.files import inside
 from assay.base.progress import counted
 from assay.objects import scan, transfer, tree
-from assay.objects.cache import DIR, Cache
+from assay.objects.cache import DIR
 from assay.objects.links import Linker
 from assay.objects.remotes import open_remote
+from assay.pipeline import kept
 from assay.pipeline.record import Plan, Step
 from assay.project import definition, git
 from assay.project.stages import Row
@@ -25,7 +28,8 @@ Say = Callable[[str], None]
 
 
 def fetch(project: Project, plan: Plan, *, say: Say) -> None:
-    """Get data that is not here from the default remote; code is not in any cache."""
+    """Get data that is not here from the second store or the default remote; code is in none."""
+    kept.restore(project, kept.oids_of(plan))
     wanted = []
     for step, row in _sources(plan):
         place = project.root / _place(step, row)
@@ -79,7 +83,7 @@ def _put_tracked(project: Project, there: Project, plan: Plan, linker: Linker, s
 def _put_row(
     there: Project, linker: Linker, path: Path, oid: str, row: Row, *, read_by: str
 ) -> None:
-    if not _is_here(there.cache, oid):
+    if not kept.is_whole(there.cache, oid):
         raise NotFound(
             f"the version of '{row.path}' that stage '{read_by}' read is gone: "
             f"md5:{oid} is neither in the cache nor on the default remote",
@@ -113,19 +117,15 @@ def _place(step: Step, row: Row) -> str:
 
 
 def _pull(project: Project, oids: Iterable[str], say: Say) -> None:
-    missing = [oid for oid in dict.fromkeys(oids) if not _is_here(project.cache, oid)]
+    wanted = [*dict.fromkeys(oids)]
+    kept.restore(project, wanted)
+    missing = [oid for oid in wanted if not kept.is_whole(project.cache, oid)]
     if not missing or project.config.get("core", "remote") is None:
         return
     settings = project.config.remote()
     moved = transfer.pull(missing, project.cache, open_remote(settings))
     if moved.moved:
         say(f"fetched {counted(moved.moved, 'object')} of the run's data from '{settings.name}'")
-
-
-def _is_here(cache: Cache, oid: str) -> bool:
-    if not cache.has(oid):
-        return False
-    return not oid.endswith(DIR) or all(cache.has(entry.oid) for entry in tree.read(cache, oid))
 
 
 def _is_inside(path: Path, folder: Path) -> bool:

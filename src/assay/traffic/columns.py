@@ -26,7 +26,18 @@ def type_of(values: Sequence[Any]) -> str:
     >>> type_of([1, None, 2.5]), type_of(["a"]), type_of([[1, 2], []]), type_of([1, "a"])
     ('DOUBLE', 'VARCHAR', 'BIGINT[]', 'VARCHAR')
     """
-    return _common(values) or "VARCHAR"
+    return _common(values, exact=False) or "VARCHAR"
+
+
+def exact_type(values: Sequence[Any]) -> str | None:
+    """Return the type that values have in common and that keeps them as they are.
+
+    Examples
+    --------
+    >>> exact_type([1, 2.5]), exact_type([1, "a"]), exact_type([-1, 2**63])
+    ('DOUBLE', None, None)
+    """
+    return _common(values, exact=True)
 
 
 def widen(one: str, other: str) -> str | None:
@@ -81,7 +92,7 @@ def refs(names: Iterable[str]) -> list[str]:
     return found
 
 
-def _common(values: Iterable[Any]) -> str | None:
+def _common(values: Iterable[Any], *, exact: bool) -> str | None:
     kinds = set(map(type, values)) - {type(None)}
     if not kinds:
         return NOTHING
@@ -90,20 +101,22 @@ def _common(values: Iterable[Any]) -> str | None:
     if kinds == {str}:
         return "VARCHAR"
     if kinds == {int}:
-        return _whole([value for value in values if value is not None])
+        return _whole([value for value in values if value is not None], exact=exact)
     if kinds <= {int, float}:
         return "DOUBLE"
     if kinds == {list}:
-        inner = _common(list(chain.from_iterable(filter(None, values))))
+        inner = _common(list(chain.from_iterable(filter(None, values))), exact=exact)
         return None if inner is None else f"{inner}[]"
     return None
 
 
-def _whole(values: Sequence[int]) -> str:
+def _whole(values: Sequence[int], *, exact: bool) -> str | None:
     lowest, highest = min(values), max(values)
     if lowest >= _LOWEST and highest <= _HIGHEST:
         return "BIGINT"
-    return "UBIGINT" if lowest >= 0 else "DOUBLE"
+    if lowest >= 0:
+        return "UBIGINT"
+    return None if exact else "DOUBLE"
 
 
 def _parts(type_: str) -> tuple[str, int]:

@@ -8,13 +8,14 @@ other a reader can say so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from assay.base.errors import Error
-from assay.traffic.columns import as_text, type_of, widen
+from assay.traffic.columns import as_text, exact_type, type_of, widen
 from assay.traffic.ids import row_id, time_of
 from assay.traffic.record import Record, Truth, decode_record, decode_truth
 
@@ -50,7 +51,7 @@ TRUTH: dict[str, str] = {
 INPUT, OUTPUT = "input.", "output."
 
 
-class Part(msgspec.Struct, kw_only=True):
+class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Rows that go together, by column.
 
     Attributes
@@ -73,10 +74,6 @@ class Part(msgspec.Struct, kw_only=True):
         """How many rows it has."""
         return len(next(iter(self.values.values())))
 
-    def stretch(self, *moments: int) -> None:
-        """Make the times include some more."""
-        self.first, self.last = min(self.first, *moments), max(self.last, *moments)
-
 
 def decoded(payloads: Iterable[memoryview], *, truths: bool, where: Path) -> list[Any]:
     """Return the records, or truths, of a file.
@@ -98,52 +95,33 @@ def decoded(payloads: Iterable[memoryview], *, truths: bool, where: Path) -> lis
 
 
 def prediction_parts(records: Iterable[Record]) -> list[Part]:
-    """Return the rows of requests, in order, in as few parts as their types allow."""
-    parts: dict[tuple[Any, ...], list[Part]] = {}
-    found: list[Part] = []
+    """Return the rows of requests in as few parts as their types allow."""
+    alike: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
-        if not record.n_rows:
-            continue
-        own = {INPUT + name: values for name, values in record.inputs.items()}
-        own |= {OUTPUT + name: values for name, values in record.outputs.items()}
-        types = {name: type_of(values) for name, values in own.items()}
-        alike = parts.setdefault((record.endpoint, *own), [])
-        part = next((part for part in alike if _fits(part, types)), None)
-        if part is None:
-            part = Part(
-                endpoint=record.endpoint,
-                types=PREDICTION | types,
-                values={name: [] for name in (*PREDICTION, *types)},
-                first=record.at,
-                last=record.at,
-            )
-            alike.append(part)
-            found.append(part)
-        _add(part, record, own)
-    return found
+        if record.n_rows:
+            key = (record.endpoint, *record.inputs, None, *record.outputs)
+            alike.setdefault(key, []).append(record)
+    return [part for group in alike.values() for part in _parts(group)]
 
 
 def truth_parts(truths: Sequence[Truth]) -> list[Part]:
     """Return truths as one part, or none."""
     if not truths:
         return []
-    part = Part(
-        endpoint=None,
-        types=dict(TRUTH),
-        values={name: [] for name in TRUTH},
-        first=truths[0].at,
-        last=truths[0].at,
-    )
-    for truth in truths:
-        target, target_type = target_text(truth.target)
-        row = (
-            truth.id, truth.prediction_id, truth.column, key_text(truth.key), truth.endpoint,
-            target, target_type, truth.at, truth.source,
-        )  # fmt: skip
-        for values, value in zip(part.values.values(), row, strict=True):
-            values.append(value)
-        part.stretch(truth.at, time_of(truth.id))
-    return [part]
+    targets = [target_text(one.target) for one in truths]
+    moments = [one.at for one in truths] + [time_of(one.id) for one in truths]
+    values: dict[str, list[Any]] = {
+        "truth_id": [one.id for one in truths],
+        "prediction_id": [one.prediction_id for one in truths],
+        "column": [one.column for one in truths],
+        "key": [key_text(one.key) for one in truths],
+        "endpoint": [one.endpoint for one in truths],
+        "target": [text for text, _ in targets],
+        "target_type": [type_ for _, type_ in targets],
+        "at": [one.at for one in truths],
+        "source": [one.source for one in truths],
+    }
+    return [Part(endpoint=None, types=TRUTH, values=values, first=min(moments), last=max(moments))]
 
 
 def target_text(target: Any) -> tuple[str | None, str]:
@@ -173,31 +151,62 @@ def _plain_number(value: Any) -> Any:
     return value
 
 
-def _fits(part: Part, types: dict[str, str]) -> bool:
-    """Say whether rows with these types go into a part, and see to it that they do."""
-    if all(part.types[name] == type_ for name, type_ in types.items()):
-        return True
-    wide = {name: widen(part.types[name], type_) for name, type_ in types.items()}
+def _parts(records: list[Record]) -> list[Part]:
+    """Return records with the same columns as one part, or more where types contradict."""
+    columns = _columns(records)
+    types = {name: exact_type(values) for name, values in columns.items()}
+    known = {name: type_ for name, type_ in types.items() if type_ is not None}
+    if len(known) == len(types):
+        return [_part(records, columns, known)]
+    groups: list[tuple[list[Record], dict[str, str]]] = []
+    for record in records:
+        own = {name: type_of(values) for name, values in _columns([record]).items()}
+        for group, wide in groups:
+            if _widened(wide, own):
+                group.append(record)
+                break
+        else:
+            groups.append(([record], own))
+    return [_part(group, _columns(group), wide) for group, wide in groups]
+
+
+def _widened(types: dict[str, str], own: dict[str, str]) -> bool:
+    """Widen types so that they hold others; false, and nothing done, where they cannot."""
+    wide = {name: widen(type_, own[name]) for name, type_ in types.items()}
     if any(type_ is None or type_.startswith("HUGEINT") for type_ in wide.values()):
         return False  # Parquet has no HUGEINT
-    part.types |= {name: type_ for name, type_ in wide.items() if type_ is not None}
+    types |= {name: type_ for name, type_ in wide.items() if type_ is not None}
     return True
 
 
-def _add(part: Part, record: Record, own: dict[str, Sequence[Any]]) -> None:
-    n_rows, values = record.n_rows, part.values
-    fixed = {
-        "request_id": record.request_id, "endpoint": record.endpoint, "version": record.version,
-        "bundle": record.bundle, "deployment": record.deployment, "at": record.at,
-        "latency": record.latency, "n_rows": n_rows, "status": record.status,
-    }  # fmt: skip
-    for name, value in fixed.items():
-        values[name].extend([value] * n_rows)
-    values["prediction_id"].extend(row_id(record.id, row) for row in range(n_rows))
-    values["row"].extend(range(n_rows))
-    values["event_time"].extend(record.event_time or [None] * n_rows)
-    for name, column in own.items():
-        values[name].extend(column)
-    if record.version not in part.versions:
-        part.versions.append(record.version)
-    part.stretch(record.at, time_of(record.id))
+def _columns(records: Sequence[Record]) -> dict[str, list[Any]]:
+    """Return the logged values of records with the same columns."""
+    inputs, outputs = [one.inputs for one in records], [one.outputs for one in records]
+    return {
+        prefix + name: list(chain.from_iterable([columns[name] for columns in all_columns]))
+        for prefix, all_columns in ((INPUT, inputs), (OUTPUT, outputs))
+        for name in all_columns[0]
+    }
+
+
+def _part(records: list[Record], columns: dict[str, list[Any]], types: dict[str, str]) -> Part:
+    def repeated(field: str) -> list[Any]:
+        return [value for one in records for value in [getattr(one, field)] * one.n_rows]
+
+    values = {name: repeated(name) for name in PREDICTION if name not in _BY_ROW}
+    times = [one.event_time or [None] * one.n_rows for one in records]
+    values["prediction_id"] = [row_id(one.id, row) for one in records for row in range(one.n_rows)]
+    values["row"] = [row for one in records for row in range(one.n_rows)]
+    values["event_time"] = list(chain.from_iterable(times))
+    moments = [one.at for one in records] + [time_of(one.id) for one in records]
+    return Part(
+        endpoint=records[0].endpoint,
+        versions=list(dict.fromkeys(one.version for one in records)),
+        types=PREDICTION | types,
+        values={name: values[name] for name in PREDICTION} | columns,
+        first=min(moments),
+        last=max(moments),
+    )
+
+
+_BY_ROW = {"prediction_id", "row", "event_time"}

@@ -1,0 +1,114 @@
+"""The deployments of an endpoint: ending one that failed, and which one came before.
+
+A row that repeats an older one names it in `details["again"]`. So a second rollback goes further
+back, and never to what the first one left.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from assay.base.clock import now_ms
+from assay.base.errors import Negative, NotFound, did_you_mean
+from assay.base.ids import uuid7
+from assay.deploy import endpoints
+from assay.ledger import deployments
+from assay.ledger.deployments import Deployment
+
+if TYPE_CHECKING:
+    from assay.ledger.database import Ledger
+
+FAILED = "failed: "
+"""How the reason begins for which a deployment ended that no server could answer with."""
+
+AGAIN = "again"
+
+
+def before(ledger: Ledger, endpoint: str) -> tuple[Deployment, Deployment]:
+    """Return what an endpoint answers with, and what it answered with before that.
+
+    Raises
+    ------
+    NotFound
+        If nothing was ever deployed to it.
+    Negative
+        If nothing came before, or nothing goes on.
+    """
+    rows = deployments.list_deployments(ledger, endpoint)
+    if not rows:
+        known = endpoints.endpoints(ledger)
+        raise NotFound(
+            f"nothing was ever deployed to '{endpoint}'",
+            hint=did_you_mean(endpoint, known) or "'assay deployments list' shows all endpoints",
+        )
+    place = next((at for at, row in enumerate(rows) if row.end is None), None)
+    if place is None:
+        raise Negative(
+            f"nothing is deployed to '{endpoint}'",
+            hint=f"deploy a version: assay deploy {rows[0].model}@VERSION --to {endpoint}",
+        )
+    present, by_id = rows[place], {row.id: at for at, row in enumerate(rows)}
+    while AGAIN in (details := rows[place].details or {}):
+        place = by_id[details[AGAIN]]
+    for row in rows[place + 1 :]:
+        is_same = (row.model, row.version) == (present.model, present.version)
+        if not is_same and not (row.end_reason or "").startswith(FAILED):
+            return present, row
+    raise Negative(
+        f"there is no deployment before the present one of '{endpoint}'",
+        hint=f"it answers with {name_of(present)}, the first that it had; deploy another version",
+    )
+
+
+def find(ledger: Ledger, endpoint: str, id_: str | None) -> Deployment | None:
+    """Return a deployment of an endpoint; None where there is none of that id."""
+    rows = deployments.list_deployments(ledger, endpoint)
+    return next((row for row in rows if row.id == id_), None)
+
+
+def go_back(
+    ledger: Ledger, failed: Deployment, *, to: Deployment | None, why: str, owner: str | None
+) -> Deployment | None:
+    """End a deployment that failed, write the one again that it goes back to, and return that.
+
+    Both or none is done: where somebody deployed something else meanwhile, that goes on.
+    """
+    from assay.ledger import lineage, tables
+
+    table, moment = tables.deployment, now_ms()
+    with ledger.write() as connection:
+        goes_on = (table.c.id == failed.id, table.c.end.is_(None))
+        ended = table.update().where(*goes_on).values(end=moment, end_reason=f"{FAILED}{why}")
+        if connection.execute(ended).rowcount == 0 or to is None:
+            return None
+        made = Deployment(
+            id=uuid7(),
+            endpoint=failed.endpoint,
+            model=to.model,
+            version=to.version,
+            share=1.0,
+            owner=owner,
+            reason=f"back to {name_of(to)}: {why}",
+            details={AGAIN: to.id},
+            start=moment,
+            end=None,
+            end_reason=None,
+        )
+        row = msgspec.structs.asdict(made)
+        row["details"] = msgspec.json.encode(made.details).decode()
+        connection.execute(table.insert().values(row))
+        edge = lineage.Edge(
+            source=f"version:{name_of(to)}",
+            relation="deployed_as",
+            target=f"deployment:{made.id}",
+            at=moment,
+        )
+        lineage.add(connection, [edge])
+    return made
+
+
+def name_of(deployment: Deployment) -> str:
+    """Return the version of a deployment as people write it."""
+    return f"{deployment.model}/{deployment.version}"

@@ -1,0 +1,352 @@
+"""Judge bundles on the declared evaluation rows: evaluate, compare, gate, report.
+
+Every model answers the same rows, by its own bundle: nothing is compared that was computed on
+other rows, or by another program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from assay.base.errors import Error, NotFound, Usage, did_you_mean
+from assay.evaluate.evaluation import Evaluation
+from assay.evaluate.gate import Verdict
+from assay.evaluate.report import Report
+from assay.project import declaration, git
+from assay.project.declaration import Gate, Model
+from assay.project.workspace import Project
+
+if TYPE_CHECKING:
+    from assay.bundle.load import Bundle
+    from assay.data.read import Table
+    from assay.evaluate.figures import Figures
+    from assay.evaluate.rows import Mask, Rows
+
+CANDIDATE = "candidate"
+BASE = "base"
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found about a candidate.
+
+    Attributes
+    ----------
+    candidate, base : str or None
+        Ids of the bundles; no base is None.
+    base_name : str
+        How the base was named: `bikes@production`, say.
+    report : Report
+        The evaluation, the gate's verdict where one was asked for, and the baselines.
+    """
+
+    candidate: str
+    base: str | None
+    base_name: str
+    report: Report
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The gate's verdict, where one was asked for."""
+        return self.report.verdict
+
+
+def judge(
+    project: Project, candidate: str, *, base: str | None = None, gate: bool, alone: bool = False
+) -> Judged:
+    """Evaluate a candidate, beside a base where there is one, on the declared rows.
+
+    Parameters
+    ----------
+    candidate, base : str
+        Bundles: a folder, an id, a run, or `MODEL@VERSION`. Without `base`, the version that the
+        declared alias names is the base.
+    gate : bool
+        Whether to apply the declared gate.
+    alone : bool
+        Evaluate the candidate without any base.
+
+    Raises
+    ------
+    Error
+        If `assay.yaml` does not say what to evaluate on, or a bundle does not fit the rows.
+    """
+    from assay.bundle.load import load
+
+    job = _job(project, gate=gate)
+    opened = load(candidate)
+    base_name = base or ("" if alone else _production(job))
+    other = load(base_name) if base_name else None
+    with _open(job) as table:
+        rows = _rows(table, job)
+        masks = _masks(table, job)
+        rows = _answer(rows, table, CANDIDATE, opened)
+        if other is not None:
+            rows = _answer(rows, table, BASE, other)
+        compared = _evaluate(rows, job, masks, base=BASE if other else None, run=opened.id)
+        others = _beside_baselines(rows, table, job, masks, run=opened.id)
+    report = Report(
+        evaluation=compared,
+        verdict=_verdict(compared, others, job),
+        figures=_figures(rows, job, with_base=other is not None),
+        others=tuple(others.values()),
+        title=job.model.name,
+        key=job.model.name,
+        sha=git.head(project.git_root) or "",
+        facts=_facts(job, opened, base_name),
+        reproduce=f"assay gate {candidate}" + (f" --base {base_name}" if base_name else ""),
+    )
+    return Judged(
+        candidate=opened.id,
+        base=None if other is None else other.id,
+        base_name=base_name,
+        report=report,
+    )
+
+
+class _Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What is declared of a judgement, all of it there."""
+
+    project: Project
+    model: Model
+    evaluation: declaration.Evaluation
+    table: declaration.Table
+    gate: Gate | None
+    alias: str
+
+
+def _job(project: Project, *, gate: bool) -> _Job:
+    declared = declaration.read(project)
+    if declared.model is None:
+        raise _undeclared("model")
+    if declared.evaluation is None:
+        raise _undeclared("evaluation")
+    if gate and declared.gate is None:
+        raise _undeclared("gate")
+    return _Job(
+        project=project,
+        model=declared.model,
+        evaluation=declared.evaluation,
+        table=declaration.table(declared, declared.evaluation.table),
+        gate=declared.gate if gate else None,
+        alias=declared.deploy.alias if declared.deploy else "production",
+    )
+
+
+def _undeclared(section: str) -> Usage:
+    return Usage(
+        f"'{section}' is not declared",
+        where=declaration.FILE,
+        hint=f"add '{section}:' to it; 'assay config schema' says what goes in",
+    )
+
+
+def _production(job: _Job) -> str:
+    """Return the name of the version in production, or '' where there is none."""
+    from assay.ledger import models
+    from assay.ledger.database import open_ledger
+
+    if not job.project.ledger_path.exists():
+        return ""
+    name = f"{job.model.name}@{job.alias}"
+    with open_ledger(job.project.ledger_path) as ledger:
+        try:
+            models.get_version(ledger, name)
+        except NotFound:
+            return ""
+    return name
+
+
+def _open(job: _Job) -> Table:
+    from assay.data.files import table_files
+    from assay.data.read import open_table
+
+    files = table_files(job.project.root / job.table.path)
+    if files is None:
+        raise NotFound(
+            f"the evaluation table '{job.table.path}' is not there, or is no table",
+            where=f"{declaration.FILE}: data.tables.{job.evaluation.table}",
+            hint="make it with 'assay repro', or get it with 'assay checkout'",
+        )
+    return open_table(files)
+
+
+def _rows(table: Table, job: _Job) -> Rows:
+    from assay.evaluate import table as tables
+
+    return tables.read(
+        table,
+        task=job.model.task,
+        target=job.model.target,
+        classes=job.model.classes,
+        key=job.table.key,
+        time=job.table.time,
+        where=job.table.path,
+    )
+
+
+def _masks(table: Table, job: _Job) -> Mapping[str, Mask]:
+    from assay.evaluate import slices
+
+    return slices.masks(table, job.evaluation.slices) if job.evaluation.slices else {}
+
+
+def _answer(rows: Rows, table: Table, name: str, bundle: Bundle) -> Rows:
+    """Let a bundle answer every row."""
+    answers = bundle.answers(features(table, bundle))
+    return rows.with_model(
+        name, answers["predict"], probabilities=answers.get("predict_proba")
+    )  # fmt: skip
+
+
+def features(table: Table, bundle: Bundle) -> dict[str, Any]:
+    """Return the columns of an open table that a bundle takes, each in the bundle's type.
+
+    Raises
+    ------
+    Error
+        If a column is missing, or has missing values where the model was trained with none.
+    """
+    import numpy as np
+
+    known = {column.name: column for column in table.columns}
+    absent = [name for name in bundle.signature.names if name not in known]
+    if absent:
+        raise Error(
+            f"the table has no column '{absent[0]}', which the model takes",
+            where=bundle.id[:19],
+            hint=did_you_mean(absent[0], known) or "evaluate on a table with the model's features",
+        )
+    refs = ", ".join(
+        f"{known[name].ref} AS c{i}" for i, name in enumerate(bundle.signature.names)
+    )  # fmt: skip
+    found = table.execute(f"SELECT rowid AS at, {refs} FROM t ORDER BY rowid").fetchnumpy()  # noqa: S608 -- quoted names
+    columns: dict[str, Any] = {}
+    for number, column in enumerate(bundle.signature.columns):
+        values = found[f"c{number}"]
+        missing = np.ma.getmaskarray(values)
+        data = np.ma.getdata(values)
+        if missing.any() and column.missing == "no":
+            raise Error(
+                f"'{column.name}' is missing in {int(missing.sum()):,} rows, first in row "
+                f"{int(missing.argmax()) + 1}; the model was trained without missing values",
+                where=bundle.id[:19],
+            )
+        if column.type == "string":
+            columns[column.name] = [
+                None if gone else str(value) for value, gone in zip(data, missing, strict=True)
+            ]
+        else:
+            typed = data.astype(column.type)
+            if missing.any():
+                typed[missing] = np.nan
+            columns[column.name] = typed
+    return columns
+
+
+def _evaluate(
+    rows: Rows,
+    job: _Job,
+    masks: Mapping[str, Mask],
+    *,
+    base: str | None,
+    run: str,
+    note: str = "",
+) -> Evaluation:
+    from assay.evaluate import evaluation as evaluations
+
+    return evaluations.evaluate(
+        rows,
+        job.evaluation.metrics,
+        candidate=CANDIDATE,
+        base=base,
+        slices=masks,
+        block_seconds=evaluations.block_seconds(job.evaluation, timed=rows.time is not None),
+        min_n=job.evaluation.min_n,
+        run=run,
+        note=note,
+    )
+
+
+def _beside_baselines(
+    rows: Rows, table: Table, job: _Job, masks: Mapping[str, Mask], *, run: str
+) -> dict[str, Evaluation]:
+    """Evaluate the candidate beside each declared baseline, on the rows that it answers."""
+    from assay.evaluate import baselines
+    from assay.evaluate import table as tables
+
+    found: dict[str, Evaluation] = {}
+    for name, baseline in job.evaluation.baselines.items():
+        series = tables.series(table, job.table.key, time=job.table.time)
+        answers = baselines.guess(name, baseline, rows, table=table, series=series)
+        kept, present = baselines.add(rows, name, answers)
+        left_out = rows.n_rows - kept.n_rows
+        found[name] = _evaluate(
+            kept,
+            job,
+            {slice_: mask[present] for slice_, mask in masks.items()},
+            base=name,
+            run=run,
+            note=f"{left_out:,} rows without an answer of the baseline" if left_out else "",
+        )
+    return found
+
+
+def _figures(rows: Rows, job: _Job, *, with_base: bool) -> Figures:
+    from assay.evaluate import evaluation as evaluations
+    from assay.evaluate.figures import figures
+
+    blocks = evaluations.block_seconds(job.evaluation, timed=rows.time is not None)
+    models = [BASE, CANDIDATE] if with_base else [CANDIDATE]
+    return figures(rows, models, block_seconds=blocks)
+
+
+def _verdict(
+    compared: Evaluation, others: Mapping[str, Evaluation], job: _Job
+) -> Verdict | None:  # fmt: skip
+    from assay.evaluate import gate as gates
+
+    if job.gate is None:
+        return None
+    named = job.gate.baseline or next(iter(others), None)
+    baseline = None if named is None else others.get(named)
+    return gates.judge(compared, job.gate, baseline=baseline)
+
+
+def _facts(job: _Job, bundle: Bundle, base_name: str) -> dict[str, str]:
+    from assay.objects import scan
+
+    project = job.project
+    content = scan.scan(project.root / job.table.path, project.index, skip=project.ignore)
+    return {
+        "candidate": bundle.id,
+        "base": base_name,
+        "evaluation rows": f"md5:{content.oid}",
+    }
+
+
+def write_reports(judged: Judged, folder: Path) -> list[Path]:
+    """Write the report as Markdown, HTML and JSON into a folder."""
+    from assay.base.files import explain, write_atomic
+    from assay.evaluate import page, report
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, folder) from error
+    files = {
+        "report.md": report.markdown(judged.report).encode(),
+        "report.html": page.html(judged.report).encode(),
+        "report.json": msgspec.json.format(dump(judged), indent=2) + b"\n",
+    }
+    for name, content in files.items():
+        write_atomic(folder / name, content)
+    return [folder / name for name in files]
+
+
+def dump(judged: Judged) -> bytes:
+    """Return all results as JSON with sorted keys."""
+    return msgspec.json.encode(judged, order="sorted")
