@@ -32,6 +32,13 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "split": ("List the rows for training and for judging.", "quality:split_command"),
         "drift": ("Compare two tables, column by column.", "quality:drift_command"),
     },
+    "Judging": {
+        "check": ("Check assay.yaml, and what it names.", "judging:check_command"),
+        "evaluate": ("Measure a model on the declared rows.", "judging:evaluate_command"),
+        "compare": ("Compare two models on the same rows.", "judging:compare_command"),
+        "gate": ("Say whether a model may replace the base.", "judging:gate_command"),
+        "report": ("Write a report on a model as a page.", "judging:report_command"),
+    },
     "Pipelines": {
         "repro": ("Run the stages that changed.", "pipeline:repro_command"),
         "status": ("Show which stages and data changed.", "pipeline:status_command"),

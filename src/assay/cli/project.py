@@ -118,10 +118,17 @@ def config_command(
 ) -> int:
     """Read or write a setting, such as core.remote (DVC's) or profile.auto (ours).
 
+    'assay config schema' prints the JSON schema of assay.yaml, for editors.
+
     DVC's settings go to .dvc/config, ours to files of our own: DVC refuses what it does not know.
     """
     from assay.project import settings
 
+    if key == "schema" and value is None:
+        from assay.project import declaration
+
+        show(declaration.json_schema(), as_json=True, text="")
+        return 0
     if user and local:
         raise Usage("'--global' and '--local' are two files: choose one")
     level: settings.Level | None = "global" if user else "local" if local else None

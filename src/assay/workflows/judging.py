@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 CANDIDATE = "candidate"
 BASE = "base"
+GATE = "assay/gate.json"
+"""The artifact of a run that holds the verdict on the bundle that it made."""
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +92,7 @@ def judge(
         others = _beside_baselines(rows, table, job, masks, run=opened.id)
     report = Report(
         evaluation=compared,
-        verdict=_verdict(compared, others, job),
+        verdict=_verdict(compared, others, job, same=other is not None and other.id == opened.id),
         figures=_figures(rows, job, with_base=other is not None),
         others=tuple(others.values()),
         title=job.model.name,
@@ -305,12 +307,14 @@ def _figures(rows: Rows, job: _Job, *, with_base: bool) -> Figures:
 
 
 def _verdict(
-    compared: Evaluation, others: Mapping[str, Evaluation], job: _Job
+    compared: Evaluation, others: Mapping[str, Evaluation], job: _Job, *, same: bool
 ) -> Verdict | None:  # fmt: skip
     from assay.evaluate import gate as gates
 
     if job.gate is None:
         return None
+    if same:
+        return Verdict(answer="pass", reason="the candidate is the base itself", rulings=())
     named = job.gate.baseline or next(iter(others), None)
     baseline = None if named is None else others.get(named)
     return gates.judge(compared, job.gate, baseline=baseline)
@@ -350,3 +354,32 @@ def write_reports(judged: Judged, folder: Path) -> list[Path]:
 def dump(judged: Judged) -> bytes:
     """Return all results as JSON with sorted keys."""
     return msgspec.json.encode(judged, order="sorted")
+
+
+def record(project: Project, judged: Judged) -> str:
+    """Keep a verdict: with the run that made the candidate, and its registered versions.
+
+    Returns the oid of the report, as JSON in the object store.
+    """
+    from assay.ledger import lineage, models
+    from assay.ledger.database import open_ledger
+    from assay.ledger.writer import Writer
+    from assay.workflows.models import note_verdict
+
+    content = dump(judged)
+    oid = f"sha256:{project.objects.add(content)}"
+    if judged.verdict is None:
+        return oid
+    answer = judged.verdict.answer
+    with open_ledger(project.ledger_path) as ledger:
+        writer = Writer(ledger)
+        for edge in lineage.edges_to(ledger, f"bundle:{judged.candidate}"):
+            if edge.relation == "made":
+                run = edge.source.removeprefix("run:")
+                writer.add_artifact(run, GATE, oid, len(content))
+                writer.set_tags(run, {"gate": answer})
+        for model in models.list_models(ledger):
+            for version in models.list_versions(ledger, model.name):
+                if version.bundle == judged.candidate:
+                    note_verdict(ledger, version, answer, oid)
+    return oid
