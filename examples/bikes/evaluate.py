@@ -7,12 +7,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import model_file
 import numpy as np
 import tables
-from features import matrix
-from ruamel.yaml import YAML
+from features import FEATURES
 from tables import TARGET
+
+import assay
 
 
 def score(actual: np.ndarray, predicted: np.ndarray, baseline: np.ndarray) -> dict[str, float]:
@@ -45,14 +45,13 @@ def write_csv(path: str, key: str, groups: np.ndarray, columns: Mapping[str, np.
 
 
 def main() -> None:
-    params = YAML(typ="safe").load(Path("params.yaml"))
-    _, test = tables.split(tables.read("work/features.parquet"), params["test_days"])
+    test = tables.read("work/test.parquet")
     # Where last week's hour is missing the baseline has no answer: both are scored without it.
     known = ~np.isnan(test["cnt_last_week"])
     test = {name: column[known] for name, column in test.items()}
 
     actual, baseline = test[TARGET].astype(float), test["cnt_last_week"]
-    predicted = model_file.read("model.skops").predict(matrix(test))
+    predicted = assay.load("bundle").predict({name: test[name] for name in FEATURES})
     metrics = score(actual, predicted, baseline)
     Path("metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
 

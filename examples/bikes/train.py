@@ -1,4 +1,4 @@
-"""Fit a regressor of the hourly rentals on all but the last days, and save it."""
+"""Fit a regressor of the hourly rentals on all but the last days, and freeze it into a bundle."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ if TYPE_CHECKING:
 
 def fit(train: Table, params: dict[str, Any]) -> HistGradientBoostingRegressor:
     """Return the regressor, fitted on the rows of `train`."""
+    import numpy as np
     from features import matrix
     from sklearn.ensemble import HistGradientBoostingRegressor
     from tables import TARGET
 
+    target = train[TARGET]
+    if params["shuffle_labels"]:
+        target = np.random.default_rng(params["seed"]).permutation(target)
     model = HistGradientBoostingRegressor(
         **params["model"],
         random_state=params["seed"],
         early_stopping=False,  # the default changes its mind at 10,000 rows
     )
-    return model.fit(matrix(train), train[TARGET])
+    return model.fit(matrix(train), target)
 
 
 def learning_curve(model: HistGradientBoostingRegressor, train: Table) -> list[float]:
@@ -36,16 +40,34 @@ def learning_curve(model: HistGradientBoostingRegressor, train: Table) -> list[f
     return [float(((prediction - train[TARGET]) ** 2).mean()) for prediction in staged]
 
 
+def freeze(model: HistGradientBoostingRegressor, train: Table, params: dict[str, Any]) -> None:
+    """Write the folder `bundle`: the model, and all that its training determines."""
+    import assay
+    from features import FEATURES
+    from tables import TARGET
+
+    assay.bundle(
+        model,
+        X={name: train[name] for name in FEATURES},
+        y=train[TARGET],
+        time=train["timestamp"],
+        name="bikes",
+        to="bundle",
+        data=["work/features.parquet"],  # as with `params`: in a recorded stage its record says it
+        params=params,
+    )
+
+
 def main() -> None:
     params = YAML(typ="safe").load(Path("params.yaml"))
     # OpenMP reads this once, when scikit-learn loads it: hence the imports inside functions.
     os.environ["OMP_NUM_THREADS"] = str(params["threads"])
-    import model_file
     import tables
 
-    train, _ = tables.split(tables.read("work/features.parquet"), params["test_days"])
+    train, test = tables.split(tables.read("work/features.parquet"), params["test_days"])
+    tables.write(test, "work/test.parquet")
     model = fit(train, params)
-    model_file.write(model, "model.skops")
+    freeze(model, train, params)
 
     curve = learning_curve(model, train)
     if "ASSAY_RUN" in os.environ:  # a stage of `assay repro`: its run keeps the curve

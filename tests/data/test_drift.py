@@ -55,6 +55,9 @@ def test_ks_has_the_value_of_the_specification():
 
 
 def test_holm_has_the_values_of_the_specification():
+    found = holm([0.01, 0.04, 0.03, 0.005, 0.2, 0.8])
+    assert found == pytest.approx([0.05, 0.12, 0.12, 0.03, 0.4, 0.8])
+    assert holm([]) == []
     assert holm([0.001, 0.02, 0.03, 0.04, 0.5]) == pytest.approx([0.005, 0.08, 0.09, 0.09, 0.5])
 
 

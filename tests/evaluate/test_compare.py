@@ -10,7 +10,7 @@ from assay.base.errors import Error
 from assay.evaluate.blocks import DAY
 from assay.evaluate.compare import Comparison, compare
 from assay.evaluate.metrics import get
-from assay.evaluate.paired import holm, mcnemar, tango
+from assay.evaluate.paired import mcnemar, tango
 from assay.evaluate.rows import Rows
 from tests.evaluate.make import binary, hours, multiclass, regression, right_or_wrong
 
@@ -54,13 +54,6 @@ def test_tango_stays_inside_of_its_range_and_holds_the_difference(b, c, n):
 )
 def test_mcnemars_mid_p_has_the_values_of_the_specification(b, c, p):
     assert mcnemar(b, c) == pytest.approx(p, abs=1e-9)
-
-
-def test_holm_has_the_values_of_the_specification():
-    found = holm([0.01, 0.04, 0.03, 0.005, 0.2, 0.8])
-
-    assert found == pytest.approx([0.05, 0.12, 0.12, 0.03, 0.4, 0.8])
-    assert holm([]) == []
 
 
 def test_right_and_wrong_are_compared_by_tango():

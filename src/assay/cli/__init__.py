@@ -60,6 +60,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "rollback": ("Let an endpoint answer as before.", "models:rollback_command"),
         "deployments": ("Show what endpoints answer with.", "models:deployments_group"),
     },
+    "Serving": {
+        "serve": ("Answer requests over HTTP.", "serve:serve_command"),
+        "feedback": ("Keep what predictions should have been.", "serve:feedback_command"),
+    },
 }
 """Section of `--help` -> command -> one-line help and `module:attribute`."""
 

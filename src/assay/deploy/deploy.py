@@ -231,7 +231,7 @@ def _switch(
     )
 
 
-class _Failed(Exception):  # noqa: N818 -- never leaves this file
+class _Failed(Exception):
     """A server could not switch."""
 
     def __init__(self, problem: str, server: Server) -> None:

@@ -6,6 +6,7 @@ back, and never to what the first one left.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -49,17 +50,29 @@ def before(ledger: Ledger, endpoint: str) -> tuple[Deployment, Deployment]:
             f"nothing is deployed to '{endpoint}'",
             hint=f"deploy a version: assay deploy {rows[0].model}@VERSION --to {endpoint}",
         )
-    present, by_id = rows[place], {row.id: at for at, row in enumerate(rows)}
-    while AGAIN in (details := rows[place].details or {}):
-        place = by_id[details[AGAIN]]
-    for row in rows[place + 1 :]:
-        is_same = (row.model, row.version) == (present.model, present.version)
-        if not is_same and not (row.end_reason or "").startswith(FAILED):
-            return present, row
+    former = _below(rows, place)
+    if former is not None:
+        return rows[place], former
     raise Negative(
         f"there is no deployment before the present one of '{endpoint}'",
-        hint=f"it answers with {name_of(present)}, the first that it had; deploy another version",
+        hint=f"it answers with {name_of(rows[place])}, the first that it had; deploy another",
     )
+
+
+def _below(rows: Sequence[Deployment], place: int) -> Deployment | None:
+    """Return the row that came before one, newest first, of another version; none that failed."""
+    by_id = {row.id: at for at, row in enumerate(rows)}
+    present = name_of(rows[place])
+    while True:
+        while AGAIN in (details := rows[place].details or {}):
+            place = by_id[details[AGAIN]]
+        place += 1
+        while place < len(rows) and (rows[place].end_reason or "").startswith(FAILED):
+            place += 1
+        if place >= len(rows):
+            return None
+        if name_of(rows[place]) != present:
+            return rows[place]
 
 
 def find(ledger: Ledger, endpoint: str, id_: str | None) -> Deployment | None:
@@ -69,7 +82,13 @@ def find(ledger: Ledger, endpoint: str, id_: str | None) -> Deployment | None:
 
 
 def go_back(
-    ledger: Ledger, failed: Deployment, *, to: Deployment | None, why: str, owner: str | None
+    ledger: Ledger,
+    failed: Deployment,
+    *,
+    to: Deployment | None,
+    why: str,
+    owner: str | None,
+    at: int | None = None,
 ) -> Deployment | None:
     """End a deployment that failed, write the one again that it goes back to, and return that.
 
@@ -77,7 +96,7 @@ def go_back(
     """
     from assay.ledger import lineage, tables
 
-    table, moment = tables.deployment, now_ms()
+    table, moment = tables.deployment, now_ms() if at is None else at
     with ledger.write() as connection:
         goes_on = (table.c.id == failed.id, table.c.end.is_(None))
         ended = table.update().where(*goes_on).values(end=moment, end_reason=f"{FAILED}{why}")

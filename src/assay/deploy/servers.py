@@ -123,7 +123,7 @@ def alive(ledger: Ledger, endpoint: str, *, at: int, within_ms: int = WITHIN_MS)
 
 
 def _servers(connection: Connection, endpoint: str) -> list[tuple[Server, bool]]:
-    """Return all servers on record with whether their process, if it is of this host, has ended."""
+    """Return all servers on record, with whether it can be seen that their process has ended."""
     from assay.ledger import process
     from assay.ledger.tables import server
 

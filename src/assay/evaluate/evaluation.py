@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from assay.base.errors import Error
+from assay.data.multiple import holm
 from assay.evaluate import metrics as known
 from assay.evaluate.blocks import DAY
 from assay.evaluate.bootstrap import seed
 from assay.evaluate.compare import Comparison, compare
 from assay.evaluate.intervals import Estimate, Interval, estimate, of
 from assay.evaluate.metrics import Metric, measure
-from assay.evaluate.paired import holm
 from assay.evaluate.rows import Rows
 from assay.project import declaration
 from assay.project.declaration import Task

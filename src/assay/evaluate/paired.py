@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 
 from assay.evaluate.distributions import binomial_cdf, binomial_pmf, bisect, normal_quantile
@@ -74,25 +73,3 @@ def mcnemar(b: int, c: int) -> float:
     if b == c:
         return 1 - at / 2
     return 2 * binomial_cdf(smaller, n, 0.5) - at
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for the number of them, so that one false alarm in all is rare.
-
-    References
-    ----------
-    Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal
-    of Statistics 6.
-
-    Examples
-    --------
-    >>> [round(p, 10) for p in holm([0.01, 0.04, 0.03, 0.005, 0.2, 0.8])]
-    [0.05, 0.12, 0.12, 0.03, 0.4, 0.8]
-    """
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    for rank, at in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p_values[at]))
-        adjusted[at] = largest
-    return adjusted

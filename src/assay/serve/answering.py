@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from assay.base.errors import Error
 from assay.serve import bodies, open_inference, predict
 from assay.serve.limits import Limits, Refused, sentence
 from assay.traffic.ids import new_id
@@ -34,9 +33,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 class Answering:
     """Answers bodies for an endpoint; threads share it."""
 
-    def __init__(
-        self, endpoint: str, traffic: Traffic, *, limits: Limits, beside: Beside
-    ) -> None:
+    def __init__(self, endpoint: str, traffic: Traffic, *, limits: Limits, beside: Beside) -> None:
         self.endpoint, self.traffic = endpoint, traffic
         self.limits, self.beside = limits, beside
 

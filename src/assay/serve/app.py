@@ -35,6 +35,7 @@ _INFER_TYPES = {
 }  # fmt: skip
 """Triton's client sends none, curl -d the last."""
 
+_BUG = "the server failed; see its log"
 _log = logging.getLogger("assay.serve")
 
 
@@ -212,8 +213,11 @@ def make(service: Service, *, token: str | None) -> ASGIApp:
     inner = Starlette(
         routes=routes,
         exception_handlers={
-            Error: _on_error, HTTPException: _on_http, ClientDisconnect: _on_gone,
-        },  # fmt: skip
+            Error: _on_error,
+            HTTPException: _on_http,
+            ClientDisconnect: _on_gone,
+            Exception: _on_bug,
+        },
     )
     inner.router.redirect_slashes = False
     return Edge(inner, service.metrics, token)
@@ -244,10 +248,10 @@ class Edge:
                 await response(scope, receive, counted)
             else:
                 await self.app(scope, receive, counted)
-        except Exception:
+        except Exception:  # noqa: BLE001 -- a bug of ours; the server lives on
             _log.exception("a request was not answered")
             if not status:
-                await _error(500, "the server failed; see its log")(scope, receive, counted)
+                await _error(500, _BUG)(scope, receive, counted)
         finally:
             metrics.in_progress -= 1
             route = scope.get("assay.route", "other")
@@ -291,6 +295,10 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if status == 405:
         return _error(405, f"the method {request.method} is not for this path")
     return _error(status, "there is nothing at this path" if status == 404 else "not answered")
+
+
+async def _on_bug(_request: Request, _raised: Exception) -> Response:
+    return _error(500, _BUG)
 
 
 async def _on_gone(_request: Request, _error: Exception) -> Response:

@@ -247,9 +247,7 @@ def _of_bytes(
     return np.frombuffer(data, dtype)
 
 
-def _texts(
-    tensor: InputTensor, data: memoryview, n_elements: int, limits: Limits
-) -> list[str]:
+def _texts(tensor: InputTensor, data: memoryview, n_elements: int, limits: Limits) -> list[str]:
     """Return texts, each of them after its length in four bytes."""
     found: list[str] = []
     at = 0

@@ -7,14 +7,13 @@ model.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from assay.base.errors import Error
 from assay.bundle import columns as tables
 from assay.bundle.columns import InvalidRows
 from assay.serve import bodies
@@ -170,7 +169,7 @@ def _moment(name: str, at: int, value: Any) -> int | None:
     if type(value) is int and -(2**53) < value < 2**53:
         return value
     try:
-        moment = datetime.datetime.fromisoformat(value)
+        moment = dt.datetime.fromisoformat(value)
     except (TypeError, ValueError):
         raise InvalidRows(
             f"the value of row {at + 1} is {repr(value)[:60]}; expected is a time",
@@ -178,7 +177,7 @@ def _moment(name: str, at: int, value: Any) -> int | None:
             hint="send ISO 8601 text, or whole Unix milliseconds",
         ) from None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
+        moment = moment.replace(tzinfo=dt.UTC)
     return round(moment.timestamp() * 1000)
 
 

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from assay.serve.limits import Limits
 
@@ -23,7 +23,7 @@ SPARE_SECONDS = 5.0
 """How long a connection above the limit may take to say what it wants."""
 
 
-class Refuse(Exception):  # noqa: N818 -- stops the parser, nobody else sees it
+class Refuse(Exception):
     """The message that is being parsed was refused."""
 
 
@@ -60,7 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head:
             self._n_head += len(data)
         super().data_received(data)
-        if self._is_refused or self.parser is None:
+        if self._is_refused:
             return
         if self._in_head and self._n_head > self.limits.head:
             self._refuse(431, f"the head of the request is larger than {self.limits.head} bytes")
@@ -111,7 +111,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._last_words is not None and not self.pipeline:
             self._close(self._last_words)
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- uvicorn's words
         """Refuse what is no HTTP; called by uvicorn, also after `_stop`."""
         if not self._is_refused:
             self._refuse(400, "the request is no HTTP/1.1")
@@ -142,7 +142,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         self.on_refused(status)
         words = refusal(status, text)
-        cycle = self.cycle
+        cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
             self._close(words)
         elif self._in_head:  # the answer to the request before this one is on its way

@@ -352,8 +352,11 @@ def write_reports(judged: Judged, folder: Path) -> list[Path]:
 
 
 def dump(judged: Judged) -> bytes:
-    """Return all results as JSON with sorted keys."""
-    return msgspec.json.encode(judged, order="sorted")
+    """Return all results as JSON with sorted keys; the verdict stands at the top, too."""
+    document: dict[str, Any] = msgspec.to_builtins(judged)
+    if judged.verdict is not None:
+        document["verdict"] = judged.verdict.answer
+    return msgspec.json.encode(document, order="sorted")
 
 
 def record(project: Project, judged: Judged) -> str:
