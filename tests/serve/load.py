@@ -6,42 +6,43 @@ are answered and the file STOP is there.
 """
 
 import http.client
+import itertools
 import json
 import sys
 import threading
 import time
 from pathlib import Path
-
-host, port, n_requests, n_connections, rows, out, stop = sys.argv[1:]
-BODIES = [json.dumps([row]) for row in json.loads(Path(rows).read_text())]
-lock, handle = threading.Lock(), Path(out).open("w", buffering=1)
-n_done = 0
+from typing import TextIO
 
 
-def next_number() -> int | None:
-    global n_done
-    with lock:
-        n_done += 1
-        number = n_done
-    return None if number > int(n_requests) and Path(stop).exists() else number
+def main(host: str, port: str, n_requests: str, n_connections: str, *files: str) -> None:
+    rows, out, stop = map(Path, files)
+    bodies = [json.dumps([row]) for row in json.loads(rows.read_text())]
+    numbers, lock = itertools.count(1), threading.Lock()
+    headers = {"Content-Type": "application/json"}
+
+    def work(handle: TextIO) -> None:
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        while (number := next(numbers)) <= int(n_requests) or not stop.exists():
+            row = number % len(bodies)
+            sent = time.monotonic()
+            connection.request("POST", "/predict", bodies[row], headers)
+            response = connection.getresponse()
+            body = response.read()
+            found = json.loads(body) if response.status == 200 else {}
+            version, values = found.get("model_version", "0"), found.get("predictions", ["nan"])
+            with lock:
+                print(sent, row, response.status, version, values[0], file=handle)
+
+    with out.open("w", buffering=1) as handle:
+        threads = [
+            threading.Thread(target=work, args=(handle,)) for _ in range(int(n_connections))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
 
-def work() -> None:
-    connection = http.client.HTTPConnection(host, int(port), timeout=60)
-    while (number := next_number()) is not None:
-        row = number % len(BODIES)
-        sent = time.monotonic()
-        connection.request("POST", "/predict", BODIES[row], {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        body = response.read()
-        found = json.loads(body) if response.status == 200 else {}
-        version, values = found.get("model_version", "-"), found.get("predictions", ["-"])
-        with lock:
-            print(sent, row, response.status, version, values[0], file=handle)
-
-
-threads = [threading.Thread(target=work) for _ in range(int(n_connections))]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
+if __name__ == "__main__":
+    main(*sys.argv[1:])

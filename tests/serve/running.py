@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tests import make as making
-from tests.bundle import trained
 
 from assay.bundle import contents
 from assay.bundle.load import Bundle
@@ -25,6 +23,8 @@ from assay.deploy.deploy import Deployed, deploy
 from assay.ledger import models
 from assay.ledger.database import Ledger, open_ledger
 from assay.project.workspace import Project
+from tests import make as making
+from tests.bundle import trained
 
 ENDPOINT, MODEL = "rentals", "bikes"
 
@@ -81,7 +81,9 @@ class Served:
 
     def metric(self, name: str) -> float:
         lines = self.ask("GET", "/metrics").body.decode().splitlines()
-        return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split()[0] == name)
+        return sum(
+            float(line.split()[-1]) for line in lines if line.split("{")[0].split()[0] == name
+        )
 
     def lives(self) -> bool:
         return self.process.poll() is None and self.ask("GET", "/v2/health/live").status == 200

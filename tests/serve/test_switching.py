@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.bundle import trained
-from tests.serve import running, switches
 
 from assay.base.errors import Error
 from assay.deploy import endpoints, servers
 from assay.ledger import deployments
+from tests.bundle import trained
+from tests.serve import running, switches
 
 LOAD = [sys.executable, str(Path(__file__).with_name("load.py"))]
 

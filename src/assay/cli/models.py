@@ -213,7 +213,7 @@ def _say(done: Deployed, *, as_json: bool) -> None:
     }
     did(document, as_json=as_json, text=deploy.sentence(done))
     if not done.servers and not as_json:
-        note(f"  hint: start one: assay serve {done.deployment.endpoint}")
+        note(f"start one with 'assay serve {done.deployment.endpoint}'")
 
 
 def _aliases(aliases: dict[str, int]) -> str:

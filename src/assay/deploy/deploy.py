@@ -33,7 +33,7 @@ VERDICT = "verdict"
 TIMEOUT = 60.0
 _POLL = 0.05
 _BACK = 10.0
-"""Seconds in which servers that switched already are waited for when the endpoint goes back."""
+"""Seconds, at most, for servers that had switched to be back where the endpoint stays."""
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,7 +221,8 @@ def _switch(
     try:
         answering = _wait(ledger, made, timeout=timeout)
     except _Failed as failed:
-        raise _back(ledger, made, failed, former.deployment if former else None) from None
+        former_id = former.deployment if former else None
+        raise _back(ledger, made, failed, former_id, timeout=timeout) from None
     moved = alias is not None and _move_alias(ledger, made, alias)
     return Deployed(
         deployment=made,
@@ -281,7 +282,9 @@ def _overtaken(made: Deployment, name: str | None) -> Error:
     )
 
 
-def _back(ledger: Ledger, made: Deployment, failed: _Failed, former: str | None) -> NotReady:
+def _back(
+    ledger: Ledger, made: Deployment, failed: _Failed, former: str | None, *, timeout: float
+) -> NotReady:
     """Take an endpoint back to what the server that failed answers with; return what to say."""
     name, server = history.name_of(made), failed.server
     answers = server.deployment if server.deployment != made.id else None
@@ -291,7 +294,7 @@ def _back(ledger: Ledger, made: Deployment, failed: _Failed, former: str | None)
     again = history.go_back(ledger, made, to=to, why=failed.problem, owner=made.owner)
     stays = f"'{made.endpoint}' has no version that answers"
     if again is not None:
-        _settle(ledger, again)
+        _settle(ledger, again, timeout=min(timeout, _BACK))
         stays = f"'{made.endpoint}' stays with {history.name_of(again)}"
     elif to is not None:
         stays = f"'{made.endpoint}' goes to what somebody else deployed meanwhile"
@@ -302,9 +305,9 @@ def _back(ledger: Ledger, made: Deployment, failed: _Failed, former: str | None)
     )
 
 
-def _settle(ledger: Ledger, again: Deployment) -> None:
+def _settle(ledger: Ledger, again: Deployment, *, timeout: float) -> None:
     """Wait a little until the servers that had switched are back."""
-    deadline = time.monotonic() + _BACK
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         goes_on = endpoints.live(ledger, again.endpoint)
         if goes_on is None or goes_on.deployment != again.id:

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from assay.base.errors import Error
-from assay.base.signals import interrupts_on_terminate
+from assay.base.signals import interrupts_later, interrupts_on_terminate
 
 _GRACE_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
@@ -76,7 +76,8 @@ def run(
     process = reader = None
     with interrupts_on_terminate():
         try:
-            process = _start(command, cwd=cwd, env=env)
+            with interrupts_later():
+                process = _start(command, cwd=cwd, env=env)
             reader = threading.Thread(target=_read, args=(process.stdout, tail, echo), daemon=True)
             reader.start()
             _, status, usage = os.wait4(process.pid, 0)

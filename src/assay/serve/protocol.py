@@ -108,7 +108,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Say why the connection is closed, after the answers that came before."""
         super().on_response_complete()
-        if self._last_words is not None and not self.pipeline:
+        if self._last_words is not None and self.cycle.response_complete:
             self._close(self._last_words)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- uvicorn's words

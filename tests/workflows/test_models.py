@@ -1,0 +1,303 @@
+"""A bundle becomes a version, a version answers, and what it came from stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assay.base.errors import Error, Usage
+from assay.ledger import models as registry
+from assay.ledger import runs
+from assay.ledger.database import open_ledger
+from assay.ledger.writer import Writer
+from assay.objects.cache import Cache
+from assay.pipeline import kept
+from assay.project import workspace
+from assay.workflows import models
+from tests import make, stages
+
+FILES: dict[str, str | bytes] = {
+    "rows.csv": "a\n1\n",
+    "more/b.csv": "b\n2\n",
+    "params.yaml": "seed: 7\n",
+    "assay.yaml": "model: {name: bikes, task: regression, target: y}\n"
+    "deploy: {endpoint: scores}\n",
+    "train.py": """
+import json, pathlib
+import assay
+from tests.bundle import trained
+X = trained.table()
+assay.bundle(trained.boosting(), X=X, y=trained.target(X), to="bundle")
+""",
+}
+PIPELINE = """
+stages:
+  train:
+    cmd: python train.py
+    deps: [train.py, rows.csv, more]
+    params: [seed]
+    outs: [bundle]
+  evaluate:
+    cmd: echo '{"rmse":2.5}' > metrics.json; ls bundle > names.txt
+    deps: [bundle]
+    outs: [names.txt]
+    metrics: [metrics.json: {cache: false}]
+"""
+
+
+def _let_stages_import(patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose pipeline ran on a clean commit, and made a bundle."""
+    with pytest.MonkeyPatch.context() as patch:
+        _let_stages_import(patch)
+        folder = tmp_path_factory.mktemp("template") / "project"
+        root = make.write(make.project(folder), {**FILES, "dvc.yaml": PIPELINE})
+        make.done(root, "add", "rows.csv", "more")
+        make.commit(root)
+        make.done(root, "repro")
+        make.commit(root)
+    return root
+
+
+@pytest.fixture
+def trained(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, as the current folder."""
+    _let_stages_import(monkeypatch)
+    root = tmp_path / "project"
+    shutil.copytree(template, root, symlinks=True)
+    monkeypatch.chdir(root)
+    return root
+
+
+def said(folder: Path, *arguments: str) -> Any:
+    """Return the JSON that a command prints."""
+    return json.loads(make.done(folder, *arguments, "--json"))
+
+
+def test_a_version_is_a_bundle_with_its_run_and_metrics(trained: Path):
+    done = models.register(workspace.find(), "bundle", description="the first")
+    version = done.version
+    assert (version.model, version.number, done.is_new) == ("bikes", 1, True)
+    with models.open_ledger(workspace.find()) as ledger:
+        run = runs.get(ledger, version.run or "")
+        shown = models.show(ledger, version)
+    assert run.stage == "train"
+    assert shown.metrics == {"rmse": 2.5}
+    assert (shown.verdict, shown.gate, shown.endpoints) == (None, None, ())
+    assert (version.description, version.status) == ("the first", "ready")
+
+
+def test_the_same_bundle_again_is_the_same_version(trained: Path):
+    project = workspace.find()
+    first = models.register(project, "bundle").version
+    with models.open_ledger(project) as ledger:
+        latest = runs.get(ledger, "latest")
+    for ref in ("bundle", first.bundle or "", "latest", latest.id, "bikes@1"):
+        again = models.register(project, ref)
+        assert (again.version, again.is_new) == (first, False)
+    described = models.register(project, "bundle", description="good", alias="candidate")
+    assert described.version.description == "good"
+    assert described.version.aliases == ("candidate",)
+    assert models.register(project, "bundle", name="other").version.model == "other"
+
+
+def test_two_who_register_a_bundle_at_once_make_one_version(trained: Path):
+    started = [
+        subprocess.Popen(make.command("model", "register", "bundle", "--json"), cwd=trained,
+                         stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]  # fmt: skip
+    found = [json.loads(one.communicate()[0]) for one in started]
+    assert [one["version"]["number"] for one in found] == [1, 1]
+    assert sorted(one["is_new"] for one in found) == [False, True]
+
+
+def test_a_model_needs_a_name(trained: Path):
+    (trained / "assay.yaml").unlink()
+    with pytest.raises(Usage, match="which model"):
+        models.register(workspace.find(), "bundle")
+    assert said(trained, "model", "list") == []
+    assert models.register(workspace.find(), "bundle", name="b").version.model == "b"
+
+
+def test_a_folder_from_elsewhere_becomes_a_version_without_a_run(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    other = make.project(tmp_path / "other")
+    monkeypatch.chdir(other)
+    done = models.register(workspace.find(), str(trained / "bundle"), name="bikes")
+    assert (done.version.run, done.n_kept) == (None, 0)
+    assert make.done(other, "bundle", "verify", "bikes@1")
+    assert make.assay(other, "model", "register", "nothing", "--name", "x").code == 255
+
+
+def test_what_the_gate_said_of_a_run_is_on_its_version(trained: Path):
+    project = workspace.find()
+    first = models.register(project, "bundle").version
+    content = b'{"verdict":{"answer":"fail","reason":"worse"}}'
+    oid = f"sha256:{project.objects.add(content)}"
+    with models.open_ledger(project) as ledger:
+        Writer(ledger).add_artifact(first.run or "", models.GATE, oid, len(content))
+    tags = models.register(project, "bundle").version.tags
+    assert (tags["gate"], tags["verdict"]) == (oid, "fail")
+    assert tags["metrics"] == first.tags["metrics"]
+    shown = make.assay(trained, "deploy", "bikes@1")
+    assert shown.code == 1
+    assert "error: the gate refused bikes/1" in shown.err
+    assert said(trained, "deployments", "list") == []
+    assert said(trained, "deploy", "bikes@1", "--force", "--reason", "incident")["alias"]
+
+
+def test_a_verdict_is_noted_with_its_comparison(trained: Path):
+    models.register(workspace.find(), "bundle")
+    with models.open_ledger(workspace.find()) as ledger:
+        models.note_verdict(ledger, "bikes@1", "inconclusive", "sha256:1")
+        version = models.get(ledger, "bikes@v1")
+        models.note_verdict(ledger, version, "pass", "sha256:2")
+        shown = models.show(ledger, models.get(ledger, "bikes"))
+        assert (shown.verdict, shown.comparison) == ("pass", "sha256:2")
+        with pytest.raises(Error, match="expected is one of"):
+            models.note_verdict(ledger, "bikes@1", "perhaps", "sha256:3")
+
+
+def test_the_commands_show_models_versions_and_history(trained: Path):
+    assert "No models yet" in make.done(trained, "model", "list")
+    assert "Nothing was ever deployed." in make.done(trained, "deployments", "list")
+    make.done(trained, "model", "register", "bundle", "--alias", "candidate")
+    (listed,) = said(trained, "model", "list")
+    assert (listed["name"], listed["newest"], listed["aliases"]) == ("bikes", 1, {"candidate": 1})
+    out = make.done(trained, "deploy", "bikes@candidate", "--reason", "first")
+    assert out == "'scores' goes to bikes/1; no server answers for scores yet\n"
+    assert make.done(trained, "model", "alias", "bikes", "old", "production").strip() == (
+        "bikes@old is bikes/1"
+    )
+    text = make.done(trained, "model", "show", "bikes")
+    assert "candidate, old, production" in text
+    for name in ("bikes@1", "bikes@v1", "bikes/1", "bikes@old"):
+        shown = said(trained, "model", "show", name)
+        assert shown["version"]["number"] == 1
+        assert (shown["metrics"], shown["endpoints"]) == ({"rmse": 2.5}, ["scores"])
+    assert "rmse" in make.done(trained, "model", "show", "bikes@1")
+    (row,) = said(trained, "deployments", "list", "scores")
+    assert (row["model"], row["version"], row["reason"]) == ("bikes", 1, "first")
+    assert "first" in make.done(trained, "deployments", "list")
+    assert make.done(trained, "deployments", "list", "other").startswith("Nothing was ever")
+    assert make.assay(trained, "model", "show", "bike").err.count("did you mean 'bikes'?") == 1
+
+
+def test_a_rollback_by_hand_goes_to_the_version_before(trained: Path):
+    make.done(trained, "model", "register", "bundle")
+    shown = make.assay(trained, "rollback")
+    assert shown.code == 255
+    make.done(trained, "deploy", "bikes@1")
+    shown = make.assay(trained, "rollback")
+    assert (shown.code, shown.out) == (1, "")
+    assert "no deployment before the present one of 'scores'" in shown.err
+    with open_ledger(workspace.find().ledger_path) as ledger:
+        bundle = registry.get_version(ledger, "bikes").bundle
+        registry.register(ledger, "bikes", bundle=bundle)
+    make.done(trained, "deploy", "bikes@2")
+    done = said(trained, "rollback", "--reason", "worse")
+    assert (done["version"], done["before"], done["alias"]) == ("bikes/1", "bikes/2", "production")
+    assert [row["reason"] for row in said(trained, "deployments", "list")] == ["worse", None, None]
+
+
+def test_the_alias_moves_with_the_declared_endpoint_only(trained: Path):
+    make.done(trained, "model", "register", "bundle")
+    assert said(trained, "deploy", "bikes@1", "--to", "staging")["alias"] is None
+    (trained / "assay.yaml").write_text("deploy: {endpoint: scores, alias: live}\n")
+    assert said(trained, "deploy", "bikes@1")["alias"] == "live"
+    (trained / "assay.yaml").write_text("")
+    assert said(trained, "deploy", "bikes@1", "--to", "staging")["alias"] == "production"
+    for command in (("deploy", "bikes@1"), ("rollback",)):
+        shown = make.assay(trained, *command)
+        assert shown.code == 2
+        assert "hint: name it, or write 'deploy: {endpoint: NAME}'" in shown.err
+    assert models.deployed_endpoints(workspace.find()) == ["scores", "staging"]
+
+
+def test_data_and_outputs_of_a_version_lie_in_a_second_store_by_hard_link(trained: Path):
+    project = workspace.find()
+    project.cache.add(b"of something else")
+    done = models.register(project, "bundle")
+    store = kept.store(project)
+    assert done.n_kept == 5  # rows.csv, more, bundle, names.txt, metrics.json
+    oids = sorted(store)
+    assert set(oids) < set(project.cache)
+    assert len(oids) == 5 + 1 + 4  # with a file of 'more', four of the bundle
+    for oid in oids:
+        assert store.path(oid).samefile(project.cache.path(oid))
+
+
+@pytest.mark.skipif(make.memory() is None, reason="needs a second file system")
+def test_where_links_fail_they_are_copied(trained: Path):
+    with tempfile.TemporaryDirectory(dir=make.memory()) as elsewhere:
+        shutil.copytree(trained / ".dvc" / "cache", elsewhere, dirs_exist_ok=True)
+        make.done(trained, "config", "cache.dir", elsewhere)
+        project = workspace.find()
+        models.register(project, "bundle")
+        store = kept.store(project)
+        assert len([*store]) == 10
+        for oid in store:
+            assert store.verify(oid)
+            assert not store.path(oid).samefile(project.cache.path(oid))
+
+
+def test_a_damaged_object_is_not_kept_as_good(trained: Path):
+    project = workspace.find()
+    oid = stages.out_oid(trained, "bundle")
+    stages.damage(project.cache.path(oid))
+    with pytest.raises(Error, match="is damaged"):
+        models.register(project, "bundle")
+    assert not kept.store(project).has(oid)
+
+
+def _forget(trained: Path) -> str:
+    """Work goes on with other data: what the first run used is named by no file any more."""
+    run = str(said(trained, "runs", "list")[0]["id"])
+    make.write(trained, {"rows.csv": "a\n2\n", "more/b.csv": "b\n3\n"})
+    make.done(trained, "add", "rows.csv", "more")
+    make.done(trained, "repro")
+    make.commit(trained)
+    return run
+
+
+def _cleared(trained: Path) -> set[str]:
+    cache: Cache = workspace.find().cache
+    before = set(cache)
+    stages.dvc(trained, "gc", "-w", "-f")
+    return before - set(cache)
+
+
+@pytest.mark.peer
+@pytest.mark.skipif(not stages.DVC.exists(), reason="real DVC is not in .peers/dvc")
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_a_registered_version_is_reproduced_after_a_real_dvc_gc(
+    trained: Path, is_registered: bool
+):
+    if is_registered:
+        models.register(workspace.find(), "bundle")
+    run = _forget(trained)
+    assert _cleared(trained)
+    shown = make.assay(trained, "reproduce", run, "--json")
+    if is_registered:
+        assert shown.code == 0, shown
+        assert json.loads(shown.out)["sameness"] == "identical"
+        assert "Nothing" not in make.done(trained, "model", "show", "bikes@1")
+    else:
+        assert shown.code == 255
+        assert "is gone" in shown.err
+    assert stages.dvc(trained, "status").strip() == "Data and pipelines are up to date."
