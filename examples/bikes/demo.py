@@ -1,4 +1,4 @@
-"""The main job, from raw data on: run it with `make demo`, or `python demo.py [FOLDER]`.
+"""The main job, from raw data to an endpoint: run it with `make demo`, or `demo.py [FOLDER]`.
 
 Each step is a command that you could type; it is shown with what it prints. At the end the
 project stays where it is, with a page of results.
@@ -6,75 +6,36 @@ project stays where it is, with a page of results.
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import results
+from console import Console
 
 HERE = Path(__file__).resolve().parent
-SOURCES = (".gitignore", "dvc.yaml", "params.yaml", "README.md")
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "Demo",
-    "GIT_AUTHOR_EMAIL": "demo@example.org",
-    "GIT_COMMITTER_NAME": "Demo",
-    "GIT_COMMITTER_EMAIL": "demo@example.org",
-}
-STEPS = 9
-
-
-class Demo:
-    """Says what it does, runs commands in a folder, and shows what they print."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.count, self.start = folder, 0, time.monotonic()
-        # the commands and the pipeline's Python are those beside the interpreter of this script
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        self.env = {**os.environ, **IDENTITY, "PATH": path}
-
-    def step(self, title: str) -> None:
-        self.count += 1
-        seconds = time.monotonic() - self.start
-        print(f"\n[{self.count}/{STEPS}] {title}  ({seconds:.0f} s)", flush=True)
-
-    def run(self, command: str, *, folder: Path | None = None, show: bool = True) -> str:
-        """Run a command line; one that fails ends the demo with what it said."""
-        if show:
-            print(f"  $ {command}", flush=True)
-        done = subprocess.run(
-            command,
-            shell=True,
-            cwd=folder or self.folder,
-            env=self.env,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        if show:
-            print("".join(f"    {line}\n" for line in done.stdout.splitlines()), end="")
-        if done.returncode != 0:
-            sys.exit(f"'{command}' failed with exit status {done.returncode}:\n{done.stderr}")
-        return done.stdout
-
-    def expect(self, output: str, words: str) -> None:
-        """End the demo unless a command said what it promises to say."""
-        if words not in output:
-            sys.exit(f"expected {words!r}, but saw:\n{output}")
+SOURCES = (".gitignore", "assay.yaml", "dvc.yaml", "params.yaml", "README.md")
+OURS = {"console.py", "demo.py", "results.py"}
+N_STEPS = 14
 
 
 def make_project(folder: Path) -> None:
     """Copy the code, and cut the rows of 2011 out of the data: 2012 has not happened yet."""
     for name in (*SOURCES, *(path.name for path in HERE.glob("*.py"))):
-        if name not in {"demo.py", "results.py"}:
+        if name not in OURS:
             shutil.copy(HERE / name, folder / name)
     (folder / "data").mkdir()
+    cut(folder / "data" / "2011.csv", "2011-01-01", "2012-01-01")
+    cut(folder.parent / "2012-01.csv", "2012-01-01", "2012-01-15")
+
+
+def cut(path: Path, start: str, end: str) -> None:
+    """Write the rows of some days."""
     lines = (HERE / "data" / "bikes.csv").read_text().splitlines(keepends=True)
-    rows = [line for line in lines[1:] if line.split(",")[1] < "2012"]
-    (folder / "data" / "2011.csv").write_text("".join([lines[0], *rows]))
+    rows = [line for line in lines[1:] if start <= line.split(",")[1] < end]
+    path.write_text("".join([lines[0], *rows]))
 
 
 def set_parameter(folder: Path, old: str, new: str) -> None:
@@ -82,13 +43,13 @@ def set_parameter(folder: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
-def main() -> None:
-    top = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="assay-demo-"))
-    project = top.resolve() / "bikes"
-    project.mkdir(parents=True)
-    demo = Demo(project)
-    print(f"Bikes: how many will be rented in an hour, said a week before. In {project}")
+def latest(demo: Console) -> str:
+    """Return the id of the latest run."""
+    run: str = json.loads(demo.run("assay runs list --json --limit 1", show=False))[0]["id"]
+    return run
 
+
+def version(demo: Console, project: Path) -> None:
     demo.step("Track the data of 2011; its statistics are made on the way")
     make_project(project)
     demo.run("git init --quiet --initial-branch=main .")
@@ -97,49 +58,104 @@ def main() -> None:
     demo.run("git add --all && git commit --quiet --message 'Bikes of 2011'")
     demo.run("assay profile data/2011.csv | head -4")
 
+    demo.step("What is expected of data and model is declared; does it hold together?")
+    demo.expect(demo.run("assay check"), "0 problems")
+
+
+def train(demo: Console, project: Path) -> results.Runs:
     demo.step("Run the pipeline; code, data, parameters, environment and results are recorded")
     demo.run("assay repro")
+    first = latest(demo)
     demo.run("git add --all && git commit --quiet --message 'First model'")
     demo.run("assay metrics show")
 
     demo.step("Run it again: nothing has changed, so nothing runs")
     demo.expect(demo.run("assay repro"), "up to date")
 
-    demo.step("Change a parameter, run what depends on it, compare the two runs")
+    demo.step("Change a parameter, run what depends on it, compare the two models")
     set_parameter(project, "max_leaf_nodes: 31", "max_leaf_nodes: 8")
     demo.run("assay repro")
+    changed = latest(demo)
     demo.run("assay runs diff")
+    demo.expect(demo.run("assay compare latest~1 latest"), "no difference")
 
     demo.step("Go back: the outputs come from the cache, nothing runs")
     demo.run("git checkout --quiet params.yaml")
     demo.expect(demo.run("assay repro"), "Nothing had to run.")
     demo.expect(demo.run("assay data status --json"), '"uncommitted"')
+    return results.Runs(first=first, changed=changed)
 
+
+def share(demo: Console, project: Path, first: str) -> None:
+    colleague = project.parent / "colleague"
     demo.step("Push to a remote (a folder here), clone, pull: the same")
     demo.run("assay remote add --default storage ../storage")
     demo.run("git add --all && git commit --quiet --message 'Share the data'")
     demo.run("assay push")
     demo.run("git clone --quiet bikes colleague", folder=project.parent)
-    demo.run("assay pull", folder=project.parent / "colleague")
-    demo.expect(demo.run("assay status", folder=project.parent / "colleague"), "up to date")
+    demo.run("assay pull", folder=colleague)
+    demo.expect(demo.run("assay status", folder=colleague), "up to date")
 
     demo.step("Do the first run again, from its record alone")
-    first = "latest~1"
-    verdict = demo.run(f"assay reproduce {first}")
-    demo.expect(verdict, "identical to the bit")
+    demo.expect(demo.run(f"assay reproduce {first[:13]}"), "identical to the bit")
 
     demo.step("Where does the model come from?")
-    demo.run("assay trace model.skops")
+    demo.run("assay trace bundle | cut -c -100")
+
+
+def judge(demo: Console) -> None:
+    demo.step("May it be the first in production? It has to beat last week's value")
+    demo.expect(demo.run("assay gate bundle"), "gate: pass")
+    demo.run("assay report bundle --out ../report")
+    demo.run("assay model register bundle --alias candidate")
+    demo.run("assay deploy bikes@candidate --to bikes")
+
+
+def answer(demo: Console, url: str) -> None:
+    demo.step("Ask it about two weeks of January 2012; the truth comes a day later")
+    demo.run(f"python ask.py {url} data/2011.csv ../2012-01.csv --start 2012-01-01 --days 14")
+
+
+def refuse(demo: Console, project: Path) -> None:
+    demo.step("Shuffle the labels: a worse model is refused, and production stays")
+    set_parameter(project, "shuffle_labels: false", "shuffle_labels: true")
+    demo.run("assay repro")
+    demo.expect(demo.run("assay gate bundle", code=1), "gate: fail")
+    demo.run("assay report bundle --out ../refused")
+    demo.run("assay model register bundle --alias candidate")
+    demo.run("assay deploy bikes@candidate --to bikes", code=1)
+    demo.expect(demo.run("assay deployments list"), "bikes/1")
+    demo.run("git checkout --quiet params.yaml")
+    demo.expect(demo.run("assay repro"), "Nothing had to run.")
+
+
+def main() -> None:
+    top = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="assay-demo-"))
+    project = top.resolve() / "bikes"
+    project.mkdir(parents=True)
+    demo = Console(project, n_steps=N_STEPS)
+    print(f"Bikes: how many will be rented in an hour, said a week before. In {project}")
+
+    version(demo, project)
+    runs = train(demo, project)
+    share(demo, project, runs.first)
+    judge(demo)
+    demo.step("Serve it")
+    with demo.server("assay serve bikes --port 0") as url:
+        answer(demo, url)
+        refuse(demo, project)
 
     demo.step("Write a page of results")
-    page = results.write(project, lambda command: demo.run(command, show=False))
+    page = results.write(project, runs, lambda command: demo.run(command, show=False))
     print(f"    {page}")
 
-    seconds = time.monotonic() - demo.start
-    print(f"\nDone in {seconds:.0f} s. What to look at next:")
+    print(f"\nDone in {demo.seconds:.0f} s. What to look at next:")
     print(f"  the results        file://{page}")
+    print(f"  the gate's report  file://{project.parent}/report/report.html")
+    print(f"  of the worse one   file://{project.parent}/refused/report.html")
     print(f"  the project        cd {project}")
     print("  its runs           assay runs list, assay runs show latest")
+    print("  its models         assay model show bikes, assay deployments list")
     print("  its pipeline       assay dag, assay status, assay repro --dry")
     print("  any thing's past   assay trace mae, assay trace data/2011.csv")
     print("  take it away       rm -r " + str(top))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from assay.base.clock import duration, iso
 from assay.base.files import write_atomic
@@ -25,34 +25,46 @@ from assay.render.sections import (
 )
 
 Run = Callable[[str], str]
+Answer = Literal["yes", "no", "unclear"]
 
-WANTED = {"mae": -1, "rmse": -1, "r2": 1}
 NAMES = {"mae": "mean absolute error", "rmse": "root mean squared error", "r2": "R²"}
+ANSWERS: dict[str, Answer] = {"pass": "yes", "fail": "no", "inconclusive": "unclear"}
+REPORTS = (
+    ("report", "May the first model go into production?"),
+    ("refused", "May a model that learned shuffled labels replace it?"),
+)
 
 
-def write(project: Path, run: Run) -> Path:
+class Runs(NamedTuple):
+    """Ids of the runs that made the two good models."""
+
+    first: str
+    changed: str
+
+
+def write(project: Path, runs: Runs, run: Run) -> Path:
     """Write `results.html` beside the project and return its path."""
     path = project.parent / "results.html"
-    write_atomic(path, make(project, run))
+    write_atomic(path, make(project, runs, run))
     return path
 
 
-def make(project: Path, run: Run) -> str:
-    """Return the page."""
-    diff = json.loads(run("assay runs diff latest~1 latest --json"))
-    first = json.loads(run(f"assay runs show {diff['base']} --json"))
-    again = json.loads(run("assay runs list --json --limit 1"))[0]
-    verdict = json.loads(run(f"assay runs show {again['id']} --json"))["run"]["tags"]["verdict"]
+def make(project: Path, runs: Runs, run: Run) -> str:
+    """Return the page; `run` runs a command and returns what it prints."""
+    diff = json.loads(run(f"assay runs diff {runs.first} {runs.changed} --json"))
+    first = json.loads(run(f"assay runs show {runs.first} --json"))
+    comparison = json.loads(run(f"assay compare {runs.first} {runs.changed} --json"))
     metrics = {key: point["value"] for key, point in first["run"]["metrics"].items()}
     sections: list[Section] = [
         _headline(metrics),
         *_plots(project),
-        Heading("The two runs"),
-        *_comparison(diff),
+        Heading("Which model may answer?"),
+        *(_gate(project.parent / name / "report.json", title) for name, title in REPORTS),
+        *_comparison(diff, comparison),
         Heading("The record"),
-        _verdict(verdict),
+        _sameness(run),
         _stages(first),
-        Tree(text=run("assay trace model.skops"), title="Where the model comes from"),
+        Tree(text=_narrow(run("assay trace bundle")), title="Where the model comes from"),
     ]
     better = 1 - metrics["mae"] / metrics["baseline_mae"]
     return page(
@@ -118,33 +130,57 @@ def _plots(project: Path) -> list[Section]:
     ]
 
 
-def _comparison(diff: dict[str, Any]) -> list[Section]:
-    changed = diff["diff"]
-    params = " and ".join(f"{c['key']} from {c['a']} to {c['b']}" for c in changed["params"])
+def _gate(report: Path, title: str) -> Verdict:
+    """Return what the gate said in a report."""
+    verdict = json.loads(report.read_text())["report"]["verdict"]
+    return Verdict(
+        answer=ANSWERS[verdict["answer"]],
+        title=title,
+        text=f"{verdict['answer'].capitalize()}: {verdict['reason']}.",
+        note=f"The whole report: {report.parent.name}/report.html",
+    )
+
+
+def _comparison(diff: dict[str, Any], comparison: dict[str, Any]) -> list[Section]:
+    changes = " and ".join(f"{c['key']} from {c['a']} to {c['b']}" for c in diff["diff"]["params"])
     rows = [
-        (
-            NAMES[c["key"]],
-            f"{c['a']:.4g}",
-            f"{c['b']:.4g}",
-            f"{c['b'] - c['a']:+.3g}",
-            "better" if (c["b"] - c["a"]) * WANTED[c["key"]] > 0 else "worse",
-        )
-        for c in changed["metrics"]
-        if c["key"] in WANTED
+        _compared(result["comparison"])
+        for result in comparison["report"]["evaluation"]["results"]
+        if result["slice"] is None
     ]
     return [
-        Text(body=f"The candidate changes {params}. Only what depends on it ran again."),
+        Text(
+            title="Does a smaller tree do as well?",
+            body=f"The candidate changes {changes}. Only what depends on it ran again.",
+        ),
         Table(
-            caption="Metrics of both runs on the same rows",
-            header=("metric", "base", "candidate", "change", "candidate is"),
+            caption="Both models on the same rows",
+            header=("metric", "base", "candidate", "better by", "95% interval", "candidate is"),
             rows=tuple(rows),
-            note="One split and no interval: too little to say that the difference is real.",
+            note="Errors of neighbouring hours go together, so the intervals are made of blocks "
+            "of whole days, of both models at once.",
         ),
     ]
 
 
-def _verdict(sameness: str) -> Verdict:
-    if sameness == "identical":
+def _compared(found: dict[str, Any]) -> tuple[str, ...]:
+    low, high = found["interval"]["low"], found["interval"]["high"]
+    return (
+        NAMES[found["metric"]],
+        f"{found['base']['value']:.4g}",
+        f"{found['candidate']['value']:.4g}",
+        f"{found['delta']:+.2g}",
+        f"{low:+.2g} to {high:+.2g}",
+        "better" if low > 0 else "worse" if high < 0 else "not shown to differ",
+    )
+
+
+def _sameness(run: Run) -> Verdict:
+    """Return what the reproduction of the first run came to."""
+    listed = json.loads(run("assay runs list --json"))
+    again = next(one["id"] for one in listed if one["kind"] == "reproduction")
+    said = json.loads(run(f"assay runs show {again} --json"))["run"]["tags"]["verdict"]
+    if said == "identical":
         return Verdict(
             answer="yes",
             title="Can the first run be done again?",
@@ -152,8 +188,13 @@ def _verdict(sameness: str) -> Verdict:
             note="In a clean work tree, from the record alone; every command really ran.",
         )
     return Verdict(
-        answer="no", title="Can the first run be done again?", text=f"The result {sameness}."
+        answer="no", title="Can the first run be done again?", text=f"The result {said}."
     )
+
+
+def _narrow(text: str) -> str:
+    """Cut long lines, such as those with all parameters of a stage."""
+    return "\n".join(line if len(line) <= 100 else f"{line[:99]}…" for line in text.splitlines())
 
 
 def _stages(first: dict[str, Any]) -> Table:

@@ -334,7 +334,9 @@ def test_outputs_pushed_by_one_are_pulled_and_checked_out_by_the_other(tmp_path:
     assert stages.starts(side) == ["first", "second"] * 2
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))]
+)
 def test_generated_pipelines_get_the_locks_and_the_status_of_dvc(tmp_path: Path, seed: int):
     draw = random.Random(seed)
     files: dict[str, str] = {}

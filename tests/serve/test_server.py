@@ -391,8 +391,12 @@ def test_declared_keys_and_times_are_logged_and_not_given_to_the_model(tmp_path:
         assert answered.json["predictions"] == running.expected(models.bundles[1])
         record = logged(models, answered.json["prediction_id"]).record
         assert record.event_time == [1_325_376_000_000]
-        assert record.inputs["station"] == [7]
-        assert served.predict([row | {"at": "noon"}]).status == 400
+        assert record.inputs["station"] == ["7"]
+        for wrong in ({"at": "noon"}, {"at": True}, {"at": 2**60}, {"station": 1.5}):
+            assert served.predict([row | wrong]).status == 400
+        other = served.predict([row | {"at": "2012-01-01T09:00:00+01:00", "station": "x"}])
+        record = logged(models, other.json["prediction_id"]).record
+        assert record.inputs["at"] == ["2012-01-01T08:00:00"]
         request = running.tensors()
         request["inputs"].append(
             {"name": "at", "shape": [1], "datatype": "INT64", "data": [1_325_376_000_000]}

@@ -28,7 +28,7 @@ def interrupts_on_terminate() -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupts_later() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back until the block has ended: what it makes is not lost track of."""
+    """Hold Ctrl-C and SIGTERM back until the block has ended: what it makes is not lost then."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

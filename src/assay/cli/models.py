@@ -86,7 +86,10 @@ def list_command(as_json: bool) -> int:
 @click.argument("name", metavar="NAME[@VERSION]")
 @json_option
 def show_command(name: str, as_json: bool) -> int:
-    """Show a model with its versions, or one version: NAME@3, NAME/3 or NAME@ALIAS."""
+    """Show a model with its versions, or one of them.
+
+    NAME@3, NAME/3 and NAME@ALIAS are one version; NAME alone is the model.
+    """
     from assay.workflows import models
 
     with models.open_ledger(workspace.find()) as ledger:
@@ -106,7 +109,10 @@ def show_command(name: str, as_json: bool) -> int:
 @click.argument("version")
 @json_option
 def alias_command(model: str, alias: str, version: str, as_json: bool) -> int:
-    """Let ALIAS name VERSION of the model NAME, whichever it named before."""
+    """Let ALIAS name a version, whichever it named before.
+
+    VERSION is a number, or another alias of the model NAME.
+    """
     from assay.workflows import models
 
     with models.open_ledger(workspace.find()) as ledger:

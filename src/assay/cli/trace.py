@@ -17,8 +17,9 @@ from assay.project import workspace
 def trace_command(thing: str, mermaid: bool, as_json: bool) -> int:
     """Show what THING came from, and what came from it.
 
-    THING is a file (PATH, or PATH@REVISION), a run (its id, or 'latest'), or a metric (NAME of the
-    latest run that has it, or RUN:NAME). Every edge is followed by a stored hash; one that is not
+    THING is a file (PATH, or PATH@REVISION), a run (its id, or 'latest'), a metric (NAME of the
+    latest run that has it, or RUN:NAME), a MODEL@VERSION, a bundle (sha256:...), or the id of a
+    prediction. Every edge is followed by a stored hash; one that is not
     on record says 'unknown'.
     """
     import tempfile

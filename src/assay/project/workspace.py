@@ -94,6 +94,11 @@ class Project:
         return self.assay_dir / "ledger.db"
 
     @property
+    def traffic_dir(self) -> Path:
+        """The log of predictions and truths of all endpoints."""
+        return self.assay_dir / "traffic"
+
+    @property
     def work_dir(self) -> Path:
         """A folder for what is being prepared, on the file system of the clone."""
         return self.assay_dir / "work"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,14 +28,15 @@ Columns = dict[str, Any]
 
 
 class Beside(msgspec.Struct, frozen=True, kw_only=True):
-    """Columns that a request may have beside those of the model.
+    """Columns that a request may have beside those of the model; all are logged as text.
 
     Attributes
     ----------
     keys : frozenset of str
         They name a row; truth can be given by them.
     times : frozenset of str
-        Event time: ISO 8601 text, UTC where it has no offset, or whole Unix milliseconds.
+        Event time: ISO 8601 text, UTC where it has no offset, or whole Unix milliseconds. It is
+        logged in the form `2012-01-01T08:00:00`, in UTC.
     """
 
     keys: frozenset[str] = frozenset()
@@ -81,17 +81,21 @@ def ask(columns: Columns, signature: Signature, beside: Beside) -> Asked:
     InvalidRows
         If columns differ in length, or a column beside is none.
     """
-    columns = tables.of(columns)
-    names = beside.names.difference(signature.names)
-    given = names.intersection(columns)
+    columns = dict(tables.of(columns))
+    given = beside.names.difference(signature.names).intersection(columns)
     features = {name: values for name, values in columns.items() if name not in given}
-    for name in given:
-        _check_beside(name, columns[name])
-    at = next((name for name in sorted(beside.times) if name in columns), None)
+    event_time = None
+    for name in sorted(given):
+        plain = list(columns[name])
+        if name in beside.times:
+            event_time = [_moment(name, at, value) for at, value in enumerate(plain)]
+            columns[name] = [None if ms is None else _iso(ms) for ms in event_time]
+        else:
+            columns[name] = [_key(name, at, value) for at, value in enumerate(plain)]
     return Asked(
         columns=columns,
         features=features,
-        event_time=None if at is None else _milliseconds(at, columns[at]),
+        event_time=event_time,
         n_rows=tables.n_rows(columns),
     )
 
@@ -144,41 +148,50 @@ def encode(answer: Answer, *, id_: str | None, prediction_id: str) -> bytes:
     return msgspec.json.encode(document)
 
 
-def _check_beside(name: str, values: Sequence[Any]) -> None:
-    dtype = getattr(values, "dtype", None)
-    if dtype is not None and dtype.kind in "biu":
-        return
-    for at, value in enumerate(values):
-        if value is not None and not isinstance(value, str | int):
-            raise InvalidRows(
-                f"the value of row {at + 1} is a {type(value).__name__}; expected is text or a "
-                "whole number",
-                where=f"column '{name}'",
-            )
-
-
-def _milliseconds(name: str, values: Sequence[Any]) -> list[int | None]:
-    """Return event times as Unix milliseconds."""
-    plain = values.tolist() if hasattr(values, "tolist") else values
-    return [_moment(name, at, value) for at, value in enumerate(plain)]
+def _key(name: str, at: int, value: Any) -> str | None:
+    """Return the value of a key as text, so that no client can change the type of the column."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InvalidRows(
+            f"the value of row {at + 1} is {_shown(value)}; expected is text or a whole number",
+            where=f"column '{name}'",
+        )
+    return str(int(value))
 
 
 def _moment(name: str, at: int, value: Any) -> int | None:
+    """Return an event time as Unix milliseconds."""
     if value is None:
         return None
-    if type(value) is int and -(2**53) < value < 2**53:
-        return value
     try:
-        moment = dt.datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise InvalidRows(
-            f"the value of row {at + 1} is {repr(value)[:60]}; expected is a time",
-            where=f"column '{name}'",
-            hint="send ISO 8601 text, or whole Unix milliseconds",
-        ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    return round(moment.timestamp() * 1000)
+        if isinstance(value, str):
+            moment = dt.datetime.fromisoformat(value)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+            return (moment - _EPOCH) // dt.timedelta(milliseconds=1)
+        if not isinstance(value, bool) and hasattr(value, "__index__"):
+            _iso(int(value))
+            return int(value)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidRows(
+        f"the value of row {at + 1} is {_shown(value)}; expected is a time",
+        where=f"column '{name}'",
+        hint="send ISO 8601 text, or whole Unix milliseconds",
+    )
 
 
+def _iso(milliseconds: int) -> str:
+    """Return a time as text in UTC, with a fraction only where there is one."""
+    moment = _EPOCH + dt.timedelta(milliseconds=milliseconds)
+    precision = "milliseconds" if milliseconds % 1000 else "seconds"
+    return moment.replace(tzinfo=None).isoformat(timespec=precision)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _ROWS: msgspec.json.Decoder[list[Row] | Rows] = msgspec.json.Decoder(list[Row] | Rows)

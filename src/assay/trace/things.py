@@ -16,20 +16,23 @@ from assay.objects import scan
 from assay.project import definition, git
 from assay.project.workspace import Project
 
-Kind = Literal["run", "data", "metric"]
+Kind = Literal["run", "data", "metric", "bundle", "version", "deployment", "prediction"]
 
 
 class Thing(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, a content, or a metric of a run.
+    """A run, a content, a metric of a run; a bundle, version, deployment or prediction.
 
     Attributes
     ----------
     id : str
-        `run:ID`, `data:md5:…` or `metric:RUN/NAME`.
+        `run:ID`, `data:md5:…`, `metric:RUN/NAME`, `bundle:sha256:…`, `version:MODEL/N`,
+        `deployment:ID` or `prediction:ID`.
     path : str or None
         Where a content lies, relative to the project.
     run : str or None
         The run that a metric belongs to.
+    source : str or None
+        What a prediction was answered by.
     """
 
     kind: Kind
@@ -37,12 +40,15 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     path: str | None = None
     run: str | None = None
+    source: str | None = None
 
 
 def find(project: Project, ledger: Ledger, name: str, *, cwd: Path) -> Thing:
     """Return the thing that a person names.
 
-    `PATH` or `PATH@REVISION` is a file; `RUN:METRIC` a metric of a run, `METRIC` alone that of the
+    `PATH` or `PATH@REVISION` is a file; `MODEL@VERSION` a version, `sha256:…` a bundle, the id
+    that came with an answer (`ID` or `ID/ROW`) a prediction;
+    `RUN:METRIC` a metric of a run, `METRIC` alone that of the
     latest run that has it; anything else is a run.
 
     Raises
@@ -50,6 +56,10 @@ def find(project: Project, ledger: Ledger, name: str, *, cwd: Path) -> Thing:
     NotFound
         If it names nothing.
     """
+    from assay.trace import served
+
+    if not (cwd / name).exists() and (thing := served.find(project, ledger, name)) is not None:
+        return thing
     path, _, revision = name.rpartition("@")
     if path and not (cwd / name).exists():
         return _at_revision(project, path, revision, cwd=cwd)

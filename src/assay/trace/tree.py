@@ -12,7 +12,7 @@ from assay.ledger import lineage, runs
 from assay.ledger.database import Ledger
 from assay.ledger.runs import Run
 from assay.project.workspace import Project
-from assay.trace import things
+from assay.trace import served, things
 from assay.trace.origins import Origins
 from assay.trace.things import Thing
 
@@ -62,11 +62,20 @@ class _Walk:
             return [self._node(things.of_run(run), "logged by", run, seen)]
         if thing.kind == "run":
             return self._sources(self.run(things.run_id(thing)), seen)
+        if thing.kind in served.KINDS:
+            found = served.came_from(self._ledger, thing)
+            return [self._node(self._by_id(id_), how, None, seen) for how, id_ in found]
         writer = self._writer(thing, reader)
         if writer is not None:
             return [self._node(self._thing(writer), "written by", writer, seen)]
         origin = self._origins.of(thing, None if reader is None else self._owner(reader))
         return [Node(**msgspec.structs.asdict(origin))]
+
+    def _by_id(self, id_: str) -> Thing:
+        """Return a thing by its name in the ledger."""
+        if id_.startswith("run:"):
+            return self._thing(self.run(id_.removeprefix("run:")))
+        return served.of(self._ledger, id_)
 
     def _thing(self, run: Run) -> Thing:
         thing = things.of_run(run)
@@ -158,6 +167,8 @@ class _Walk:
             return []
         if thing.kind == "run":
             return self._made(self.run(things.run_id(thing)), seen)
+        if thing.kind in served.KINDS:
+            return self._followed(thing.id, seen)
         edges = lineage.edges_from(self._ledger, thing.id)
         readers = [
             self.run(e.target.removeprefix("run:")) for e in edges if e.relation == "read_by"
@@ -189,7 +200,15 @@ class _Walk:
             )
             for key, metric in run.metrics.items()
         ]
-        return nodes
+        return nodes + self._followed(f"run:{run.id}", seen, only="made")
+
+    def _followed(self, id_: str, seen: set[str], *, only: str | None = None) -> list[Node]:
+        """Return what the edges of the ledger lead to, from a bundle to its deployments."""
+        return [
+            self._below(self._by_id(target), how, seen)
+            for how, target in served.led_to(self._ledger, id_)
+            if only in {None, how}
+        ]
 
 
 def text(found: Trace) -> str:
