@@ -27,6 +27,7 @@ def environment(home: Path) -> dict[str, str]:
     """Return the variables that keep this machine's settings out of a test."""
     return {
         "HOME": str(home),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "XDG_CONFIG_HOME": str(home / ".config"),
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(home / "dvc-site"),

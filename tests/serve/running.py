@@ -202,7 +202,8 @@ def serving(
             process.wait(30)
         finally:
             process.kill()
-            process.stdout.close()
+            if process.stdout is not None:
+                process.stdout.close()
 
 
 def rows(n: int = 1) -> list[dict[str, Any]]:

@@ -208,7 +208,7 @@ def _model_row(connection: Connection, name: str) -> Row[Any]:
     row = connection.execute(model.select().where(model.c.name == name)).one_or_none()
     if row is None:
         known = connection.execute(select(model.c.name)).scalars()
-        hint = did_you_mean(name, known) or "'assay models list' shows the models of this ledger"
+        hint = did_you_mean(name, known) or "'assay model list' shows the models of this ledger"
         raise NotFound(f"there is no model {name!r}", hint=hint)
     return row
 
