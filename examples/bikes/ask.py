@@ -11,8 +11,9 @@ import json
 import urllib.request
 from typing import Any
 
-import features
 import numpy as np
+
+import features
 from prepare import read_raw
 from tables import TARGET, Table
 

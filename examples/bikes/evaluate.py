@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+
+import assay
 import tables
 from features import FEATURES
 from tables import TARGET
-
-import assay
 
 
 def score(actual: np.ndarray, predicted: np.ndarray, baseline: np.ndarray) -> dict[str, float]:

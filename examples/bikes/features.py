@@ -7,6 +7,7 @@ that a model is served what it was trained on.
 from __future__ import annotations
 
 import numpy as np
+
 import tables
 from tables import CALENDAR, TARGET, WEATHER, Table
 

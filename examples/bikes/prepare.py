@@ -10,6 +10,7 @@ import argparse
 
 import duckdb
 import numpy as np
+
 import tables
 from tables import CALENDAR, TARGET, WEATHER, Table
 

@@ -10,14 +10,16 @@ from ruamel.yaml import YAML
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor
+
     from tables import Table
 
 
 def fit(train: Table, params: dict[str, Any]) -> HistGradientBoostingRegressor:
     """Return the regressor, fitted on the rows of `train`."""
     import numpy as np
-    from features import matrix
     from sklearn.ensemble import HistGradientBoostingRegressor
+
+    from features import matrix
     from tables import TARGET
 
     target = train[TARGET]

@@ -6,9 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import duckdb
+import numpy as np
 import pytest
 
+from assay.bundle import load as bundle
+from assay.traffic import feedback, log
 from tests import make
 from tests.browser import SCHEMES, WIDTHS, Visit
 
@@ -31,9 +36,14 @@ def test_the_demo_says_what_it_promises(demo):
     for words in (
         "Data and pipelines are up to date.",
         "Nothing had to run.",
-        "6 files pushed",
+        "0 problems",
+        "12 files pushed",
         "identical to the bit",
         "is tracked by data/2011.csv.dvc",
+        "gate: pass: better than the baseline",
+        "'bikes' goes to bikes/1",
+        "gate: fail: mae: worse by more than the margin",
+        "the gate refused bikes/2",
         "What to look at next",
     ):
         assert words in printed
@@ -47,18 +57,88 @@ def test_the_model_beats_last_week(demo):
 
 def test_the_clone_has_the_same_bytes(demo):
     folder, _ = demo
-    for name in ("model.skops", "work/features.parquet", "plots/daily.csv", "dvc.lock"):
+    for name in ("bundle/bundle.json", "work/features.parquet", "plots/daily.csv", "dvc.lock"):
         assert (folder / "colleague" / name).read_bytes() == (folder / "bikes" / name).read_bytes()
 
 
 def test_every_tracked_or_produced_table_has_one_profile(demo):
     folder, _ = demo
-    shown = json.loads(make.done(folder / "bikes", "runs", "show", "latest~1", "--json"))
+    first = first_run(folder / "bikes")
+    shown = json.loads(make.done(folder / "bikes", "runs", "show", first, "--json"))
     outputs = {o["path"]: o["profile"] for c in shown["children"] for o in c["outputs"]}
     tables = [path for path in outputs if path.endswith((".csv", ".parquet"))]
-    assert len(tables) == 4
+    assert len(tables) == 5
     assert all(outputs[path].startswith("sha256:") for path in tables)
-    assert outputs["model.skops"] is None
+    assert outputs["bundle"] is None
+
+
+def first_run(project: Path) -> str:
+    """The id of the first pipeline run."""
+    listed = json.loads(make.done(project, "runs", "list", "--json"))
+    first: str = [one["id"] for one in listed if one["kind"] == "pipeline"][-1]
+    return first
+
+
+def test_production_stays_when_a_worse_model_comes(demo):
+    folder, _ = demo
+    production, candidate = (
+        json.loads(make.done(folder / "bikes", "model", "show", f"bikes@{alias}", "--json"))
+        for alias in ("production", "candidate")
+    )
+    assert production["version"]["number"] == 1
+    assert candidate["version"]["number"] == 2
+    [live] = json.loads(make.done(folder / "bikes", "deployments", "list", "--json"))
+    assert (live["endpoint"], live["version"]) == ("bikes", 1)
+
+
+def test_the_bundle_in_production_is_that_of_the_first_run_and_proves_itself(demo):
+    folder, _ = demo
+    shown = json.loads(make.done(folder / "bikes", "model", "show", "bikes@production", "--json"))
+    verified = make.assay(folder / "bikes", "bundle", "verify", "bikes@production")
+    assert verified.code == 0, verified
+    assert bundle.load(folder / "bikes" / "bundle").id == shown["version"]["bundle"]
+
+
+def test_requests_had_the_features_that_the_training_stage_makes_row_by_row(demo, tmp_path):
+    folder, _ = demo
+    project = folder / "bikes"
+    for command in (
+        [project / "prepare.py", project / "data" / "2011.csv", folder / "2012-01.csv"],
+        [project / "features.py"],
+    ):
+        subprocess.run([sys.executable, *command], cwd=tmp_path, check=True, capture_output=True)
+    with log.read(project / ".assay" / "traffic", endpoint="bikes") as logged:
+        names = [c.name for c in logged.columns if c.name.startswith("input.")]
+        names.remove("input.timestamp")
+        asked = columns(logged.arrays("input.timestamp", *names))
+    made = columns(
+        duckdb.read_parquet(str(tmp_path / "work" / "features.parquet"))
+        .filter("timestamp >= '2012-01-01'")
+        .fetchnumpy()
+    )
+
+    assert len(asked["input.timestamp"]) == 334  # hours that the data have of 14 days
+    order = np.argsort(asked["input.timestamp"])
+    times = asked["input.timestamp"][order].astype("datetime64[us]")
+    np.testing.assert_array_equal(times, made["timestamp"])
+    assert {name.removeprefix("input.") for name in names} == set(made) - {"timestamp", "cnt"}
+    for name in names:
+        np.testing.assert_array_equal(asked[name][order], made[name.removeprefix("input.")], name)
+
+
+def columns(table: dict[str, Any]) -> dict[str, Any]:
+    """A table with NaN for what is missing."""
+    return {
+        name: np.ma.filled(column.astype(float), np.nan) if np.ma.is_masked(column) else column
+        for name, column in table.items()
+    }
+
+
+def test_every_prediction_got_its_truth(demo):
+    folder, _ = demo
+    counts = feedback.counts(folder / "bikes" / ".assay" / "traffic")
+    assert (counts.n_truths, counts.n_rows) == (334, 334)
+    assert (counts.n_unknown, counts.n_ambiguous, counts.n_corrected) == (0, 0, 0)
 
 
 @pytest.mark.browser
@@ -73,4 +153,6 @@ def test_the_page_of_results_is_whole_and_asks_nobody(demo, browser, wide, schem
         assert not visit.overflows
         assert visit.page.locator("svg.marks").count() == 2
         assert visit.page.get_by_text("identical to the bit").is_visible()
+        assert visit.page.get_by_text("Pass: better than the baseline").is_visible()
+        assert visit.page.get_by_text("Fail: mae: worse by more than the margin").is_visible()
         assert visit.page.get_by_role("heading", level=1).inner_text().startswith("Bikes")

@@ -48,7 +48,7 @@ def check(url: str, model: str, path: str) -> None:
     plain = inputs(http, rows, metadata, binary=False)
     names = [one["name"] for one in metadata["outputs"]]
     asked = [http.InferRequestedOutput(name, binary_data=False) for name in reversed(names)]
-    for tensors, options in [
+    requests: list[tuple[list[Any], dict[str, Any]]] = [
         (binary, {}),
         (list(reversed(binary)), {}),
         (plain, {"outputs": asked}),
@@ -59,7 +59,8 @@ def check(url: str, model: str, path: str) -> None:
         (binary, {"response_compression_algorithm": "deflate"}),
         (plain[:1] + binary[1:], {"model_version": "1"}),
         (binary, {"parameters": {"custom": 1}, "timeout": 1_000_000}),
-    ]:
+    ]
+    for tensors, options in requests:
         result = client.infer(model, tensors, **options)
         response = result.get_response()
         found["answers"].append(
@@ -73,18 +74,19 @@ def check(url: str, model: str, path: str) -> None:
     strange = http.InferInput("strange", [1], "FP32")
     strange.set_data_from_numpy(importlib.import_module("numpy").zeros(1, "float32"))
     classes = [http.InferRequestedOutput(names[0], class_count=2)]
-    for name, tensors, options in [
+    refused: list[tuple[str, list[Any], dict[str, Any]]] = [
         ("unknown", binary, {}),
         (model, [*binary, strange], {}),
         (model, binary[1:], {}),
         (model, binary, {"outputs": classes}),
         (model, binary, {"model_version": "7"}),
-    ]:
+    ]
+    for name, tensors, options in refused:
         try:
             client.infer(name, tensors, **options)
         except utils.InferenceServerException as error:
             found["errors"].append([error.status(), error.message()])
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found, default=bytes.decode))
 
 
 def load(host: str, port: str, n_requests: str, n_connections: str, *files: str) -> None:
@@ -107,7 +109,7 @@ def load(host: str, port: str, n_requests: str, n_connections: str, *files: str)
                 row = number // 2 % len(rows)
                 sent = time.monotonic()
                 form = number % 2
-                options = {"outputs": plain} if form else {}
+                options: dict[str, Any] = {"outputs": plain} if form else {}
                 asked = client.async_infer("bikes", forms[form][row], **options)
                 waiting.append((sent, row, asked))
                 number += 1
@@ -121,4 +123,4 @@ def load(host: str, port: str, n_requests: str, n_connections: str, *files: str)
 
 
 if __name__ == "__main__":
-    {"check": check, "load": load}[sys.argv[1]](*sys.argv[2:])
+    (check if sys.argv[1] == "check" else load)(*sys.argv[2:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -206,14 +207,19 @@ stages:
 """
 
 
-@pytest.fixture
-def flags(tmp_path: Path) -> tuple[Path, Path]:
-    side = tmp_path / "starts"
-    text = FLAGS.replace("SIDE", str(side))
-    folder = stages.pipeline(tmp_path / "project", text, {"params.yaml": "k: 1\n"})
+@pytest.fixture(scope="module")
+def flags_ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    text = FLAGS.replace("SIDE", "$(dirname $ASSAY_LEDGER)/../../starts")
+    folder = tmp_path_factory.mktemp("flags") / "project"
+    stages.pipeline(folder, text, {"params.yaml": "k: 1\n"})
     make.done(folder, "repro")
-    side.unlink()
-    return folder, side
+    return folder
+
+
+@pytest.fixture
+def flags(flags_ran: Path, tmp_path: Path) -> tuple[Path, Path]:
+    folder = shutil.copytree(flags_ran, tmp_path / "project", symlinks=True)
+    return folder, tmp_path / "starts"
 
 
 def test_an_output_that_persists_is_there_for_the_next_run(flags: tuple[Path, Path]):

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.bundle.signature import DATATYPES, Column, Output, Signature
+from assay.bundle.signature import DATATYPES, Column, ColumnType, Output, Signature
 from assay.serve import open_inference, predict
 from assay.serve.limits import Limits, Refused
 from assay.serve.predict import Beside
 
-NUMBERS = [type_ for type_ in DATATYPES if type_ != "string"]
+NUMBERS: list[ColumnType] = [type_ for type_ in DATATYPES if type_ != "string"]
 LIMITS = Limits()
 
 
-def signature(*types: str) -> Signature:
+def signature(*types: ColumnType) -> Signature:
     columns = tuple(
         Column(name=f"c{at}", type=type_, missing="no") for at, type_ in enumerate(types)
     )
@@ -28,11 +28,17 @@ def signature(*types: str) -> Signature:
     return Signature(task="regression", columns=columns, output=output)
 
 
-def request(columns: list[Any], types: list[str], *, binary: list[bool]) -> tuple[bytes, str]:
+def request(
+    columns: list[Any], types: list[ColumnType], *, binary: list[bool]
+) -> tuple[bytes, str]:
     """Pack tensors as the protocol says, by hand."""
     inputs, tails = [], []
     for at, (values, type_) in enumerate(zip(columns, types, strict=True)):
-        one = {"name": f"c{at}", "shape": [len(values)], "datatype": DATATYPES[type_]}
+        one: dict[str, Any] = {
+            "name": f"c{at}",
+            "shape": [len(values)],
+            "datatype": DATATYPES[type_],
+        }
         if not binary[at]:
             one["data"] = values if type_ == "string" else values.tolist()
         else:
@@ -71,7 +77,9 @@ def _column(data: st.DataObject, type_: str, n_rows: int) -> Any:
     if dtype.kind == "b":
         element: Any = st.booleans()
     elif dtype.kind == "f":
-        element = st.floats(width=8 * dtype.itemsize, allow_nan=False, allow_infinity=False)
+        element = st.floats(
+            width=32 if dtype.itemsize == 4 else 64, allow_nan=False, allow_infinity=False
+        )
     else:
         info = np.iinfo(dtype)
         element = st.integers(int(info.min), int(info.max))
