@@ -99,9 +99,6 @@ def share(demo: Console, project: Path, first: str) -> None:
     demo.step("Do the first run again, from its record alone")
     demo.expect(demo.run(f"assay reproduce {first[:13]}"), "identical to the bit")
 
-    demo.step("Where does the model come from?")
-    demo.run("assay trace bundle | cut -c -100")
-
 
 def judge(demo: Console) -> None:
     demo.step("May it be the first in production? It has to beat last week's value")
@@ -113,7 +110,14 @@ def judge(demo: Console) -> None:
 
 def answer(demo: Console, url: str) -> None:
     demo.step("Ask it about two weeks of January 2012; the truth comes a day later")
-    demo.run(f"python ask.py {url} data/2011.csv ../2012-01.csv --start 2012-01-01 --days 14")
+    asked = demo.run(
+        f"python ask.py {url} data/2011.csv ../2012-01.csv --start 2012-01-01 --days 14"
+    )
+
+    demo.step("Where does one of these predictions come from? Down to commit and data")
+    prediction = asked.split()[-1]
+    traced = demo.run(f"assay trace {prediction}/8 | cut -c -100")
+    demo.expect(traced, "data/2011.csv.dvc at commit")
 
 
 def refuse(demo: Console, project: Path) -> None:

@@ -64,7 +64,9 @@ def make(project: Path, runs: Runs, run: Run) -> str:
         Heading("The record"),
         _sameness(run),
         _stages(first),
-        Tree(text=_narrow(run("assay trace bundle")), title="Where the model comes from"),
+        Tree(
+            text=_narrow(run("assay trace bikes@production")), title="Where the model comes from"
+        ),
     ]
     better = 1 - metrics["mae"] / metrics["baseline_mae"]
     return page(

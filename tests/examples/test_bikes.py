@@ -240,7 +240,7 @@ def test_rows_that_repeat_go_back_or_lack_a_value_stop_prepare(tmp_path, old, ne
     ("old", "new", "anomaly"),
     [
         ("0.22,0.2727,0.8,", "22,0.2727,0.8,", "error: temp: "),
-        ("3,2011-01-01,1,0,1,2,", "3,2011-01-01,1,0,1,1,", "DUPLICATE"),
+        ("3,2011-01-01,1,0,1,2,", "3,2011-01-01,1,0,1,1,", "NOT_UNIQUE"),
         ("instant,dteday,season,", "instant,dteday,saison,", "error: season: "),
     ],
 )

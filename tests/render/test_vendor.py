@@ -4,6 +4,7 @@ import hashlib
 import tomllib
 
 import pytest
+
 from tests import vendor
 
 INDEX = tomllib.loads((vendor.VENDOR / "vendor.toml").read_text())

@@ -434,3 +434,26 @@ def test_feedback_takes_one_truth_or_a_table(models: Models, served: Served):
     ]:
         shown = making.assay(root, "feedback", "rentals", *arguments)
         assert (shown.code, said in shown.err) == (code, True), shown
+
+
+def test_feedback_for_an_endpoint_that_never_was_is_an_error(models: Models):
+    before = making.snapshot(folder(models))
+    shown = making.assay(models.root, "feedback", "rental", "--id", "x", "--value", "1")
+    assert shown.code == 255
+    id_ = "01890a5d-ac96-774b-bcce-b302099a8057"
+    shown = making.assay(models.root, "feedback", "rental", "--id", id_, "--value", "1")
+    assert (shown.code, "did you mean 'rentals'?" in shown.err) == (255, True)
+    assert making.snapshot(folder(models)) == before
+
+
+def test_without_the_extra_it_is_said_how_to_install_it(models: Models):
+    code = "import sys; sys.modules['uvicorn'] = None; from assay.cli import run; "
+    done = subprocess.run(
+        [sys.executable, "-c", code + "sys.exit(run(['serve', 'rentals', '--port', '0']))"],
+        cwd=models.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (255, "")
+    assert "pip install 'assay[serve]'" in done.stderr

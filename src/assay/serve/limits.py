@@ -18,6 +18,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         Open ones; more are told so and closed.
     head, body : int
         Bytes of a request's line and headers; of its body, also once it is inflated.
+    bodies : int
+        Bytes of all bodies that are on their way at one time.
     inputs, elements, text : int
         Tensors of a request; values of a tensor; bytes of one text.
     id : int
@@ -30,6 +32,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 1024
     head: int = 65_536
     body: int = 64 * 1024 * 1024
+    bodies: int = 1024 * 1024 * 1024
     inputs: int = 1024
     elements: int = 2**27
     text: int = 16 * 1024 * 1024

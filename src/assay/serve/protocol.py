@@ -27,16 +27,24 @@ class Refuse(Exception):
     """The message that is being parsed was refused."""
 
 
+class Held:
+    """How many bytes of bodies all connections of a server hold."""
+
+    n_bytes = 0
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. `bound` makes the class that a server is given."""
 
     limits = Limits()
+    held: Held
     on_refused: Callable[[int], object] = staticmethod(lambda _status: None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to count, and to wait for a request."""
         super().connection_made(transport)
         self._in_head, self._n_head, self._n_body, self._n_dropped = True, 0, 0, 0
+        self._n_held = 0
         self._is_refused = False
         self._last_words: bytes | None = None
         self._is_spare = len(self.connections) > self.limits.connections
@@ -48,6 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let the timer go."""
         self._disarm()
+        self._release()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -108,8 +117,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Say why the connection is closed, after the answers that came before."""
         super().on_response_complete()
-        if self._last_words is not None and self.cycle.response_complete:
-            self._close(self._last_words)
+        if self.cycle.response_complete:
+            self._release()
+            if self._last_words is not None:
+                self._close(self._last_words)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- uvicorn's words
         """Refuse what is no HTTP; called by uvicorn, also after `_stop`."""
@@ -128,8 +139,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _count(self, size: int) -> None:
         self._n_body += size
+        self._n_held += size
+        self.held.n_bytes += size
+        if self.held.n_bytes > self.limits.bodies:
+            self._stop(503, "too many bytes are on their way; try again later")
         if self._n_body > self.limits.body:
             self._stop(413, f"the body is larger than {self.limits.body} bytes")
+
+    def _release(self) -> None:
+        self.held.n_bytes -= self._n_held
+        self._n_held = 0
 
     def _stop(self, status: int, text: str) -> None:
         """Refuse the request that is being parsed."""
@@ -181,7 +200,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def bound(limits: Limits, *, on_refused: Callable[[int], object]) -> type[BoundedProtocol]:
     """Return the protocol with these limits; `on_refused` is told each status."""
-    members: dict[str, Any] = {"limits": limits, "on_refused": staticmethod(on_refused)}
+    members: dict[str, Any] = {
+        "limits": limits,
+        "held": Held(),
+        "on_refused": staticmethod(on_refused),
+    }
     return type("Protocol", (BoundedProtocol,), members)
 
 

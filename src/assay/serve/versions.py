@@ -84,13 +84,21 @@ class Versions:
         self._ledger, self._url, self._load, self._say = ledger, url, load, say
         self._server = servers.enter(ledger, endpoint, url=url, at=now_ms())
         self._wanted: str | None = None
-        self._retry_at = self._beat_at = 0.0
+        self._retry_at = 0.0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="assay-versions", daemon=True)
+        self._reporting = threading.Lock()  # what a beat says belongs together
+        self._threads = [
+            threading.Thread(target=self._run, args=(turn, seconds), name=name, daemon=True)
+            for turn, seconds, name in (
+                (self._follow, POLL_SECONDS, "assay-versions"),
+                (self._beat, BEAT_SECONDS, "assay-beat"),  # also while a large model is loaded
+            )
+        ]
 
     def start(self) -> None:
         """Begin to follow."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def drain(self) -> None:
         """Say that this server ends: it is not ready for anything new."""
@@ -100,7 +108,8 @@ class Versions:
         """End, and take the server's row away."""
         self.state = "draining"
         self._stop.set()
-        self._thread.join(5)
+        for thread in self._threads:
+            thread.join(5)
         with contextlib.suppress(Error):
             servers.leave(self._ledger, self._server)
 
@@ -120,17 +129,15 @@ class Versions:
             raise Refused(503, f"no version is ready: {why}")
         return self.now
 
-    def _run(self) -> None:
+    def _run(self, turn: Callable[[], None], seconds: float) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
             try:
-                self._follow()
-                if time.monotonic() >= self._beat_at:
-                    self._beat()
+                turn()
                 self.ledger_problem = None
             except Exception as error:  # noqa: BLE001 -- the ledger is away; what answers goes on
                 self.ledger_problem = str(error) or type(error).__name__
-            self._stop.wait(max(0.01, began + POLL_SECONDS - time.monotonic()))
+            self._stop.wait(max(0.01, began + seconds - time.monotonic()))
 
     def _follow(self) -> None:
         found = live(self._ledger, self.endpoint)
@@ -156,7 +163,7 @@ class Versions:
                 self._say(f"{found.name} is not ready: {text}")
             self._report("failed", wanted=found.deployment, problem=text)
             return
-        self.now = Served(live=found, bundle=bundle)
+        self.now = Served(live=found, bundle=self.now.bundle if self.now else bundle)
         self.n_switches += 1
         self._report("ready", wanted=None)
         self._say(f"{found.name} answers")
@@ -171,13 +178,17 @@ class Versions:
         return bundle
 
     def _report(self, state: State, *, wanted: str | None, problem: str | None = None) -> None:
-        if self.state != "draining":
-            self.state = state
-        self._wanted, self.problem = wanted, problem
-        self._beat()
+        with self._reporting:
+            if self.state != "draining":
+                self.state = state
+            self._wanted, self.problem = wanted, problem
+            self._write()
 
     def _beat(self) -> None:
-        self._beat_at = 0.0  # if it fails, the next turn tries again
+        with self._reporting:
+            self._write()
+
+    def _write(self) -> None:
         now = self.now
         deployment = None if now is None else now.live.deployment
         beat = {"deployment": deployment, "wanted": self._wanted, "problem": self.problem}
@@ -186,4 +197,3 @@ class Versions:
         except NotFound:
             self._server = servers.enter(self._ledger, self.endpoint, url=self._url, at=now_ms())
             servers.beat(self._ledger, self._server, **beat, state=self.state, at=now_ms())
-        self._beat_at = time.monotonic() + BEAT_SECONDS

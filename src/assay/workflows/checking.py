@@ -58,6 +58,7 @@ def check(project: Project) -> Checked:
         sections=_sections(declared),
         problems=[
             *_tables(project, declared, stages),
+            *_schemas(declared),
             *_metrics(declared),
             *_bundles(project, declared, stages),
         ],
@@ -86,12 +87,34 @@ def _tables(project: Project, declared: Declaration, stages: Definition) -> list
     return found
 
 
+def _schemas(declared: Declaration) -> list[Problem]:
+    """Find domains that cannot hold."""
+    from assay.data import schema_checks
+
+    return [
+        Problem(
+            severity="error",
+            where=f"{declaration.FILE}: schema.{table}.columns.{name}",
+            what=anomaly.description,
+        )
+        for table, schema in declared.schema.items()
+        for name, expected in schema.columns.items()
+        for anomaly in schema_checks.check(name, expected)
+    ]
+
+
 def _metrics(declared: Declaration) -> list[Problem]:
+    """Find metrics that are not for the task, and what a gate or an evaluation lacks."""
     from assay.evaluate import metrics
 
     found = []
+    for section, needed in (("evaluation", "model"), ("gate", "evaluation")):
+        if getattr(declared, section) is not None and getattr(declared, needed) is None:
+            what = f"it needs '{needed}', which is not declared"
+            where = f"{declaration.FILE}: {section}"
+            found.append(Problem(severity="error", where=where, what=what))
     if declared.model is None or declared.evaluation is None:
-        return []
+        return found
     for name in declared.evaluation.metrics:
         try:
             metrics.get(name, task=declared.model.task)

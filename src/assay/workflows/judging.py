@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from assay.base.errors import Error, NotFound, Usage, did_you_mean
+from assay.base.errors import Error, NotFound, Usage
 from assay.evaluate.evaluation import Evaluation
 from assay.evaluate.gate import Verdict
 from assay.evaluate.report import Report
@@ -198,55 +198,33 @@ def _masks(table: Table, job: _Job) -> Mapping[str, Mask]:
 
 def _answer(rows: Rows, table: Table, name: str, bundle: Bundle) -> Rows:
     """Let a bundle answer every row."""
+    from assay.workflows.rows import features, probabilities
+
+    _check_task(rows, bundle)
     answers = bundle.answers(features(table, bundle))
     return rows.with_model(
-        name, answers["predict"], probabilities=answers.get("predict_proba")
-    )  # fmt: skip
+        name,
+        answers["predict"],
+        probabilities=probabilities(answers, bundle, rows.classes),
+    )
 
 
-def features(table: Table, bundle: Bundle) -> dict[str, Any]:
-    """Return the columns of an open table that a bundle takes, each in the bundle's type.
-
-    Raises
-    ------
-    Error
-        If a column is missing, or has missing values where the model was trained with none.
-    """
-    import numpy as np
-
-    known = {column.name: column for column in table.columns}
-    absent = [name for name in bundle.signature.names if name not in known]
-    if absent:
+def _check_task(rows: Rows, bundle: Bundle) -> None:
+    """Refuse a bundle that answers another kind of question than the declared one."""
+    wanted = "regression" if rows.task == "regression" else "classification"
+    output = bundle.signature.output
+    if bundle.signature.task != wanted:
         raise Error(
-            f"the table has no column '{absent[0]}', which the model takes",
+            f"the model is for {bundle.signature.task}; declared is '{rows.task}'",
             where=bundle.id[:19],
-            hint=did_you_mean(absent[0], known) or "evaluate on a table with the model's features",
+            hint=f"correct 'model: task' in {declaration.FILE}, or judge another model",
         )
-    refs = ", ".join(
-        f"{known[name].ref} AS c{i}" for i, name in enumerate(bundle.signature.names)
-    )  # fmt: skip
-    found = table.execute(f"SELECT rowid AS at, {refs} FROM t ORDER BY rowid").fetchnumpy()  # noqa: S608 -- quoted names
-    columns: dict[str, Any] = {}
-    for number, column in enumerate(bundle.signature.columns):
-        values = found[f"c{number}"]
-        missing = np.ma.getmaskarray(values)
-        data = np.ma.getdata(values)
-        if missing.any() and column.missing == "no":
-            raise Error(
-                f"'{column.name}' is missing in {int(missing.sum()):,} rows, first in row "
-                f"{int(missing.argmax()) + 1}; the model was trained without missing values",
-                where=bundle.id[:19],
-            )
-        if column.type == "string":
-            columns[column.name] = [
-                None if gone else str(value) for value, gone in zip(data, missing, strict=True)
-            ]
-        else:
-            typed = data.astype(column.type)
-            if missing.any():
-                typed[missing] = np.nan
-            columns[column.name] = typed
-    return columns
+    if len(output.shape) > 1:
+        raise Error(
+            f"the model gives {output.shape[1]} numbers a row; expected is one",
+            where=bundle.id[:19],
+            hint="freeze one model for each target",
+        )
 
 
 def _evaluate(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from assay.base.clock import now_ms
-from assay.base.errors import Error, Usage, did_you_mean
+from assay.base.errors import Error, NotFound, Usage, did_you_mean
 from assay.project import declaration
 from assay.project.declaration import Declaration
 from assay.project.workspace import Project
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from assay.bundle.load import Bundle
     from assay.data.read import Table, TableColumn
     from assay.ledger.database import Ledger
+    from assay.serve.limits import Limits
     from assay.traffic.feedback import Counts
     from assay.traffic.record import Truth
 
@@ -40,6 +41,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     token: str | None = None,
+    limits: Limits | None = None,
     listens: Callable[[str], object] = lambda _: None,
     say: Callable[[str], object] = lambda _: None,
 ) -> None:
@@ -81,6 +83,7 @@ def serve(
             load=lambda id_: _open(project, id_),
             folder=traffic_folder(project),
             token=token,
+            limits=limits,
             beside=Beside(
                 keys=frozenset(name for table in tables for name in table.key),
                 times=frozenset(table.time for table in tables if table.time is not None),
@@ -101,7 +104,7 @@ def add_truth(project: Project, endpoint: str, *, prediction_id: str, value: Any
     from assay.traffic import feedback
 
     one = feedback.truth(value, at=now_ms(), prediction_id=prediction_id, endpoint=endpoint)
-    return _keep(project, [one])
+    return _keep(project, endpoint, [one])
 
 
 def add_truths(
@@ -133,7 +136,7 @@ def add_truths(
         truths = list(
             _truths(table, endpoint, key=found_key, target=found_target, where=path)
         )  # fmt: skip
-    return _keep(project, truths)
+    return _keep(project, endpoint, truths)
 
 
 def parse(text: str) -> Any:
@@ -168,15 +171,24 @@ def _open(project: Project, id_: str) -> Bundle:
     )  # fmt: skip
 
 
-def _ledger(project: Project) -> Ledger:
+def _ledger(project: Project, *, create: bool = True) -> Ledger:
     from assay.ledger.database import open_ledger
 
-    return open_ledger(os.environ.get("ASSAY_LEDGER") or project.ledger_path)
+    where = os.environ.get("ASSAY_LEDGER") or project.ledger_path
+    return open_ledger(where, create=create)
 
 
-def _keep(project: Project, truths: list[Truth]) -> Given:
+def _keep(project: Project, endpoint: str, truths: list[Truth]) -> Given:
+    from assay.deploy.endpoints import endpoints
     from assay.traffic import feedback
 
+    with _ledger(project, create=False) as ledger:
+        known = endpoints(ledger)
+    if endpoint not in known:
+        raise NotFound(
+            f"nothing was ever deployed to '{endpoint}'",
+            hint=did_you_mean(endpoint, known) or "see 'assay deployments list'",
+        )
     folder = traffic_folder(project)
     n_truths = feedback.add(folder, truths)
     return Given(n_truths=n_truths, counts=feedback.counts(folder))
