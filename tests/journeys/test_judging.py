@@ -113,8 +113,7 @@ def test_a_report_is_three_files_that_say_the_same(root):
     assert shown == f"file://{root / 'said' / 'report.html'}\n"
     reason = json.loads(document)["report"]["verdict"]["reason"]
     assert reason in markdown.replace("\\", "")
-    assert "Fail" in html or "fail" in html
-    assert "http://" not in html.replace("http://www.w3.org", "")
+    assert reason in html
 
 
 @pytest.mark.browser
@@ -149,7 +148,7 @@ def test_a_check_of_no_declaration_says_so(project):
     ("arguments", "code", "message"),
     [
         (("gate", "nothing"), 255, "there is no bundle 'nothing'"),
-        (("gate", "good", "--base", "bikes@7"), 255, "there is no model 'bikes'"),
+        (("gate", "good", "--base", "bikes@7"), 255, "there is no ledger"),
         (("compare",), 2, "Missing argument"),
         (("compare", "good", "bad", "worse"), 2, "unexpected extra argument"),
         (("report", "good", "--out", "test.csv/in"), 255, "test.csv"),

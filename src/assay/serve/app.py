@@ -193,16 +193,17 @@ def make(service: Service, *, token: str | None) -> ASGIApp:
     """Return the application."""
     v2, model = "/v2", "/v2/models/{model}"
     table: list[tuple[str, str, str, Callable[[Request], Awaitable[Response]]]] = [
+        ("POST", f"{model}/infer", "infer", service.infer),  # the first that fits is taken
+        ("POST", "/predict", "predict", service.predict),
+        ("POST", f"{model}/versions/{{version}}/infer", "infer", service.infer),
         ("GET", f"{v2}/health/live", "live", service.live),
         ("GET", f"{v2}/health/ready", "ready", service.ready),
         ("GET", v2, "server", service.server),
-        ("POST", "/predict", "predict", service.predict),
         ("POST", "/feedback", "feedback", service.feedback),
         ("GET", "/metrics", "metrics", service.scrape),
     ]
     for prefix in (model, model + "/versions/{version}"):
         table += [
-            ("POST", f"{prefix}/infer", "infer", service.infer),
             ("GET", prefix, "model", service.model),
             ("GET", f"{prefix}/ready", "model_ready", service.model_ready),
         ]

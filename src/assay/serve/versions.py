@@ -163,7 +163,7 @@ class Versions:
                 self._say(f"{found.name} is not ready: {text}")
             self._report("failed", wanted=found.deployment, problem=text)
             return
-        self.now = Served(live=found, bundle=self.now.bundle if self.now else bundle)
+        self.now = Served(live=found, bundle=bundle)
         self.n_switches += 1
         self._report("ready", wanted=None)
         self._say(f"{found.name} answers")
