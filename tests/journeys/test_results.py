@@ -148,7 +148,19 @@ def test_plots_become_one_page_that_asks_nobody(bikes):
     assert "Mean absolute error by hour of the day" in page
     assert "src=" not in page.split("<script")[0]
     after = make.snapshot(bikes)
-    assert set(after) - set(before) == {"dvc_plots", "dvc_plots/index.html"}
+    assert set(after) - set(before) == {
+        "dvc_plots",
+        "dvc_plots/.gitignore",
+        "dvc_plots/index.html",
+    }
+
+
+def test_a_folder_that_was_there_gets_the_page_and_no_gitignore(bikes):
+    (bikes / "mine").mkdir()
+
+    path_of(make.done(bikes, "plots", "show", "-o", "mine"))
+
+    assert [file.name for file in (bikes / "mine").iterdir()] == ["index.html"]
 
 
 def test_plots_of_revisions_lie_over_one_another(bikes):

@@ -87,8 +87,10 @@ def _text(found: dict[str, Any]) -> str:
     parts.append(text_table(["column", "type", ""], columns))
     if found["data"]:
         parts.append(text_table(["data", "oid"], [[*pair] for pair in found["data"].items()]))
+    from assay.ledger.values import folded
+
     if found["params"]:
-        rows = [[key, str(value)] for key, value in found["params"].items()]
+        rows = [[key, str(value)] for key, value in folded(found["params"]).items()]
         parts.append(text_table(["parameter", "value"], rows))
     files = [[name, human_size(file.size)] for name, file in found["files"].items()]
     parts.append(text_table(["file", "size"], files))

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from assay.base.files import explain, write_atomic
 from assay.project import git
 from assay.project.workspace import Project
 
@@ -20,10 +21,22 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 def show(document: Any, *, as_json: bool, text: str) -> None:
     """Print a document: as JSON, or as the text made from it (nothing if it is empty)."""
     if as_json:
-        content = msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=2)
-        sys.stdout.write(content.decode() + "\n")
+        sys.stdout.write(_json(document).decode())
     elif text:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def _json(document: Any) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=2) + b"\n"
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a document as `show` prints it to a file, making its folder where it is missing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, path.parent) from error
+    write_atomic(path, _json(document))
 
 
 def did(document: Any, *, as_json: bool, text: str) -> None:

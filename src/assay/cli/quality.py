@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from assay.base.errors import Usage
-from assay.cli.output import json_option, note, show
+from assay.cli.output import json_option, note, show, write_json
 from assay.project import declaration, workspace
 
 if TYPE_CHECKING:
@@ -73,8 +73,11 @@ def show_command(table: str, as_json: bool) -> int:
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
 @click.option("--now", metavar="TIME", help="Rows must be fresh at this moment, not at present.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
+@click.option("-o", "--out", metavar="FILE", help="Write the result as JSON to FILE, too.")
 @json_option
-def validate_command(tables: tuple[str, ...], now: str | None, strict: bool, as_json: bool) -> int:
+def validate_command(
+    tables: tuple[str, ...], now: str | None, strict: bool, out: str | None, as_json: bool
+) -> int:
     """Check tables against their schemas in assay.yaml (all that have one without TABLE).
 
     Exits with 1 where data are not valid, so it can be a stage of a pipeline. Limits that were
@@ -90,6 +93,8 @@ def validate_command(tables: tuple[str, ...], now: str | None, strict: bool, as_
         {"table": one.table, "valid": one.valid, "n_rows": one.n_rows, "anomalies": one.anomalies}
         for one in found
     ]
+    if out is not None:
+        write_json(Path(out), document)
     show(document, as_json=as_json, text="\n\n".join(_validation_text(one) for one in found))
     failed = any(not one.valid or (strict and one.anomalies) for one in found)
     return 1 if failed else 0

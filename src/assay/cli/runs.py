@@ -156,10 +156,11 @@ def _resources(run: Run) -> list[tuple[str, str]]:
 
 
 def _blocks(run: Run) -> list[str]:
+    from assay.ledger.values import folded
     from assay.render.tables import format_number
 
     blocks = {
-        "params": [f"{key} = {value}" for key, value in run.params.items()],
+        "params": [f"{key} = {value}" for key, value in folded(run.params).items()],
         "metrics": [f"{key} = {format_number(m.value)}" for key, m in run.metrics.items()],
         "inputs": [f"{d.path}  {_oid(d.oid)}" for d in run.inputs],
         "outputs": [f"{d.path}  {_oid(d.oid)}" for d in run.outputs],

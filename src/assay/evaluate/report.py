@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 from assay.evaluate import metrics as known
+from assay.evaluate.compare import Comparison
 from assay.evaluate.evaluation import Evaluation, Result
 from assay.evaluate.figures import Figures
 from assay.evaluate.gate import Ruling, Verdict
@@ -119,9 +120,8 @@ def baseline_rows(report: Report) -> list[tuple[str, ...]]:
         for result in other.results:
             comparison = result.comparison
             if result.slice is None and comparison is not None:
-                better = "yes" if comparison.improved else "not shown"
                 values = _row(result, None)
-                rows.append((str(other.base), values[0], *values[1:5], better))
+                rows.append((str(other.base), *values[:5], _seen(comparison)))
     return rows
 
 
@@ -212,7 +212,14 @@ def _answer(result: Result, ruling: Ruling | None) -> str:
     comparison = result.comparison
     if comparison is None:
         return ABSENT
-    return "better" if comparison.improved else "worse" if comparison.worsened else "no difference"
+    return _seen(comparison)
+
+
+def _seen(comparison: Comparison) -> str:
+    """Return what the interval of a difference shows, in words."""
+    if comparison.interval.low is None or comparison.interval.high is None:
+        return "cannot tell"
+    return "better" if comparison.improved else "worse" if comparison.worsened else "not shown"
 
 
 def _badness(result: Result, ruling: Ruling | None) -> tuple[int, float]:

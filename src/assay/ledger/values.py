@@ -128,3 +128,26 @@ def _held(value: Any) -> Any:
         with contextlib.suppress(TypeError, ValueError, RuntimeError):
             return value.item()
     return value
+
+
+def folded(params: Mapping[str, Any], *, most: int = 12) -> dict[str, Any]:
+    """Return parameters for people: a file with many of them counts as one line.
+
+    Examples
+    --------
+    >>> folded({"lr": 0.1, "c.yaml:a": 1, "c.yaml:b": 2}, most=1)
+    {'lr': 0.1, 'c.yaml': '2 values'}
+    """
+    files: dict[str, int] = {}
+    for key in params:
+        file, colon, _ = key.partition(":")
+        if colon:
+            files[file] = files.get(file, 0) + 1
+    shown: dict[str, Any] = {}
+    for key, value in params.items():
+        file, colon, _ = key.partition(":")
+        if colon and files[file] > most:
+            shown[file] = f"{files[file]} values"
+        else:
+            shown[key] = value
+    return shown

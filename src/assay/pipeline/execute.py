@@ -30,7 +30,7 @@ class StageFailed(Error):
         super().__init__(
             what,
             where=f"stage '{stage.address}'",
-            hint="its outputs are as they were before; correct the command and run again",
+            hint="its outputs are as they were before; mend what it says, and run it again",
         )
         self.result = result
 

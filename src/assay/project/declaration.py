@@ -326,6 +326,8 @@ def _in_words(what: str) -> str:
     if "matching regex" in what:
         form = "a duration such as 7d or 12h" if "smhdw" in what else "a name without blanks"
         return f"expected {form}"
+    if re.search(r"got `(date|datetime)`", what):
+        return "expected text, got a date: write it in quotes"
     missing = re.search(r"missing required field `(.*)`", what)
     if missing:
         return f"the key '{missing[1]}' is missing"

@@ -11,6 +11,7 @@ from assay.base.progress import counted
 from assay.ledger import lineage, runs
 from assay.ledger.database import Ledger
 from assay.ledger.runs import Run
+from assay.ledger.values import folded
 from assay.project.workspace import Project
 from assay.trace import served, things
 from assay.trace.origins import Origins
@@ -109,7 +110,7 @@ class _Walk:
                 self._node(things.of_run(self.run(c)), "ran", self.run(c), seen)
                 for c in run.children
             ]
-        params = ", ".join(f"{key}={value}" for key, value in run.params.items())
+        params = ", ".join(f"{key}={value}" for key, value in folded(run.params).items())
         if params and run.kind == "stage":
             nodes.append(Node(id=f"params:{run.id}", label=params, relation="with parameters"))
         nodes.append(self._code(run))

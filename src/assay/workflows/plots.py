@@ -296,10 +296,12 @@ def write_page(plots: Plots, views: Sequence[View], *, folder: Path) -> Path:
     )
     target = folder / "index.html"
     try:
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise explain(error, folder) from error
-    write_atomic(folder / ".gitignore", "*\n")  # what is drawn is no part of the code of a run
+    if is_new:  # what is drawn is no part of the code of a run
+        write_atomic(folder / ".gitignore", "*\n")
     write_atomic(target, text)
     return target
 
