@@ -8,8 +8,6 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # importing `typing` for it would cost more than all else here
 if TYPE_CHECKING:
-    from typing import Any
-
     from assay.base.errors import Error, Inconclusive, Negative
     from assay.bundle.load import load
     from assay.bundle.make import make as bundle
@@ -57,7 +55,7 @@ _ROOMS = {"bundle"}
 """Packages that are called by their own name; see `assay.bundle`."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import the home of a public name when it is first touched (PEP 562)."""
     import importlib
 

@@ -199,7 +199,7 @@ def test_a_file_without_a_header_has_numbered_columns(tmp_path):
         ("a.json", b"[{]", "a.json:1: not JSON"),
         ("a.json", b'{"a": 1}', "no list of mappings"),
         ("a.json", b"[" * 100_000, "nested too deeply"),
-        ("a.yaml", b"a: 1\nb: [", "a.yaml:3: not valid YAML"),
+        ("a.yaml", b"a: 1\nb: [", "a.yaml:2: not valid YAML"),
         ("a.csv", b"a,b\n1,2\n3\n", "a.csv:3: a row has 1 cells, the first line has 2"),
         ("a.csv", b"\xff\xfe", "not UTF-8 at byte 0"),
         ("a.txt", b"", "'.txt' is not a kind of plot data"),

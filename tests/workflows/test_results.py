@@ -170,7 +170,7 @@ def test_a_broken_file_is_an_error_among_good_ones(project, name, content, kind)
     assert [n for n, entry in shown.items() if "error" in entry] == [name]
 
 
-def test_lists_nothing_and_dates_are_no_metrics(project):
+def test_lists_and_nothing_are_no_metrics_and_dates_are_text(project):
     make.write(
         project,
         {
@@ -183,7 +183,7 @@ def test_lists_nothing_and_dates_are_no_metrics(project):
     here = view(project)
 
     assert said(results.metrics(here), here.project) == {
-        "m.yaml": {"f": {"g": True, "h": "ok", "3": 1.5}},
+        "m.yaml": {"c": "2020-01-01", "f": {"g": True, "h": "ok", "3": 1.5}},
         "top.json": {},
         "one.json": 0.5,
     }

@@ -29,11 +29,6 @@ _NEEDED = ("starlette", "uvicorn", "httptools")
 _PREDICTION_ID, _VALUE = "prediction_id", "value"
 
 
-def traffic_folder(project: Project) -> Path:
-    """Return where the log of predictions and truths of all endpoints is."""
-    return project.assay_dir / "traffic"
-
-
 def serve(
     project: Project,
     endpoint: str,
@@ -81,7 +76,7 @@ def serve(
             ledger=ledger,
             endpoint=endpoint,
             load=lambda id_: _open(project, id_),
-            folder=traffic_folder(project),
+            folder=project.traffic_dir,
             token=token,
             limits=limits,
             beside=Beside(
@@ -189,7 +184,7 @@ def _keep(project: Project, endpoint: str, truths: list[Truth]) -> Given:
             f"nothing was ever deployed to '{endpoint}'",
             hint=did_you_mean(endpoint, known) or "see 'assay deployments list'",
         )
-    folder = traffic_folder(project)
+    folder = project.traffic_dir
     n_truths = feedback.add(folder, truths)
     return Given(n_truths=n_truths, counts=feedback.counts(folder))
 
