@@ -58,6 +58,8 @@ fix: $(STAMP) ## Let the tools repair what they can
 bench: $(STAMP) $(DVC) $(MLSERVER) ## Ratio tables against the peers
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.serve
+	$(BIN)/python -m benchmarks.evaluate
+	$(BIN)/python -m benchmarks.traffic
 
 docs: $(STAMP) ## Write the generated parts of README and docs again
 	$(BIN)/python -m tests.docs
