@@ -89,5 +89,7 @@ def test_whatever_the_path_it_is_inside_or_refused(relative: str):
     assert os.path.normpath(path) == str(path)
 
 
-def test_syncing_a_file_system_is_allowed_anywhere(tmp_path: Path):
+def test_syncing_a_file_system_leaves_no_file_open(tmp_path: Path):
+    before = os.listdir("/proc/self/fd")
     sync_filesystem(tmp_path)
+    assert os.listdir("/proc/self/fd") == before

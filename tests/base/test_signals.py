@@ -41,6 +41,7 @@ def test_a_signal_that_is_ignored_stays_ignored():
     try:
         with interrupts_later():
             os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
 
