@@ -90,6 +90,6 @@ def test_whatever_the_path_it_is_inside_or_refused(relative: str):
 
 
 def test_syncing_a_file_system_leaves_no_file_open(tmp_path: Path):
-    before = os.listdir("/proc/self/fd")
+    before = sorted(Path("/proc/self/fd").iterdir())
     sync_filesystem(tmp_path)
-    assert os.listdir("/proc/self/fd") == before
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
