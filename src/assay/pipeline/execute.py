@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -74,13 +75,20 @@ def run_commands(
         done.append(result)
         if result.exit_status != 0:
             total = _total(done, keep_lines)
-            ended = (
-                f"was ended by signal {-result.exit_status}"
-                if result.exit_status < 0
-                else f"failed with exit status {result.exit_status}"
-            )
-            raise StageFailed(f"'{line}' {ended}", stage=stage, result=total)
+            raise StageFailed(f"'{line}' {_ended(result.exit_status)}", stage=stage, result=total)
     return _total(done, keep_lines)
+
+
+def _ended(exit_status: int) -> str:
+    """Return how a command ended, in words.
+
+    A shell that waits for its last command, instead of becoming it, says 128 + N for a signal N
+    that ended it; which of the two happens differs from shell to shell.
+    """
+    number = -exit_status if exit_status < 0 else exit_status - 128
+    if number in set(signal.Signals):
+        return f"was ended by signal {number}"
+    return f"failed with exit status {exit_status}"
 
 
 def _total(done: list[command.Result], keep_lines: int) -> command.Result:
