@@ -12,7 +12,7 @@ import pytest
 from tests import make
 from tests.browser import Visit
 from tests.bundle import trained
-from tests.workflows import judged
+from tests.evaluate import judged
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from assay.base.errors import Error, Usage
-from assay.ledger import models as registry
+from assay.deploy import registry
+from assay.ledger import models as versions
 from assay.ledger import runs
 from assay.ledger.database import open_ledger
 from assay.ledger.writer import Writer
@@ -88,7 +89,7 @@ def said(folder: Path, *arguments: str) -> Any:
 
 
 def test_a_version_is_a_bundle_with_its_run_and_metrics(trained: Path):
-    done = models.register(workspace.find(), "bundle", description="the first")
+    done = registry.register(workspace.find(), "bundle", description="the first")
     version = done.version
     assert (version.model, version.number, done.is_new) == ("bikes", 1, True)
     with models.open_ledger(workspace.find()) as ledger:
@@ -102,16 +103,16 @@ def test_a_version_is_a_bundle_with_its_run_and_metrics(trained: Path):
 
 def test_the_same_bundle_again_is_the_same_version(trained: Path):
     project = workspace.find()
-    first = models.register(project, "bundle").version
+    first = registry.register(project, "bundle").version
     with models.open_ledger(project) as ledger:
         latest = runs.get(ledger, "latest")
     for ref in ("bundle", first.bundle or "", "latest", latest.id, "bikes@1"):
-        again = models.register(project, ref)
+        again = registry.register(project, ref)
         assert (again.version, again.is_new) == (first, False)
-    described = models.register(project, "bundle", description="good", alias="candidate")
+    described = registry.register(project, "bundle", description="good", alias="candidate")
     assert described.version.description == "good"
     assert described.version.aliases == ("candidate",)
-    assert models.register(project, "bundle", name="other").version.model == "other"
+    assert registry.register(project, "bundle", name="other").version.model == "other"
 
 
 def test_two_who_register_a_bundle_at_once_make_one_version(trained: Path):
@@ -128,9 +129,9 @@ def test_two_who_register_a_bundle_at_once_make_one_version(trained: Path):
 def test_a_model_needs_a_name(trained: Path):
     (trained / "assay.yaml").unlink()
     with pytest.raises(Usage, match="which model"):
-        models.register(workspace.find(), "bundle")
+        registry.register(workspace.find(), "bundle")
     assert said(trained, "model", "list") == []
-    assert models.register(workspace.find(), "bundle", name="b").version.model == "b"
+    assert registry.register(workspace.find(), "bundle", name="b").version.model == "b"
 
 
 def test_a_folder_from_elsewhere_becomes_a_version_without_a_run(
@@ -138,7 +139,7 @@ def test_a_folder_from_elsewhere_becomes_a_version_without_a_run(
 ):
     other = make.project(tmp_path / "other")
     monkeypatch.chdir(other)
-    done = models.register(workspace.find(), str(trained / "bundle"), name="bikes")
+    done = registry.register(workspace.find(), str(trained / "bundle"), name="bikes")
     assert (done.version.run, done.n_kept) == (None, 0)
     assert make.done(other, "bundle", "verify", "bikes@1")
     assert make.assay(other, "model", "register", "nothing", "--name", "x").code == 255
@@ -146,12 +147,12 @@ def test_a_folder_from_elsewhere_becomes_a_version_without_a_run(
 
 def test_what_the_gate_said_of_a_run_is_on_its_version(trained: Path):
     project = workspace.find()
-    first = models.register(project, "bundle").version
+    first = registry.register(project, "bundle").version
     content = b'{"verdict":{"answer":"fail","reason":"worse"}}'
     oid = f"sha256:{project.objects.add(content)}"
     with models.open_ledger(project) as ledger:
-        Writer(ledger).add_artifact(first.run or "", models.GATE, oid, len(content))
-    tags = models.register(project, "bundle").version.tags
+        Writer(ledger).add_artifact(first.run or "", registry.GATE, oid, len(content))
+    tags = registry.register(project, "bundle").version.tags
     assert (tags["gate"], tags["verdict"]) == (oid, "fail")
     assert tags["metrics"] == first.tags["metrics"]
     shown = make.assay(trained, "deploy", "bikes@1")
@@ -161,16 +162,15 @@ def test_what_the_gate_said_of_a_run_is_on_its_version(trained: Path):
     assert said(trained, "deploy", "bikes@1", "--force", "--reason", "incident")["alias"]
 
 
-def test_a_verdict_is_noted_with_its_comparison(trained: Path):
-    models.register(workspace.find(), "bundle")
+def test_a_version_shows_the_last_verdict_and_its_comparison(trained: Path):
+    registry.register(workspace.find(), "bundle")
     with models.open_ledger(workspace.find()) as ledger:
-        models.note_verdict(ledger, "bikes@1", "inconclusive", "sha256:1")
-        version = models.get(ledger, "bikes@v1")
-        models.note_verdict(ledger, version, "pass", "sha256:2")
+        for verdict, oid in (("inconclusive", "sha256:1"), ("pass", "sha256:2")):
+            version = models.get(ledger, "bikes@v1")
+            tags = {"verdict": verdict, "comparison": oid}
+            versions.describe_version(ledger, version, tags=tags)
         shown = models.show(ledger, models.get(ledger, "bikes"))
         assert (shown.verdict, shown.comparison) == ("pass", "sha256:2")
-        with pytest.raises(Error, match="expected is one of"):
-            models.note_verdict(ledger, "bikes@1", "perhaps", "sha256:3")
 
 
 def test_the_commands_show_models_versions_and_history(trained: Path):
@@ -207,8 +207,8 @@ def test_a_rollback_by_hand_goes_to_the_version_before(trained: Path):
     assert (shown.code, shown.out) == (1, "")
     assert "no deployment before the present one of 'scores'" in shown.err
     with open_ledger(workspace.find().ledger_path) as ledger:
-        bundle = registry.get_version(ledger, "bikes").bundle
-        registry.register(ledger, "bikes", bundle=bundle)
+        bundle = versions.get_version(ledger, "bikes").bundle
+        versions.register(ledger, "bikes", bundle=bundle)
     make.done(trained, "deploy", "bikes@2")
     done = said(trained, "rollback", "--reason", "worse")
     assert (done["version"], done["before"], done["alias"]) == ("bikes/1", "bikes/2", "production")
@@ -232,7 +232,7 @@ def test_the_alias_moves_with_the_declared_endpoint_only(trained: Path):
 def test_data_and_outputs_of_a_version_lie_in_a_second_store_by_hard_link(trained: Path):
     project = workspace.find()
     project.cache.add(b"of something else")
-    done = models.register(project, "bundle")
+    done = registry.register(project, "bundle")
     store = kept.store(project)
     assert done.n_kept == 5  # rows.csv, more, bundle, names.txt, metrics.json
     oids = sorted(store)
@@ -248,7 +248,7 @@ def test_where_links_fail_they_are_copied(trained: Path):
         shutil.copytree(trained / ".dvc" / "cache", elsewhere, dirs_exist_ok=True)
         make.done(trained, "config", "cache.dir", elsewhere)
         project = workspace.find()
-        models.register(project, "bundle")
+        registry.register(project, "bundle")
         store = kept.store(project)
         assert len([*store]) == 10
         for oid in store:
@@ -261,7 +261,7 @@ def test_a_damaged_object_is_not_kept_as_good(trained: Path):
     oid = stages.out_oid(trained, "bundle")
     stages.damage(project.cache.path(oid))
     with pytest.raises(Error, match="is damaged"):
-        models.register(project, "bundle")
+        registry.register(project, "bundle")
     assert not kept.store(project).has(oid)
 
 
@@ -289,7 +289,7 @@ def test_a_registered_version_is_reproduced_after_a_real_dvc_gc(
     trained: Path, is_registered: bool
 ):
     if is_registered:
-        models.register(workspace.find(), "bundle")
+        registry.register(workspace.find(), "bundle")
     run = _forget(trained)
     assert _cleared(trained)
     shown = make.assay(trained, "reproduce", run, "--json")

@@ -11,7 +11,7 @@ from assay.cli.output import json_option, note, show
 from assay.project import workspace
 
 if TYPE_CHECKING:
-    from assay.workflows.judging import Judged
+    from assay.evaluate.judging import Judged
 
 _base = click.option(
     "--base", metavar="REF", help="Compare with this bundle; by default that in production."
@@ -40,7 +40,7 @@ def evaluate_command(candidate: str, as_json: bool) -> int:
 
     CANDIDATE is a bundle: a folder, an id, a run ('latest'), or MODEL@VERSION.
     """
-    from assay.workflows import judging
+    from assay.evaluate import judging
 
     judged = judging.judge(workspace.find(), candidate, gate=False, alone=True)
     show(judged, as_json=as_json, text=_text(judged))
@@ -53,7 +53,7 @@ def evaluate_command(candidate: str, as_json: bool) -> int:
 @json_option
 def compare_command(base: str, candidate: str, as_json: bool) -> int:
     """Compare two bundles on the same rows."""
-    from assay.workflows import judging
+    from assay.evaluate import judging
 
     judged = judging.judge(workspace.find(), candidate, base=base, gate=False)
     show(judged, as_json=as_json, text=_text(judged))
@@ -69,7 +69,7 @@ def gate_command(candidate: str, base: str | None, as_json: bool) -> int:
 
     The verdict goes into the ledger, with the candidate's run and its registered versions.
     """
-    from assay.workflows import judging
+    from assay.evaluate import judging
 
     project = workspace.find()
     judged = judging.judge(project, candidate, base=base, gate=True)
@@ -88,7 +88,7 @@ def report_command(
     candidate: str, base: str | None, out: str, no_gate: bool, as_json: bool
 ) -> int:  # fmt: skip
     """Write a report on CANDIDATE as Markdown, as a page, and as JSON."""
-    from assay.workflows import judging
+    from assay.evaluate import judging
 
     judged = judging.judge(workspace.find(), candidate, base=base, gate=not no_gate)
     files = judging.write_reports(judged, Path(out))

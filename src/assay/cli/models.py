@@ -47,9 +47,9 @@ def register_command(
     bundle again is the same version. The data and outputs of its run are kept apart from DVC's
     cache, so that 'dvc gc' cannot take them.
     """
-    from assay.workflows import models
+    from assay.deploy import registry
 
-    done = models.register(
+    done = registry.register(
         workspace.find(), ref, name=name, alias=alias, description=description
     )  # fmt: skip
     what = "registered" if done.is_new else "was registered before"

@@ -159,6 +159,31 @@ def delete_version(ledger: Ledger, name: str, *, at: int | None = None) -> None:
         connection.execute(query.values(deleted=now_ms() if at is None else at))
 
 
+def describe_version(
+    ledger: Ledger,
+    version: Version,
+    *,
+    description: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    at: int | None = None,
+) -> None:
+    """Change what a version says of itself; what is not given stays."""
+    from assay.ledger import rows, tables
+
+    tags = tags or {}
+    if description is None and tags.items() <= version.tags.items():
+        return
+    changed: dict[str, Any] = {"updated": now_ms() if at is None else at}
+    if description is not None:
+        changed["description"] = description
+    table = tables.version
+    one = (table.c.model == version.model, table.c.number == version.number)
+    owner = {"model": version.model, "version": version.number}
+    with ledger.write() as connection:
+        rows.put_tags(connection, tables.version_tag, owner, tags)
+        connection.execute(table.update().where(*one).values(changed))
+
+
 def set_alias(
     ledger: Ledger, model: str, alias: str, *, version: int, at: int | None = None
 ) -> None:

@@ -6,13 +6,13 @@ texts such as `7d`, `12h`, `30m` or `10s`, and count event time unless a key say
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from assay.base.errors import NotFound, did_you_mean
+from assay.project.complaints import explained
 from assay.project.grammar import Source
 from assay.project.workspace import Project
 
@@ -188,40 +188,113 @@ class Deploy(_Section, frozen=True):
 
 
 class Performance(_Section, frozen=True):
-    """When the model counts as worse than it was at its gate."""
+    """When the model counts as worse than it was at its gate.
+
+    Attributes
+    ----------
+    metric : str
+        A metric that is a mean over rows, such as `mae` or `accuracy`.
+    tolerance : float
+        How much larger the loss may get, as a share of what it was at the gate.
+    coverage : float
+        The share of a window's rows whose truth must have come before it is complete.
+    delay : str
+        How long after its end a window waits for truth, at most.
+    """
 
     metric: str
     tolerance: Annotated[float, Meta(ge=0)] = 0.15
+    coverage: Share = 0.9
+    delay: Duration = "14d"
 
 
 class Monitor(_Section, frozen=True):
-    """What is watched of an endpoint, in windows of event time."""
+    """What is watched of an endpoint, in windows of event time.
+
+    Attributes
+    ----------
+    window : str
+        Its length: whole days.
+    false_alerts_a_year : float
+        How many false alerts a year are expected at most, over all columns and performance.
+    columns : list of str or None
+        Inputs to compare with the training data; by default all that the model takes.
+    min_effect : float
+        The Jensen-Shannon distance, without the part of chance, below which drift is not told.
+    """
 
     window: Duration = "7d"
     false_alerts_a_year: Annotated[float, Meta(gt=0)] = 1.0
     columns: list[str] | None = None
+    min_effect: Share = 0.05
     performance: Performance | None = None
 
 
 class RetrainData(_Section, frozen=True):
-    """The table that grows, and what it grows from."""
+    """The table that grows, and what it grows from.
 
-    table: str
+    Attributes
+    ----------
+    source : str
+        `traffic`: logged inputs that have their truth; or a folder or a file with new rows, which
+        others write.
+    columns : dict
+        For `traffic`: columns of the table as SQL over a logged row, which has the columns of the
+        request and the target by its name. The others take the column of their own name, or are
+        empty.
+    """
+
+    table: Name
     source: str = "traffic"
+    columns: dict[str, str] = {}
 
 
 class Retrain(_Section, frozen=True):
-    """What starts a retraining, on which data and code."""
+    """What starts a retraining, on which data and code.
+
+    Attributes
+    ----------
+    on : list
+        What starts one beside the schedule: an alert of drift or performance, or new rows.
+    every : str or None
+        Schedule by event time: how long after the one before.
+    cron : str or None
+        Schedule by the wall clock of `time_zone`: minute, hour, day, month, day of the week.
+    hold_out : str
+        The last stretch of event time that has truth: candidate and base are judged on it, and
+        the candidate is not trained on it.
+    params : dict
+        Parameters of `params.yaml` that the loop sets, by their name (`train.test_days: 14`).
+    at_most_every : str or None
+        The shortest event time between two retrainings; by default a window.
+    limit : str
+        Wall clock that a retraining may take; then it is ended.
+    branch : str or None
+        Where the code comes from; by default the branch that is checked out when it starts.
+    """
 
     on: list[Literal["drift", "performance", "data"]] = []
     every: Duration | None = None
     cron: str | None = None
     time_zone: str = "UTC"
     hold_out: Duration = "14d"
+    params: dict[str, Any] = {}
     at_most_every: Duration | None = None
     limit: Duration = "1h"
     data: RetrainData | None = None
     branch: str | None = None
+
+
+class Tests(_Section, frozen=True):
+    """Where the tests of the code leave their results.
+
+    Attributes
+    ----------
+    junit : str
+        A JUnit file, relative to the project's root.
+    """
+
+    junit: str
 
 
 class Declaration(_Section, frozen=True):
@@ -235,6 +308,7 @@ class Declaration(_Section, frozen=True):
     deploy: Deploy | None = None
     monitor: Monitor | None = None
     retrain: Retrain | None = None
+    tests: Tests | None = None
     settings: dict[str, dict[str, Any]] = {}
 
 
@@ -260,7 +334,7 @@ def parse(source: Source) -> Declaration:
     try:
         declared = msgspec.convert(data, Declaration)
     except msgspec.ValidationError as error:
-        raise _explained(source, data, str(error)) from error
+        raise explained(source, data, str(error), grammar=Declaration) from error
     _check_names(source, declared)
     return declared
 
@@ -298,116 +372,6 @@ def table(declared: Declaration, name: str) -> Table:
         where=f"{FILE}: data.tables",
         hint=did_you_mean(name, declared.data.tables) or "declare it with its path",
     )
-
-
-_AT = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
-_UNKNOWN = re.compile(r"contains unknown field `(?P<key>.*)`")
-_STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
-
-
-def _explained(source: Source, data: Any, message: str) -> Exception:
-    """Turn msgspec's message into one with a line and the nearest name."""
-    found = _AT.search(message)
-    what = message[: found.start()] if found else message
-    at = _keys(data, found["path"] if found else "", what)
-    unknown = _UNKNOWN.search(what)
-    if unknown:
-        known = _fields(at)
-        hint = did_you_mean(unknown["key"], known) or f"known are: {', '.join(known)}"
-        place = ".".join(str(key) for key in at) or "the file"
-        return source.fail([*at, unknown["key"]], f"'{place}' has the unknown key "
-                           f"'{unknown['key']}'", hint=hint)  # fmt: skip
-    place = ".".join(str(key) for key in at)
-    return source.fail(at, f"'{place}': {_in_words(what)}" if place else _in_words(what))
-
-
-def _in_words(what: str) -> str:
-    """Return msgspec's complaint in the words of this house."""
-    if "matching regex" in what:
-        form = "a duration such as 7d or 12h" if "smhdw" in what else "a name without blanks"
-        return f"expected {form}"
-    if re.search(r"got `(date|datetime)`", what):
-        return "expected text, got a date: write it in quotes"
-    missing = re.search(r"missing required field `(.*)`", what)
-    if missing:
-        return f"the key '{missing[1]}' is missing"
-    what = what.replace("`", "'").replace("'str'", "text").replace("'float'", "a number")
-    return f"{what[:1].lower()}{what[1:]}"
-
-
-def _keys(data: Any, path: str, what: str) -> list[str | int]:
-    """Return the keys of a path of msgspec's; it writes `[...]` for any key of a mapping."""
-    keys: list[str | int] = []
-    current = data
-    for step in _STEP.finditer(path):
-        if step["key"] is not None:
-            keys.append(step["key"])
-        elif step["index"] != "...":
-            keys.append(int(step["index"]))
-        else:
-            rest = path[step.end() :]
-            keys.append(_guilty(current, keys, rest, what))
-        current = current[keys[-1]] if _has(current, keys[-1]) else None
-    return keys
-
-
-def _guilty(mapping: Any, keys: list[str | int], rest: str, what: str) -> str:
-    """Return the first key of a mapping whose value has the fault."""
-    names = (
-        [name for name in mapping if isinstance(name, str)] if isinstance(mapping, dict) else []
-    )
-    for name in names:
-        type_ = _type_at([*keys, name])
-        try:
-            msgspec.convert(mapping[name], type_)
-        except msgspec.ValidationError as error:
-            if what in str(error):
-                return name
-    del rest
-    return names[0] if names else ""
-
-
-def _has(value: Any, key: str | int) -> bool:
-    if isinstance(value, dict):
-        return key in value
-    return isinstance(value, list) and isinstance(key, int) and key < len(value)
-
-
-def _type_at(keys: list[str | int]) -> Any:
-    """Return the type that the grammar has at a key path."""
-    from typing import get_args, get_origin, get_type_hints
-
-    current: Any = Declaration
-    for key in keys:
-        current = _struct_or_self(current)
-        if isinstance(current, type) and issubclass(current, msgspec.Struct):
-            current = get_type_hints(current, include_extras=True).get(str(key), Any)
-        elif get_origin(current) is dict:
-            current = get_args(current)[1]
-        elif get_origin(current) is list:
-            current = get_args(current)[0]
-        else:
-            return Any
-    return _struct_or_self(current)
-
-
-def _struct_or_self(type_: Any) -> Any:
-    """Return the struct in an optional type."""
-    from typing import get_args
-
-    for option in get_args(type_):
-        if isinstance(option, type) and issubclass(option, msgspec.Struct):
-            origin = getattr(type_, "__origin__", None)
-            if origin not in {dict, list}:
-                return option
-    return type_
-
-
-def _fields(at: list[str | int]) -> list[str]:
-    type_ = _type_at(at)
-    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
-        return list(type_.__struct_fields__)
-    return []
 
 
 def _check_names(source: Source, declared: Declaration) -> None:

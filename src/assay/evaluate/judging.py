@@ -198,7 +198,7 @@ def _masks(table: Table, job: _Job) -> Mapping[str, Mask]:
 
 def _answer(rows: Rows, table: Table, name: str, bundle: Bundle) -> Rows:
     """Let a bundle answer every row."""
-    from assay.workflows.rows import features, probabilities
+    from assay.evaluate.answers import features, probabilities
 
     _check_task(rows, bundle)
     answers = bundle.answers(features(table, bundle))
@@ -345,7 +345,6 @@ def record(project: Project, judged: Judged) -> str:
     from assay.ledger import lineage, models
     from assay.ledger.database import open_ledger
     from assay.ledger.writer import Writer
-    from assay.workflows.models import note_verdict
 
     content = dump(judged)
     oid = f"sha256:{project.objects.add(content)}"
@@ -362,5 +361,7 @@ def record(project: Project, judged: Judged) -> str:
         for model in models.list_models(ledger):
             for version in models.list_versions(ledger, model.name):
                 if version.bundle == judged.candidate:
-                    note_verdict(ledger, version, answer, oid)
+                    models.describe_version(
+                        ledger, version, tags={"verdict": answer, "comparison": oid}
+                    )
     return oid

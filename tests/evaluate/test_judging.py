@@ -12,12 +12,13 @@ import pytest
 from sklearn import metrics as oracle
 
 from assay.base.errors import Error, NotFound, Usage
+from assay.evaluate.judging import Judged
 from assay.project import workspace
-from assay.workflows import checking, judging
-from assay.workflows.judging import Judged
+from assay.evaluate import judging
+from assay.workflows import checking
 from tests import make
 from tests.bundle import trained
-from tests.workflows import judged
+from tests.evaluate import judged
 
 
 @pytest.fixture

@@ -1,0 +1,216 @@
+"""The registry: a bundle becomes a version of a model, with its run, its metrics and its verdict.
+
+A version's tags hold what is known of it: `metrics` (JSON, as they were when it was registered),
+`verdict` (pass, fail or inconclusive), `gate` and `comparison` (oids in the object store).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from assay.base.errors import Error, NotFound, Usage
+from assay.bundle import contents as folders
+from assay.bundle import find
+from assay.bundle.contents import Contents
+from assay.bundle.index import plain
+from assay.deploy.deploy import VERDICT
+from assay.ledger import lineage, models, runs
+from assay.ledger.database import open_ledger
+from assay.ledger.models import Version
+from assay.ledger.runs import Run
+from assay.pipeline import kept, record
+from assay.project import declaration
+from assay.project.holding import holding
+from assay.project.workspace import Project
+
+if TYPE_CHECKING:
+    from assay.ledger.database import Ledger
+
+GATE = "assay/gate.json"
+"""The artifact of a run that says how the gate judged its bundle."""
+ANSWERS = ("pass", "fail", "inconclusive")
+
+
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """A bundle under a registered name.
+
+    Attributes
+    ----------
+    is_new : bool
+        False where the bundle was a version of the model already.
+    n_kept : int
+        Versions of data and outputs of its run that `dvc gc` cannot delete any more.
+    """
+
+    version: Version
+    is_new: bool
+    n_kept: int
+
+
+def register(
+    project: Project,
+    ref: str,
+    *,
+    name: str | None = None,
+    alias: str | None = None,
+    description: str | None = None,
+) -> Registered:
+    """Make a bundle a version of a model; the same bundle again is the same version.
+
+    Parameters
+    ----------
+    ref : str
+        A bundle's folder, id or run.
+    name : str, optional
+        The model; by default that of the declaration, else the name in the bundle.
+
+    Raises
+    ------
+    Usage
+        If the model has no name.
+    assay.Error
+        If there is no such bundle, or it is not whole.
+    """
+    found = find.find(ref)
+    declared = declaration.read(project).model
+    model = name or (declared.name if declared else None) or found.index.name
+    if model is None:
+        raise Usage(
+            "it is not said which model this is a version of",
+            hint="give --name NAME, or write 'model: {name: NAME}' into assay.yaml",
+        )
+    folders.keep(found, project.objects)
+    project.work_dir.mkdir(exist_ok=True)
+    with open_ledger(os.environ.get("ASSAY_LEDGER") or project.ledger_path) as ledger:
+        with holding(project.work_dir / "register.lock"):
+            there = _same(ledger, model, found.id)
+            run = _run(ledger, ref, found) if there is None else _get_run(ledger, there.run)
+            if there is None:
+                made = models.register(
+                    ledger,
+                    model,
+                    bundle=found.id,
+                    run=run.id if run else None,
+                    description=description,
+                    tags=_tags(project, ledger, found, run),
+                )
+            else:
+                made = there
+                models.describe_version(
+                    ledger,
+                    there,
+                    description=description,
+                    tags=_gate_tags(project, ledger, found, run),
+                )
+        if alias is not None:
+            models.set_alias(ledger, model, alias, version=made.number)
+        n_kept = _keep_data(project, ledger, run) if run else 0
+        version = models.get_version(ledger, f"{model}/{made.number}")
+    return Registered(version=version, is_new=there is None, n_kept=n_kept)
+
+
+def _same(ledger: Ledger, model: str, bundle: str) -> Version | None:
+    """Return the oldest version of a model that is this bundle."""
+    try:
+        versions = models.list_versions(ledger, model)
+    except NotFound:
+        return None
+    return next((one for one in reversed(versions) if one.bundle == bundle), None)
+
+
+def _run(ledger: Ledger, ref: str, found: Contents) -> Run | None:
+    """Return the run that made a bundle: of those in the run that `ref` names, else the newest."""
+    makers = [
+        edge.source.removeprefix("run:")
+        for edge in lineage.edges_to(ledger, f"bundle:{found.id}")
+        if edge.relation == "made"
+    ]
+    all_of_them = [runs.get(ledger, maker) for maker in reversed(makers)]
+    if not Path(ref).is_dir() and not ref.startswith("sha256:"):
+        try:
+            named = runs.get(ledger, ref)
+        except Error:
+            named = None
+        for one in all_of_them:
+            if named is not None and one.id in {named.id, *named.children}:
+                return one
+    originals = (one for one in all_of_them if _whole(ledger, one).kind != "reproduction")
+    return next(originals, None)
+
+
+def _get_run(ledger: Ledger, run: str | None) -> Run | None:
+    return None if run is None else runs.get(ledger, run)
+
+
+def _whole(ledger: Ledger, run: Run) -> Run:
+    """Return the run of the whole pipeline that a stage's run is a part of."""
+    while run.parent is not None:
+        run = runs.get(ledger, run.parent)
+    return run
+
+
+def _tags(project: Project, ledger: Ledger, found: Contents, run: Run | None) -> dict[str, str]:
+    """Return what a version says of its metrics and its gate."""
+    metrics: dict[str, Any] = {}
+    if run is not None:
+        whole = _whole(ledger, run)
+        for part in (*(runs.get(ledger, child) for child in whole.children), whole, run):
+            metrics |= {key: plain(metric.value) for key, metric in part.metrics.items()}
+    tags = _gate_tags(project, ledger, found, run)
+    if metrics:
+        tags["metrics"] = msgspec.json.encode(metrics, order="sorted").decode()
+    return tags
+
+
+def _gate_tags(
+    project: Project, ledger: Ledger, found: Contents, run: Run | None
+) -> dict[str, str]:
+    """Return the newest word of the gate on a bundle, where the ledger has one."""
+    from assay.ledger.tables import artifact, tag
+
+    came = [edge.target for edge in lineage.edges_from(ledger, f"bundle:{found.id}")]
+    owners = {thing.removeprefix("run:") for thing in came if thing.startswith("run:")}
+    its_runs = tag.select().where(tag.c.key == "bundle", tag.c.value == found.id)
+    with ledger.read() as connection:
+        owners |= {row.run_id for row in connection.execute(its_runs)} | {run.id if run else ""}
+        query = artifact.select().where(artifact.c.path == GATE, artifact.c.run_id.in_(owners))
+        row = connection.execute(query.order_by(artifact.c.at.desc())).first()
+    if row is None:
+        return {}
+    verdict = _answer(project.objects.read(row.oid.removeprefix("sha256:")))
+    return {"gate": row.oid} | ({VERDICT: verdict} if verdict else {})
+
+
+def _answer(content: bytes) -> str | None:
+    """Return the gate's answer from what it wrote."""
+    try:
+        document: Any = msgspec.json.decode(content)
+    except msgspec.MsgspecError:
+        return None
+    while isinstance(document, Mapping):
+        document = document.get("answer", document.get("verdict"))
+    return document if document in ANSWERS else None
+
+
+def _keep_data(project: Project, ledger: Ledger, run: Run) -> int:
+    """Let data and outputs of a run survive `dvc gc`; return how many versions are safe."""
+    whole = _whole(ledger, run)
+    found = [_md5s(one) for one in (whole, run)]
+    for artifact in whole.artifacts:
+        if artifact.path == record.PLAN:
+            content = project.objects.read(artifact.oid.removeprefix("sha256:"))
+            plan = record.load(content, where=artifact.oid)
+            found.append(kept.oids_of(plan))
+            found.append(kept.tracked_inside(project, plan, commit=whole.code.commit))
+    return kept.keep(project, dict.fromkeys(oid for oids in found for oid in oids))
+
+
+def _md5s(run: Run) -> Iterable[str]:
+    recorded = (item.oid for item in (*run.inputs, *run.outputs))
+    return (oid.removeprefix("md5:") for oid in recorded if re.match("md5:[0-9a-f]{32}", oid))
