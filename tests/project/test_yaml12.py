@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -90,6 +90,8 @@ block = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(block)
 def test_what_dvc_reads_is_read_as_the_same_data(document: str) -> None:
+    # a key that does not equal itself can stand twice, and what is left of it is chance
+    assume(document.lower().count(".nan") < 2)
     try:
         expected = ruamel(document)
     except (YAMLError, ValueError, TypeError, OverflowError):
