@@ -327,3 +327,12 @@ def test_rollbacks_go_back_as_a_stack_would(ledger: Ledger, steps: list[tuple[st
             while stack[-1] == top:
                 stack.pop()
         assert answers(ledger, endpoint) == (stack[-1] if stack else None)
+
+
+def test_a_deployment_that_was_only_written_is_gone_on_with(ledger: Ledger, objects: Cache):
+    deploy(ledger, objects, "bikes/1")
+    written = add_deployment(ledger, "scores", version="bikes/2")
+    done = deploying.go_on(ledger, written)
+    assert (done.version, done.before, done.alias) == ("bikes/2", "bikes/1", "production")
+    assert [version for version, _, _ in versions(ledger)] == [1, 2]
+    assert models.get_version(ledger, "bikes@production").number == 2

@@ -162,3 +162,16 @@ def test_a_second_interrupt_does_not_wait_for_a_stubborn_command(tmp_path: Path)
         parent.send_signal(signal.SIGTERM)
         parent.wait(timeout=4)  # each of the two politer signals alone would wait 5 s
     assert not is_running(leader)
+
+
+def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path):
+    line = "trap '' INT; sleep 600 & echo $! > pid; wait"
+    done = command.run(line, cwd=tmp_path, env=os.environ, echo=lambda _: None, limit=0.5)
+    assert done.is_over_limit
+    assert done.exit_status != 0
+    assert not is_running(int((tmp_path / "pid").read_text()))
+
+
+def test_a_command_within_its_limit_is_left_alone(tmp_path: Path):
+    done = command.run("echo yes", cwd=tmp_path, env=os.environ, echo=lambda _: None, limit=60)
+    assert (done.exit_status, done.is_over_limit, done.tail) == (0, False, "yes\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import getpass
 import re
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,7 +18,7 @@ import msgspec
 from assay.base.clock import now_ms
 from assay.base.errors import Error, Negative, Usage
 from assay.base.progress import counted, progress
-from assay.deploy import endpoints, history, servers
+from assay.deploy import endpoints, history, proofs, servers
 from assay.deploy.servers import Server
 from assay.ledger import deployments, models
 from assay.ledger.deployments import Deployment
@@ -73,6 +74,7 @@ def deploy(
     alias: str | None = ALIAS,
     reason: str | None = None,
     owner: str | None = None,
+    details: Mapping[str, str] | None = None,
     force: bool = False,
     timeout: float = TIMEOUT,
 ) -> Deployed:
@@ -88,6 +90,8 @@ def deploy(
         What names the version once it answers; None leaves the aliases alone.
     owner : str, optional
         Who deploys it; the user of this process, where it is not given.
+    details : mapping, optional
+        What is kept with the deployment.
     force : bool
         Deploy a version that the gate refused; needs a reason.
     timeout : float
@@ -120,7 +124,7 @@ def deploy(
         alias=alias,
         reason=reason,
         owner=owner,
-        details={"forced": "the gate refused it"} if refused else None,
+        details={**(details or {}), **({"forced": "the gate refused it"} if refused else {})},
         timeout=timeout,
     )
 
@@ -203,31 +207,43 @@ def _switch(
     alias: str | None,
     reason: str | None,
     owner: str | None,
-    details: dict[str, str] | None,
+    details: Mapping[str, str],
     timeout: float,
 ) -> Deployed:
     if alias is not None:
         _check_alias(alias)
     prove(version, objects)
-    former = endpoints.live(ledger, endpoint)
     made = deployments.add_deployment(
         ledger,
         endpoint,
         version=_name_of(version),
         reason=reason,
         owner=owner or _user(),
-        details=details,
+        details=details or None,
     )
+    proofs.add(ledger, made.id, by=f"deploy:{made.id}", ok=True, at=now_ms())
+    return go_on(ledger, made, alias=alias, timeout=timeout)
+
+
+def go_on(
+    ledger: Ledger, made: Deployment, *, alias: str | None = ALIAS, timeout: float = TIMEOUT
+) -> Deployed:
+    """Wait until all live servers of an endpoint answer with a deployment that was written.
+
+    What `deploy` does after the row is there; a process that was killed in between is followed by
+    one that calls this. The rest is as in `deploy`.
+    """
+    former = history.find_before(ledger, made)
     try:
         answering = _wait(ledger, made, timeout=timeout)
     except _Failed as failed:
-        former_id = former.deployment if former else None
+        former_id = former.id if former else None
         raise _back(ledger, made, failed, former_id, timeout=timeout) from None
     moved = alias is not None and _move_alias(ledger, made, alias)
     return Deployed(
         deployment=made,
         servers=tuple(answering),
-        before=former.name if former else None,
+        before=history.name_of(former) if former else None,
         alias=alias if moved else None,
     )
 

@@ -75,6 +75,13 @@ def _below(rows: Sequence[Deployment], place: int) -> Deployment | None:
             return rows[place]
 
 
+def find_before(ledger: Ledger, made: Deployment) -> Deployment | None:
+    """Return what an endpoint answered with when a deployment was written; None for nothing."""
+    rows = deployments.list_deployments(ledger, made.endpoint)
+    ended_by_it = (row for row in rows if row.end == made.start and row.id != made.id)
+    return next(ended_by_it, None)
+
+
 def find(ledger: Ledger, endpoint: str, id_: str | None) -> Deployment | None:
     """Return a deployment of an endpoint; None where there is none of that id."""
     rows = deployments.list_deployments(ledger, endpoint)

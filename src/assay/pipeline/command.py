@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         Processor time of all its processes; time on the clock.
     tail : str
         The last lines that it printed.
+    is_over_limit : bool
+        Whether it was ended because it took longer than it may.
     """
 
     exit_status: int
@@ -47,6 +49,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     cpu_seconds: float
     seconds: float
     tail: str
+    is_over_limit: bool = False
 
 
 def commands(cmd: str | list[str]) -> list[str]:
@@ -61,8 +64,14 @@ def run(
     env: Mapping[str, str],
     echo: Callable[[bytes], None],
     keep_lines: int = 200,
+    limit: float | None = None,
 ) -> Result:
     """Run one shell command to its end.
+
+    Parameters
+    ----------
+    limit : float, optional
+        Seconds after which its process group is ended.
 
     Raises
     ------
@@ -80,7 +89,8 @@ def run(
                 process = _start(command, cwd=cwd, env=env)
             reader = threading.Thread(target=_read, args=(process.stdout, tail, echo), daemon=True)
             reader.start()
-            _, status, usage = os.wait4(process.pid, 0)
+            with _ended_after(limit, process.pid) as is_over:
+                _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
             if process is not None:
                 end_group(process.pid)
@@ -97,7 +107,28 @@ def run(
         cpu_seconds=usage.ru_utime + usage.ru_stime,
         seconds=time.monotonic() - start,
         tail=b"".join(tail).decode(errors="replace"),
+        is_over_limit=is_over.is_set(),
     )
+
+
+@contextlib.contextmanager
+def _ended_after(limit: float | None, leader: int) -> Iterator[threading.Event]:
+    """End a process group when its time is over; the event says that it was."""
+    is_over = threading.Event()
+
+    def end() -> None:
+        is_over.set()
+        end_group(leader, reap=False)  # the one who waits for it does
+
+    timer = None if limit is None else threading.Timer(limit, end)
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield is_over
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 def _start(command: str, *, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -138,21 +169,22 @@ def _read(stream: Any, tail: deque[bytes], echo: Callable[[bytes], None]) -> Non
             echo(line)
 
 
-def end_group(leader: int) -> None:
+def end_group(leader: int, *, reap: bool = True) -> None:
     """End a process group: politely, and after some seconds or a second Ctrl-C by force."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, number)
         with contextlib.suppress(KeyboardInterrupt):
-            if _is_gone_soon(leader):
+            if _is_gone_soon(leader, reap=reap):
                 return
 
 
-def _is_gone_soon(leader: int) -> bool:
+def _is_gone_soon(leader: int, *, reap: bool) -> bool:
     deadline = time.monotonic() + _GRACE_SECONDS
     while time.monotonic() < deadline:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(leader, os.WNOHANG)
+        if reap:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(leader, os.WNOHANG)
         try:
             os.killpg(leader, 0)
         except (ProcessLookupError, PermissionError):
