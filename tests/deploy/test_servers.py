@@ -31,6 +31,25 @@ def test_a_server_is_alive_from_its_start_to_its_end(ledger: Ledger):
     assert servers.alive(ledger, "scores", at=7_000) == []
 
 
+def test_a_server_says_with_each_beat_what_it_uses_by_then(ledger: Ledger):
+    one = servers.enter(ledger, "scores", url="http://a", at=1)
+    (found,) = servers.alive(ledger, "scores", at=1)
+    assert found.cpu_seconds is found.memory is None
+    used, held = [0.0], bytearray()
+    for at in (2, 3):
+        sum(range(200_000))
+        held += bytes(50_000_000)
+        servers.beat(
+            ledger, one, deployment=None, wanted=None, state="ready", problem=None, at=at
+        )  # fmt: skip
+        (found,) = servers.alive(ledger, "scores", at=at)
+        assert found.cpu_seconds is not None
+        assert found.memory is not None
+        assert found.memory > len(held) / 2
+        used.append(found.cpu_seconds)
+    assert used[0] < used[1] < used[2]
+
+
 def test_a_server_that_was_not_seen_lately_does_not_count(ledger: Ledger):
     servers.enter(ledger, "scores", url="http://a", at=1_000)
     assert len(servers.alive(ledger, "scores", at=6_000)) == 1

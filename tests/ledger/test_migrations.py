@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import OperationalError
 
-from assay.ledger import migrations, models, runs, tables
+from assay.ledger import alerts, migrations, models, runs, tables
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.deployments import add_deployment
 from assay.ledger.environment import capture
@@ -39,20 +40,27 @@ def schema(ledger: Ledger) -> list[Any]:
         return sorted(connection.exec_driver_sql(query).all())
 
 
+def letters(ledger: Ledger) -> dict[str, str]:
+    """Return the letters of all that is in the schema: an added column comes last in its table."""
+    return {
+        name: "".join(sorted(re.sub(r'[\s"]', "", sql or "")))
+        for _, name, sql in schema(ledger)
+        if name != "alembic_version"
+    }
+
+
 def test_the_migrations_make_the_tables_that_the_code_knows(ledger: Ledger):
     with ledger.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
 
 
 def test_tables_made_by_the_code_and_by_the_migrations_are_spelled_alike(ledger: Ledger):
-    migrated = {name: sql for kind, name, sql in schema(ledger) if name != "alembic_version"}
+    migrated = letters(ledger)
     with ledger.write() as connection:
         for table in reversed(tables.metadata.sorted_tables):
             connection.exec_driver_sql(f'DROP TABLE "{table.name}"')
         tables.metadata.create_all(connection)
-    made = {name: sql for kind, name, sql in schema(ledger) if name != "alembic_version"}
-    normal = [{n: "".join(sorted(s or "")) for n, s in one.items()} for one in (migrated, made)]
-    assert normal[0] == normal[1]
+    assert letters(ledger) == migrated
 
 
 def test_the_newest_migration_is_the_revision_that_the_code_knows():
@@ -71,33 +79,83 @@ def test_a_filled_ledger_goes_down_and_up_again(tmp_path: Path):
         assert runs.get(ledger, fill(ledger)).params == {"lr": 0.1}
 
 
-def rows(ledger: Ledger) -> dict[str, list[Any]]:
+def rows(ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
     """Return what all tables hold but that of Alembic."""
     with ledger.read() as connection:
-        there = [name for _, name, _ in schema(ledger) if name in tables.metadata.tables]
-        return {
-            name: sorted(connection.execute(tables.metadata.tables[name].select()).all(), key=str)
+        there = [name for kind, name, _ in schema(ledger) if kind == "table"]
+        held = {
+            name: connection.exec_driver_sql(f'SELECT * FROM "{name}"').mappings().all()
             for name in there
+            if name != "alembic_version"
         }
+    return {name: sorted((dict(row) for row in of), key=str) for name, of in held.items()}
+
+
+def write(ledger: Ledger, table: str, row: dict[str, Any]) -> None:
+    """Write a row as a client of any revision does."""
+    names = ", ".join(f'"{name}"' for name in row)
+    with ledger.write() as connection:
+        marks = ", ".join("?" for _ in row)
+        query = f'INSERT INTO "{table}" ({names}) VALUES ({marks})'
+        connection.exec_driver_sql(query, tuple(row.values()))
+
+
+SERVER = {
+    "id": "s", "endpoint": "e", "url": "u", "host": "h", "boot": "b", "pid": 1,
+    "started": 1, "seen": 2, "state": "ready",
+}  # fmt: skip
 
 
 def test_a_filled_ledger_of_0001_gets_servers_and_can_lose_them_again(tmp_path: Path):
     with open_ledger(tmp_path / "ledger.db") as ledger:
         migrations.downgrade(ledger.engine, "0001")
         fill(ledger)
-        old, old_schema = rows(ledger), schema(ledger)
+        old, old_schema = rows(ledger), letters(ledger)
         assert "server" not in old
     with open_ledger(tmp_path / "ledger.db") as ledger:
-        assert rows(ledger) == {**old, "server": []}
-        server = {
-            "id": "s", "endpoint": "e", "url": "u", "host": "h", "boot": "b", "pid": 1,
-            "started": 1, "seen": 2, "state": "ready",
-        }  # fmt: skip
-        with ledger.write() as connection:
-            connection.execute(tables.server.insert().values(server))
+        assert rows(ledger) == {**old, "server": [], "window": [], "decision": []}
+        write(ledger, "server", SERVER)
         migrations.downgrade(ledger.engine, "0001")
         assert rows(ledger) == old
-        assert schema(ledger) == old_schema
+        assert letters(ledger) == old_schema
+
+
+def old_alert(id_: str, **other: object) -> dict[str, Any]:
+    alert = {
+        "id": id_, "endpoint": "e", "monitor": "drift", "column": "temp", "severity": "warning",
+        "message": "it drifts", "window_start": 0, "window_end": 7, "at": 1,
+    }  # fmt: skip
+    return alert | other
+
+
+def test_the_alerts_and_servers_of_0002_stay_and_can_be_had_back(tmp_path: Path):
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        migrations.downgrade(ledger.engine, "0002")
+        write(ledger, "server", SERVER)
+        write(ledger, "alert", old_alert("b", at=2, resolved=3))
+        write(ledger, "alert", old_alert("a", details='{"since": 5}'))
+        write(ledger, "alert", old_alert("c", column=None, window_end=None, message="ü\n"))
+        old, old_schema = rows(ledger), letters(ledger)
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        found = {one.id: one for one in alerts.list_alerts(ledger)}
+        states = {id_: one.state for id_, one in found.items()}
+        assert states == {"a": "open", "b": "resolved", "c": "open"}
+        assert found["a"].details == {"since": 5}
+        for column, end, first in (("temp", 7, "a"), (None, None, "c")):
+            again = alerts.raise_alert(
+                ledger, "e", monitor="drift", message="again", column=column, window_end=end
+            )
+            assert again == (found[first], False)
+        migrations.downgrade(ledger.engine, "0002")
+        assert rows(ledger) == old
+        assert letters(ledger) == old_schema
+
+
+def test_a_client_of_0002_may_still_write_alerts_and_servers(ledger: Ledger):
+    for id_ in "ab":
+        write(ledger, "alert", old_alert(id_))
+    write(ledger, "server", SERVER)
+    assert [one.state for one in alerts.list_alerts(ledger)] == ["open", "open"]
 
 
 def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path):

@@ -124,43 +124,49 @@ def _same(ledger: Ledger, model: str, bundle: str) -> Version | None:
     return next((one for one in reversed(versions) if one.bundle == bundle), None)
 
 
-def _run(ledger: Ledger, ref: str, found: Contents) -> Run | None:
-    """Return the run that made a bundle: of those in the run that `ref` names, else the newest."""
-    makers = [
-        edge.source.removeprefix("run:")
-        for edge in lineage.edges_to(ledger, f"bundle:{found.id}")
-        if edge.relation == "made"
-    ]
-    all_of_them = [runs.get(ledger, maker) for maker in reversed(makers)]
-    if not Path(ref).is_dir() and not ref.startswith("sha256:"):
-        try:
-            named = runs.get(ledger, ref)
-        except Error:
-            named = None
-        for one in all_of_them:
-            if named is not None and one.id in {named.id, *named.children}:
-                return one
-    originals = (one for one in all_of_them if _whole(ledger, one).kind != "reproduction")
-    return next(originals, None)
+def made_by(ledger: Ledger, bundle: str) -> Run | None:
+    """Return the newest run that made a bundle; one that only did another again does not count."""
+    made = [run for run in _makers(ledger, bundle) if whole(ledger, run).kind != "reproduction"]
+    return made[0] if made else None
 
 
-def _get_run(ledger: Ledger, run: str | None) -> Run | None:
-    return None if run is None else runs.get(ledger, run)
-
-
-def _whole(ledger: Ledger, run: Run) -> Run:
+def whole(ledger: Ledger, run: Run) -> Run:
     """Return the run of the whole pipeline that a stage's run is a part of."""
     while run.parent is not None:
         run = runs.get(ledger, run.parent)
     return run
 
 
+def _makers(ledger: Ledger, bundle: str) -> list[Run]:
+    """Return the runs that made a bundle, the newest first."""
+    edges = lineage.edges_to(ledger, f"bundle:{bundle}")
+    makers = [edge.source for edge in edges if edge.relation == "made"]
+    return [runs.get(ledger, maker.removeprefix("run:")) for maker in reversed(makers)]
+
+
+def _run(ledger: Ledger, ref: str, found: Contents) -> Run | None:
+    """Return the run that made a bundle: of those in the run that `ref` names, else the newest."""
+    if not Path(ref).is_dir() and not ref.startswith("sha256:"):
+        try:
+            named = runs.get(ledger, ref)
+        except Error:
+            named = None
+        for one in _makers(ledger, found.id):
+            if named is not None and one.id in {named.id, *named.children}:
+                return one
+    return made_by(ledger, found.id)
+
+
+def _get_run(ledger: Ledger, run: str | None) -> Run | None:
+    return None if run is None else runs.get(ledger, run)
+
+
 def _tags(project: Project, ledger: Ledger, found: Contents, run: Run | None) -> dict[str, str]:
     """Return what a version says of its metrics and its gate."""
     metrics: dict[str, Any] = {}
     if run is not None:
-        whole = _whole(ledger, run)
-        for part in (*(runs.get(ledger, child) for child in whole.children), whole, run):
+        pipeline = whole(ledger, run)
+        for part in (*(runs.get(ledger, child) for child in pipeline.children), pipeline, run):
             metrics |= {key: plain(metric.value) for key, metric in part.metrics.items()}
     tags = _gate_tags(project, ledger, found, run)
     if metrics:
@@ -200,14 +206,14 @@ def _answer(content: bytes) -> str | None:
 
 def _keep_data(project: Project, ledger: Ledger, run: Run) -> int:
     """Let data and outputs of a run survive `dvc gc`; return how many versions are safe."""
-    whole = _whole(ledger, run)
-    found = [_md5s(one) for one in (whole, run)]
-    for artifact in whole.artifacts:
+    pipeline = whole(ledger, run)
+    found = [_md5s(one) for one in (pipeline, run)]
+    for artifact in pipeline.artifacts:
         if artifact.path == record.PLAN:
             content = project.objects.read(artifact.oid.removeprefix("sha256:"))
             plan = record.load(content, where=artifact.oid)
             found.append(kept.oids_of(plan))
-            found.append(kept.tracked_inside(project, plan, commit=whole.code.commit))
+            found.append(kept.tracked_inside(project, plan, commit=pipeline.code.commit))
     return kept.keep(project, dict.fromkeys(oid for oids in found for oid in oids))
 
 

@@ -38,6 +38,10 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
         The id of the deployment that it loads, or failed to load.
     problem : str or None
         Why it failed.
+    cpu_seconds : float or None
+        Processor time that it used from its start to when it was last seen.
+    memory : int or None
+        Bytes that it held when it was last seen. None where that is not known.
     """
 
     id: str
@@ -51,6 +55,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     wanted: str | None
     state: State
     problem: str | None
+    cpu_seconds: float | None = None
+    memory: int | None = None
 
 
 def enter(ledger: Ledger, endpoint: str, *, url: str, at: int) -> str:
@@ -82,17 +88,19 @@ def beat(
     problem: str | None,
     at: int,
 ) -> None:
-    """Record that a server lives, what it answers with, and what it is about.
+    """Record that this process lives, what it answers with and is about, and what it uses.
 
     Raises
     ------
     NotFound
         If its row is gone; it has to `enter` again.
     """
-    from assay.ledger import tables
+    from assay.ledger import process, tables
 
+    used = process.usage()
     row = {
         "deployment": deployment, "wanted": wanted, "state": state, "problem": problem, "seen": at,
+        "cpu_seconds": used.cpu_seconds, "memory": used.memory,
     }  # fmt: skip
     query = tables.server.update().where(tables.server.c.id == server)
     with ledger.write() as connection:

@@ -1,9 +1,11 @@
 """How things descend from each other: edges from what came first to what came of it.
 
 A thing is named by its kind and its name: `data:md5:ab…`, `run:ID`, `commit:SHA`,
-`bundle:sha256:…`, `version:MODEL/3`, `deployment:ID`, `alert:ID`. A relation reads from source
-to target: data is *read_by* a run, a run *wrote* data, a commit is *code_of* a run, a run
-*made* a bundle, a bundle is *registered_as* a version, a version is *deployed_as* a deployment.
+`bundle:sha256:…`, `version:MODEL/3`, `deployment:ID`, `alert:ID`, `decision:ID`. A relation
+reads from source to target: data is *read_by* a run, a run *wrote* data, a commit is *code_of* a
+run, a run *made* a bundle, a bundle is *registered_as* a version, a version is *deployed_as* a
+deployment. A deployment *raised* an alert, an alert *triggered* a decision; a decision *started*
+a run, *judged* a bundle and is *deployed_as* a deployment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether the process that made a run still lives: its host, boot, id and start tell.
+"""Whether a process still lives: its host, boot, id and start tell. What this one uses.
 
 A process id alone does not: it is given again. With the start of the process and the boot of the
 host beside it, it is not.
@@ -10,6 +10,8 @@ import functools
 import os
 import socket
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -39,6 +41,18 @@ def is_gone(process: Process) -> bool:
     return start == "ended" or (process.start is not None and start != process.start)
 
 
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process uses of its host."""
+
+    cpu_seconds: float  # of user and system, since it began
+    memory: int | None  # bytes that it holds now; on macOS the most so far
+
+
+def usage() -> Usage:
+    """Return what this process uses; a number that the system does not tell is None."""
+    return Usage(cpu_seconds=time.process_time(), memory=_resident())
+
+
 def host() -> str:
     """Return the name of this host."""
     return socket.gethostname()
@@ -51,6 +65,18 @@ def boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return _output("sysctl", "-n", "kern.boottime") or "unknown"
+
+
+def _resident() -> int | None:
+    try:
+        with open("/proc/self/statm", encoding="ascii") as handle:  # noqa: PTH123 -- no file
+            return int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        if sys.platform != "darwin":
+            return None
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _start(pid: int) -> str | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from assay.base.errors import NotFound
+from assay.base.clock import iso
+from assay.base.errors import Error, NotFound
 from assay.ledger import tables
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ def insert(connection: Connection, table: Table) -> Insert:
     from sqlalchemy.dialects.sqlite import insert as insert_into_file
 
     return insert_into_file(table)
+
+
+def add(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert a row unless one with a key of it is there; tell whether it was inserted."""
+    statement = insert(connection, table).on_conflict_do_nothing().values(row)
+    kept = statement.execution_options(preserve_rowcount=True)
+    return connection.execute(kept).rowcount == 1
 
 
 def put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -45,6 +53,35 @@ def put_tags(
     """Set tags of a run, an experiment, a model or a version."""
     rows = [{**owner, "key": key, "value": value} for key, value in tags.items()]
     put(connection, table, rows)
+
+
+def find_id(connection: Connection, table: Table, name: str) -> str:
+    """Return the id that is given or begins with what is given, of a table with `id` and `at`.
+
+    Raises
+    ------
+    NotFound
+        If there is none.
+    Error
+        If several begin so.
+    """
+    kind, ref = table.name, name.removeprefix(f"{table.name}:").lower()
+    query = table.select().where(table.c.id.startswith(ref, autoescape=True))
+    found = connection.execute(query.order_by(table.c.id).limit(9)).all() if ref else []
+    if not found:
+        raise NotFound(
+            f"there is no {kind} {name!r}",
+            hint=f"a name is the id of one {kind}, or its beginning",
+        )
+    exact = [row for row in found if row.id == ref]
+    if len(found) > 1 and not exact:
+        shown = ", ".join(f"{row.id} ({iso(row.at)})" for row in found[:8])
+        more = ", …" if len(found) > 8 else ""
+        raise Error(
+            f"{name!r} is the beginning of several {kind}s: {shown}{more}",
+            hint="give more of the id",
+        )
+    return str((exact or found)[0].id)
 
 
 def claim_run(connection: Connection, run: str) -> str:

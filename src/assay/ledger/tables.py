@@ -2,8 +2,9 @@
 
 `migrations/` makes them; a test holds the two together. Every `*_oid`, `oid`, `diff` and
 `profile` is the hash of some content with its algorithm before a colon; the bytes lie in an
-object store, never here. Columns named `at`, `start`, `end`, `started`, `seen`, `created`,
-`updated` and `deleted` are Unix milliseconds UTC; `deleted` is null for what is there.
+object store, never here. Columns named `at`, `start`, `end`, `started`, `ended`, `seen`,
+`created`, `updated`, `computed`, `acknowledged`, `resolved`, `deleted` and `window_…` are Unix
+milliseconds UTC; `deleted` is null for what is there. `details` are JSON.
 
 MLflow's data model fits on these tables: experiment 0 is its `Default`, a dataset input is a row
 of `run_data` of kind "dataset" (name in `path`, digest in `oid`, the rest in `details`), a
@@ -31,7 +32,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration; a ledger at another one is upgraded, or refused if it is newer."""
 
 metadata = MetaData(
@@ -194,7 +195,7 @@ run_data = Table(
     Column("n_files", BigInteger),
     _text("kind"),  # dep, out, metric, plot, dataset
     Column("profile", Text),
-    Column("details", Text),  # JSON
+    Column("details", Text),
     Index(None, "oid"),
 )
 
@@ -281,7 +282,7 @@ deployment = Table(
     Column("share", Double, nullable=False),  # of the endpoint's traffic, 0 to 1
     Column("owner", Text),
     Column("reason", Text),
-    Column("details", Text),  # JSON
+    Column("details", Text),
     _moment("start"),
     _moment("end", null=True),
     Column("end_reason", Text),
@@ -305,6 +306,23 @@ server = Table(  # a heartbeat: who answers for an endpoint, and with what
     Column("wanted", Text),  # the id of what it was told to load
     _text("state"),  # starting, ready, loading, failed, draining
     Column("problem", Text),
+    Column("cpu_seconds", Double),  # since it started
+    Column("memory", BigInteger),  # bytes
+)
+
+window = Table(  # what a monitor computed of a stretch of event time
+    "window",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("end", BigInteger, primary_key=True, autoincrement=False),
+    Column("bundle", Text),  # "sha256:" and the hash of the bundle it was compared with
+    Column("version", Text),  # MODEL/3
+    _text("state"),  # of its truth: partial, complete
+    Column("n_rows", BigInteger, nullable=False),
+    Column("n_truths", BigInteger, nullable=False),
+    _text("details"),
+    _moment("computed"),
 )
 
 alert = Table(
@@ -323,7 +341,42 @@ alert = Table(
     _moment("window_end", null=True),
     _moment("at"),
     _moment("resolved", null=True),
-    Column("details", Text),  # JSON
+    Column("details", Text),
+    Column("key", Text),  # what makes it unique; null for one that was repeated before 0003
+    Column("deployment", Text),  # the id of what answered then
+    _moment("acknowledged", null=True),
+    Column("note", Text),
+    Index(None, "endpoint", "at"),
+    Index(None, "key", unique=True),
+)
+
+decision = Table(  # a retraining, from its trigger to its outcome
+    "decision",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("endpoint"),
+    _text("trigger"),  # hand, performance, drift, data, schedule
+    _moment("window_end"),
+    _moment("at"),
+    _text("state"),  # started, finished
+    _text("step"),  # begun, data, run, judged, registered, deployed
+    Column("outcome", Text),  # deployed, refused, inconclusive, failed
+    Column("reason", Text),
+    Column("alert", Text),
+    Column("code_commit", Text),
+    Column("run", Text),
+    Column("candidate", Text),  # "sha256:" and the hash of a bundle, as is `base`
+    Column("version", Text),
+    Column("base", Text),
+    Column("verdict", Text),
+    Column("deployment", Text),
+    _text("details"),
+    _moment("ended", null=True),
+    Column("host", Text),  # the process that works on it
+    Column("boot", Text),
+    Column("pid", BigInteger),
+    Column("process_start", Text),
+    UniqueConstraint("endpoint", "trigger", "window_end"),
     Index(None, "endpoint", "at"),
 )
 

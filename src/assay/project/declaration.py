@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from assay.base.errors import NotFound, did_you_mean
+from assay.project import git
 from assay.project.complaints import explained
 from assay.project.grammar import Source
 from assay.project.workspace import Project
@@ -318,6 +319,16 @@ def read(project: Project) -> Declaration:
     if not path.exists():
         return Declaration()
     return parse(Source.of(path, shown=FILE))
+
+
+def read_at(project: Project, commit: str) -> Declaration:
+    """Read the declaration as it is in a commit; an empty one where that has no such file."""
+    path = (project.root / FILE).relative_to(project.git_root).as_posix()
+    content = git.read_file(project.git_root, commit, path)
+    if content is None:
+        return Declaration()
+    shown = f"{FILE} at {commit[:12]}"
+    return parse(Source(shown, content.decode(errors="replace")))
 
 
 def parse(source: Source) -> Declaration:

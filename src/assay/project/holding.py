@@ -9,12 +9,23 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from assay.base.errors import Error
 from assay.base.files import explain
 
 
+class Held(Error):
+    """Another process holds a lock that is not waited for."""
+
+
 @contextlib.contextmanager
-def holding(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, waiting for another process that does; it says so to a person."""
+def holding(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file `path`, waiting for another process that does; it says so to a person.
+
+    Raises
+    ------
+    Held
+        If another process holds it and `wait` is false.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
@@ -24,6 +35,10 @@ def holding(path: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            if not wait:
+                raise Held(
+                    f"another process holds it (process {owner or 'unknown'})", where=path
+                ) from None
             sys.stderr.write(
                 f"waiting for another assay here (process {owner or 'unknown'}) ...\n"
             )

@@ -7,11 +7,10 @@ closed set: a route, a status, a version that was deployed; never a path or name
 from __future__ import annotations
 
 import bisect
-import os
-import resource
-import sys
 import time
 from collections.abc import Iterable, Iterator
+
+from assay.ledger import process
 
 Labels = tuple[str, ...]
 
@@ -121,24 +120,12 @@ def count(name: str, meaning: str, value: float) -> list[str]:
 
 def _process() -> list[str]:
     """Return what the process uses, under the names that Prometheus's own clients give."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    lines = count(
-        "process_cpu_seconds_total", "CPU time, user and system.", used.ru_utime + used.ru_stime
-    )
-    resident = _resident()
-    if resident is not None:
-        lines += gauge("process_resident_memory_bytes", "Memory in use.", resident)
+    used = process.usage()
+    lines = count("process_cpu_seconds_total", "CPU time, user and system.", used.cpu_seconds)
+    if used.memory is not None:
+        lines += gauge("process_resident_memory_bytes", "Memory in use.", used.memory)
     lines += gauge("process_start_time_seconds", "When it began, Unix time.", _BEGAN)
     return lines
-
-
-def _resident() -> int | None:
-    try:
-        with open("/proc/self/statm", encoding="ascii") as handle:  # noqa: PTH123 -- no file
-            return int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else None
 
 
 def _head(name: str, kind: str, meaning: str) -> tuple[str, str]:

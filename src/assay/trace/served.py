@@ -1,35 +1,53 @@
-"""Bundles, versions, deployments and predictions as things: the way from an answer to its run.
+"""Bundles, versions, deployments and predictions, alerts and decisions as things.
 
-The edges between them are in the ledger; only a prediction lies elsewhere, in the traffic.
+The way from an answer to its run, and to why it is this version that answers. The edges between
+them are in the ledger; only a prediction lies elsewhere, in the traffic.
 """
 
 from __future__ import annotations
 
 import re
 
+import msgspec
+
 from assay.base.clock import iso
 from assay.base.errors import Error, NotFound
 from assay.ledger import deployments, lineage, models
 from assay.ledger.database import Ledger
 from assay.project.workspace import Project
+from assay.trace import decided
 from assay.trace.things import Thing
 
-KINDS = frozenset({"bundle", "version", "deployment", "prediction"})
+KINDS = frozenset({"bundle", "version", "deployment", "prediction", "alert", "decision"})
 CAME_FROM = {
     "registered_as": "registered from",
     "deployed_as": "answered with",
     "made": "made by",
+    "raised": "raised by",
+    "triggered": "triggered by",
+    "judged": "judged by",
 }
-LED_TO = {"registered_as": "registered as", "deployed_as": "deployed as", "made": "made"}
-"""How an edge of the ledger reads upwards and downwards."""
+LED_TO = {
+    "made": "made",
+    "registered_as": "registered as",
+    "raised": "raised",
+    "triggered": "triggered",
+    "started": "started",
+    "judged": "judged",
+    "deployed_as": "deployed as",
+}
+"""How an edge of the ledger reads upwards and downwards; what is done last comes last."""
+
+DECIDED = "decided by"
+"""How an edge from a decision to a deployment reads upwards."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}(/\d+)?")
 
 
 def find(project: Project, ledger: Ledger, name: str) -> Thing | None:
-    """Return the bundle, version, deployment or prediction that a name means, or None."""
+    """Return what a name means: any of `KINDS`, or None where it means none of them."""
     kind, _, rest = name.partition(":")
-    if kind in {"bundle", "version", "deployment"}:
+    if kind in KINDS - {"prediction"}:
         return of(ledger, f"{kind}:{rest}")
     if name.startswith("sha256:"):
         return _bundle(ledger, name)
@@ -43,6 +61,8 @@ def find(project: Project, ledger: Ledger, name: str) -> Thing | None:
 def of(ledger: Ledger, id_: str) -> Thing:
     """Return a thing by its name in the ledger: `version:bikes/3`, say."""
     kind, _, rest = id_.partition(":")
+    if kind in {"alert", "decision"}:
+        return decided.of(ledger, id_)
     if kind == "bundle":
         return Thing(kind="bundle", id=id_, label=f"bundle {rest[:19]}")
     if kind == "version":
@@ -56,7 +76,8 @@ def of(ledger: Ledger, id_: str) -> Thing:
         if one.id == rest:
             until = "now" if one.end is None else iso(one.end)
             why = f": {one.reason}" if one.reason else ""
-            label = f"endpoint '{one.endpoint}' from {iso(one.start)} to {until}{why}"
+            what = f"endpoint '{one.endpoint}' with {one.model}@{one.version}"
+            label = f"{what} from {iso(one.start)} to {until}{why}"
             return Thing(kind="deployment", id=id_, label=label)
     raise NotFound(f"there is no deployment '{rest}'", hint="see 'assay deployments list'")
 
@@ -83,6 +104,7 @@ def _version(ledger: Ledger, name: str) -> Thing | None:
 
 
 def _prediction(project: Project, name: str) -> Thing | None:
+    from assay.trace import truth
     from assay.traffic import find as traffic
 
     folder = project.traffic_dir
@@ -91,28 +113,56 @@ def _prediction(project: Project, name: str) -> Thing | None:
         return None
     _, outputs = found.values()
     answer = ", ".join(f"{key}={value}" for key, value in outputs.items())
-    record = found.record
+    record, known = found.record, truth.find(folder, found)
     return Thing(
         kind="prediction",
         id=f"prediction:{name}",
-        label=f"prediction {name} at {iso(record.at)}: {answer}",
+        label=f"prediction {name} at {iso(record.at)}: {answer}; {truth.words(found, known)}",
         source=f"deployment:{record.deployment}"
         if record.deployment
         else f"version:{record.version}",
+        truth=None if known is None else msgspec.structs.asdict(known),
     )
 
 
 def came_from(ledger: Ledger, thing: Thing) -> list[tuple[str, str]]:
-    """Return what a thing came from: relation and name in the ledger."""
+    """Return what a thing came from: relation and name in the ledger, decisions first."""
     if thing.kind == "prediction":
         return [("answered by", thing.source)] if thing.source else []
     edges = lineage.edges_to(ledger, thing.id)
     if any(edge.source.startswith("bundle:") for edge in edges):  # it leads on to the run
         edges = [edge for edge in edges if edge.source.startswith("bundle:")]
-    return [(CAME_FROM[e.relation], e.source) for e in edges if e.relation in CAME_FROM]
+    found = [(_came_from(e), e.source) for e in edges if e.relation in CAME_FROM]
+    return sorted(found, key=lambda one: one[0] != DECIDED)
+
+
+def _came_from(edge: lineage.Edge) -> str:
+    is_decision = edge.source.startswith("decision:") and edge.relation == "deployed_as"
+    return DECIDED if is_decision else CAME_FROM[edge.relation]
+
+
+def decisions_to_deploy(ledger: Ledger, version: Thing) -> list[str]:
+    """Return the decisions by which a version was deployed, by their names in the ledger."""
+    deployed = [target for how, target in led_to(ledger, version.id) if how == "deployed as"]
+    return [
+        source
+        for one in deployed
+        for source in _sources(ledger, one, "deployed_as")
+        if source.startswith("decision:")
+    ]
+
+
+def decisions_to_run(ledger: Ledger, run: str) -> list[str]:
+    """Return the decisions that started a run, by their names in the ledger."""
+    return _sources(ledger, f"run:{run}", "started")
+
+
+def _sources(ledger: Ledger, id_: str, relation: str) -> list[str]:
+    return [e.source for e in lineage.edges_to(ledger, id_) if e.relation == relation]
 
 
 def led_to(ledger: Ledger, id_: str) -> list[tuple[str, str]]:
-    """Return what came of a thing: relation and name in the ledger."""
-    edges = lineage.edges_from(ledger, id_)
-    return [(LED_TO[e.relation], e.target) for e in edges if e.relation in LED_TO]
+    """Return what came of a thing: relation and name in the ledger, in the order of `LED_TO`."""
+    edges = [e for e in lineage.edges_from(ledger, id_) if e.relation in LED_TO]
+    edges.sort(key=lambda edge: [*LED_TO].index(edge.relation))
+    return [(LED_TO[e.relation], e.target) for e in edges]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,23 +17,27 @@ from assay.objects import scan
 from assay.project import definition, git
 from assay.project.workspace import Project
 
-Kind = Literal["run", "data", "metric", "bundle", "version", "deployment", "prediction"]
+Kind = Literal[
+    "run", "data", "metric", "bundle", "version", "deployment", "prediction", "alert", "decision"
+]
 
 
 class Thing(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, a content, a metric of a run; a bundle, version, deployment or prediction.
+    """A run, a content, a metric; a bundle, version, deployment, prediction, alert or decision.
 
     Attributes
     ----------
     id : str
         `run:ID`, `data:md5:…`, `metric:RUN/NAME`, `bundle:sha256:…`, `version:MODEL/N`,
-        `deployment:ID` or `prediction:ID`.
+        `deployment:ID`, `prediction:ID`, `alert:ID` or `decision:ID`.
     path : str or None
         Where a content lies, relative to the project.
     run : str or None
         The run that a metric belongs to.
     source : str or None
         What a prediction was answered by.
+    truth : mapping or None
+        What a prediction should have been, see `assay.trace.truth.Truth`; None until it is known.
     """
 
     kind: Kind
@@ -41,20 +46,23 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
     path: str | None = None
     run: str | None = None
     source: str | None = None
+    truth: dict[str, Any] | None = None
 
 
 def find(project: Project, ledger: Ledger, name: str, *, cwd: Path) -> Thing:
     """Return the thing that a person names.
 
     `PATH` or `PATH@REVISION` is a file; `MODEL@VERSION` a version, `sha256:…` a bundle, the id
-    that came with an answer (`ID` or `ID/ROW`) a prediction;
-    `RUN:METRIC` a metric of a run, `METRIC` alone that of the
-    latest run that has it; anything else is a run.
+    that came with an answer (`ID` or `ID/ROW`) a prediction; `RUN:METRIC` a metric of a run,
+    `METRIC` alone that of the latest run that has it; anything else is a run, an alert or a
+    decision, by its id or the beginning of it.
 
     Raises
     ------
     NotFound
         If it names nothing.
+    Error
+        If it is the beginning of several ids.
     """
     from assay.trace import served
 
@@ -68,17 +76,35 @@ def find(project: Project, ledger: Ledger, name: str, *, cwd: Path) -> Thing:
     run, _, metric = name.partition(":")
     if metric and run != "run":
         return _metric(runs.get(ledger, run), metric)
-    try:
-        return of_run(runs.get(ledger, name.removeprefix("run:")))
-    except NotFound:
-        found = _latest_with(ledger, name)
-        if found is not None:
-            return found
+    found = _with_id(ledger, name) or _latest_with(ledger, name)
+    if found is not None:
+        return found
     raise NotFound(
-        f"'{name}' is neither a path, nor a run, nor a metric of a recorded run",
+        f"'{name}' is neither a path, nor a run, nor a metric of a recorded run, nor an alert or "
+        "a decision",
         where=project.root,
         hint=did_you_mean(name, _names(ledger)) or "see 'assay runs list' and 'assay data status'",
     )
+
+
+def _with_id(ledger: Ledger, name: str) -> Thing | None:
+    """Return the run, alert or decision whose id begins so; None where there is none."""
+    from assay.trace import decided
+
+    found: list[Thing] = []
+    with contextlib.suppress(NotFound):
+        found.append(of_run(runs.get(ledger, name.removeprefix("run:"))))
+    if not name.startswith(("run:", "latest")):
+        for kind in ("alert", "decision"):
+            with contextlib.suppress(NotFound):
+                found.append(decided.of(ledger, f"{kind}:{name}"))
+    exact = [thing for thing in found if thing.id.endswith(f":{name.lower()}")]
+    if len(exact or found) > 1:
+        shown = "; ".join(thing.label for thing in found)
+        raise Error(
+            f"'{name}' is the beginning of several ids: {shown}", hint="give more of the id"
+        )
+    return next(iter(exact or found), None)
 
 
 def of_run(run: Run) -> Thing:

@@ -1,12 +1,15 @@
 """Follow a thing in both directions, edge by edge, each found by a stored hash.
 
-Where an edge is not on record, the tree says 'unknown: …' in its place; nothing is guessed.
+Where an edge is not on record, the tree says 'unknown: …' in its place; nothing is guessed. One
+alert or decision is followed to what answered before or after it, and no further: each model
+comes of the alerts about the one before, back to the first.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from assay.base.errors import NotFound
 from assay.base.progress import counted
 from assay.ledger import lineage, runs
 from assay.ledger.database import Ledger
@@ -16,6 +19,8 @@ from assay.project.workspace import Project
 from assay.trace import served, things
 from assay.trace.origins import Origins
 from assay.trace.things import Thing
+
+ABOVE, OWN = "  (see above)", "  (has a trace of its own)"
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +42,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
 def trace(project: Project, ledger: Ledger, thing: Thing) -> Trace:
     """Return what a thing came from, and what came from it."""
-    walk = _Walk(project, ledger)
+    walk = _Walk(project, ledger, root=thing.id)
     return Trace(
         thing=thing, came_from=walk.up(thing, None, set()), led_to=walk.down(thing, set())
     )
@@ -46,8 +51,8 @@ def trace(project: Project, ledger: Ledger, thing: Thing) -> Trace:
 class _Walk:
     """Looks things up once each."""
 
-    def __init__(self, project: Project, ledger: Ledger) -> None:
-        self._project, self._ledger = project, ledger
+    def __init__(self, project: Project, ledger: Ledger, *, root: str) -> None:
+        self._project, self._ledger, self._root = project, ledger, root
         self._runs: dict[str, Run] = {}
         self._origins = Origins(project)
 
@@ -64,19 +69,53 @@ class _Walk:
         if thing.kind == "run":
             return self._sources(self.run(things.run_id(thing)), seen)
         if thing.kind in served.KINDS:
-            found = served.came_from(self._ledger, thing)
-            return [self._node(self._by_id(id_), how, None, seen) for how, id_ in found]
+            return self._served(thing, seen)
         writer = self._writer(thing, reader)
         if writer is not None:
             return [self._node(self._thing(writer), "written by", writer, seen)]
         origin = self._origins.of(thing, None if reader is None else self._owner(reader))
         return [Node(**msgspec.structs.asdict(origin))]
 
-    def _by_id(self, id_: str) -> Thing:
-        """Return a thing by its name in the ledger."""
-        if id_.startswith("run:"):
-            return self._thing(self.run(id_.removeprefix("run:")))
-        return served.of(self._ledger, id_)
+    def _served(self, thing: Thing, seen: set[str]) -> list[Node]:
+        """Return what a bundle, a version, an answer, an alert or a decision came from."""
+        found = served.came_from(self._ledger, thing)
+        if thing.kind == "alert" and thing.id != self._root:
+            return [self._leaf(id_, how, seen) for how, id_ in found]
+        nodes = []
+        if thing.kind == "version" and thing.id == self._root:
+            deployed = served.decisions_to_deploy(self._ledger, thing)
+            nodes = self._decided(deployed, "deployed by", seen)
+        for how, id_ in found:
+            if how == served.CAME_FROM["judged"]:
+                nodes += self._decided([id_], how, seen)
+            else:
+                nodes.append(self._up_to(id_, how, seen))
+        return nodes
+
+    def _decided(self, ids: list[str], how: str, seen: set[str]) -> list[Node]:
+        """Return decisions that the tree does not have yet."""
+        return [self._up_to(id_, how, seen) for id_ in ids if id_ not in seen]
+
+    def _up_to(self, id_: str, how: str, seen: set[str]) -> Node:
+        thing = self._by_id(id_)
+        return thing if isinstance(thing, Node) else self._node(thing, how, None, seen)
+
+    def _leaf(self, id_: str, how: str, seen: set[str]) -> Node:
+        """Return a thing that is followed no further here."""
+        thing = self._by_id(id_)
+        if isinstance(thing, Node):
+            return thing
+        more = ABOVE if id_ in seen else OWN
+        return Node(id=thing.id, label=f"{thing.label}{more}", relation=how)
+
+    def _by_id(self, id_: str) -> Thing | Node:
+        """Return a thing by its name in the ledger, or a node that says that it is gone."""
+        try:
+            if id_.startswith("run:"):
+                return self._thing(self.run(id_.removeprefix("run:")))
+            return served.of(self._ledger, id_)
+        except NotFound as error:
+            return Node(id=f"unknown:{id_}", label=f"unknown: {error.what}", relation="")
 
     def _thing(self, run: Run) -> Thing:
         thing = things.of_run(run)
@@ -94,12 +133,16 @@ class _Walk:
 
     def _node(self, thing: Thing, relation: str, reader: Run | None, seen: set[str]) -> Node:
         if thing.id in seen:
-            return Node(id=thing.id, label=f"{thing.label}  (see above)", relation=relation)
+            return Node(id=thing.id, label=f"{thing.label}{ABOVE}", relation=relation)
         seen.add(thing.id)
         children = self.up(thing, reader, seen)
         return Node(id=thing.id, label=thing.label, relation=relation, children=children)
 
     def _sources(self, run: Run, seen: set[str]) -> list[Node]:
+        started = served.decisions_to_run(self._ledger, run.parent or run.id)
+        return self._decided(started, "started by", seen) + self._read(run, seen)
+
+    def _read(self, run: Run, seen: set[str]) -> list[Node]:
         if run.kind == "stage" or not run.children:
             nodes = [
                 self._node(things.of_data(data.oid, path=data.path), "read", run, seen)
@@ -178,7 +221,7 @@ class _Walk:
 
     def _below(self, thing: Thing, relation: str, seen: set[str]) -> Node:
         if thing.id in seen:
-            return Node(id=thing.id, label=f"{thing.label}  (see above)", relation=relation)
+            return Node(id=thing.id, label=f"{thing.label}{ABOVE}", relation=relation)
         seen.add(thing.id)
         return Node(
             id=thing.id, label=thing.label, relation=relation, children=self.down(thing, seen)
@@ -205,11 +248,14 @@ class _Walk:
 
     def _followed(self, id_: str, seen: set[str], *, only: str | None = None) -> list[Node]:
         """Return what the edges of the ledger lead to, from a bundle to its deployments."""
-        return [
-            self._below(self._by_id(target), how, seen)
-            for how, target in served.led_to(self._ledger, id_)
-            if only in {None, how}
-        ]
+        found = [one for one in served.led_to(self._ledger, id_) if only in {None, one[0]}]
+        if id_.startswith("decision:") and id_ != self._root:
+            return [self._leaf(target, how, seen) for how, target in found]
+        nodes: list[Node] = []
+        for how, target in found:
+            thing = self._by_id(target)
+            nodes.append(thing if isinstance(thing, Node) else self._below(thing, how, seen))
+        return nodes
 
 
 def text(found: Trace) -> str:
@@ -239,7 +285,7 @@ def mermaid(found: Trace) -> str:
     def name(id_: str, label: str) -> str:
         if id_ not in names:
             names[id_] = f"node{len(names) + 1}"
-            safe = label.replace("  (see above)", "").replace('"', "'")
+            safe = label.replace(ABOVE, "").replace(OWN, "").replace('"', "'")
             lines.append(f'\t{names[id_]}["{safe}"]')
         return names[id_]
 
