@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from assay.base.errors import Usage
-from assay.base.settings import SETTINGS, parse, resolve, variable
+from assay.base.settings import SETTINGS, check, parse, resolve, variable
 
 
 def test_the_strongest_place_decides_and_without_one_the_default_holds():
@@ -39,12 +39,27 @@ def test_a_value_is_read_as_its_type(key: str, given: Any, value: Any):
         ("run.log_tail", "-1"),
         ("run.log_tail", "x"),
         ("run.log_tail", True),
+        ("run.log_tail", -1),
+        ("run.log_tail", "²"),
+        ("run.log_tail", "1__0"),
+        ("run.log_tail", "1" * 5000),
+        ("serve.max_tensors", "0"),
+        ("run.log_tail", 1.0),
+        ("run.log_tail", 2**53 + 1),
     ],
 )
 def test_a_value_of_another_type_is_refused_with_its_place(key: str, given: Any):
     with pytest.raises(Usage, match=f"'{key}' is {given!r}") as caught:
         parse(key, given, where="here")
     assert caught.value.where == "here"
+
+
+def test_a_place_is_not_asked_where_a_stronger_one_decides():
+    def places():
+        yield "env", {"run.log_tail": "50"}
+        raise AssertionError
+
+    assert resolve("run.log_tail", places()) == 50
 
 
 def test_an_unknown_setting_names_the_nearest():
@@ -55,4 +70,5 @@ def test_an_unknown_setting_names_the_nearest():
 
 def test_each_setting_has_a_variable_of_its_own_and_a_default_that_fits():
     assert len({variable(key) for key in SETTINGS}) == len(SETTINGS)
-    assert all(isinstance(s.default, s.type) for s in SETTINGS.values())
+    for key, setting in SETTINGS.items():
+        check(key, setting.default)

@@ -103,6 +103,13 @@ def test_the_report_holds_the_baselines_the_facts_and_the_command(numbers):
     assert "    assay reproduce r1" in text
 
 
+def test_the_table_of_baselines_says_what_the_candidate_is_beside_each(numbers):
+    table = markdown(numbers).split("### Baselines")[1].split("\n\n")[1].splitlines()
+
+    assert table[0].split("|")[-2].strip() == "candidate is"
+    assert table[2].split("|")[-2].strip() in {"better", "worse", "not surely better", "not known"}
+
+
 def test_the_hidden_json_is_the_evaluation(numbers):
     found = re.search(r"<!-- assay:json (.*) -->", markdown(numbers))
 

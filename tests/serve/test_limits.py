@@ -11,8 +11,13 @@ import sys
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
+from assay.base.settings import SETTINGS
+from assay.serve import limits
+from assay.serve.limits import Limits
+from tests import make as making
 from tests.serve import running
 from tests.serve.running import Models, Served
 
@@ -30,13 +35,13 @@ POST = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n
 
 
 @contextlib.contextmanager
-def bounded(models: Models, **limits: float) -> Iterator[Served]:
+def bounded(models: Models, **bounds: float) -> Iterator[Served]:
     """Run a server with other limits."""
     log = models.root.parent / "bounded.log"
     with (
         log.open("a") as said,
         subprocess.Popen(
-            [sys.executable, "-c", CODE, models.root, repr(limits)],
+            [sys.executable, "-c", CODE, models.root, repr(bounds)],
             env=os.environ,
             stdout=subprocess.PIPE,
             stderr=said,
@@ -125,6 +130,52 @@ def test_all_bodies_together_are_bounded_and_what_is_answered_makes_room(models:
         until = time.monotonic() + 10
         while served.predict(running.rows(40)).status != 200:
             assert time.monotonic() < until
+
+
+def test_without_settings_the_limits_are_those_of_the_code():
+    defaults = limits.from_settings(lambda key: SETTINGS[key].default)
+    assert defaults == Limits()
+
+
+def test_each_setting_of_a_server_is_one_limit():
+    keys = [key for key in SETTINGS if key.startswith("serve.")]
+    numbers = {key: number for number, key in enumerate(keys)}
+    found = limits.from_settings(numbers.__getitem__)
+    assert sorted(msgspec.structs.astuple(found)) == sorted(numbers.values())
+
+
+def test_the_settings_of_a_project_bound_its_server(models: Models):
+    declared = models.root / "assay.yaml"
+    before = declared.read_text() if declared.exists() else None
+    declared.write_text(
+        (before or "") + "settings: {serve: {max_body_size: 2000, max_header_size: 500}}\n"
+    )
+    try:
+        with running.serving(models.root, env={"ASSAY_SERVE_MAX_HEADER_SIZE": "1000"}) as served:
+            assert served.predict(running.rows(2)).status == 200
+            refused = served.predict(running.rows(120))
+            assert (refused.status, refused.json) == (
+                413,
+                {"error": "the body is said to be larger than 2000 bytes"},
+            )
+            head = {"X-Much": "a" * 600}
+            assert served.ask("GET", "/v2/health/live", headers=head).status == 200
+            assert served.ask("GET", "/v2/health/live", headers={"X": "a" * 1000}).status == 431
+    finally:
+        declared.write_text(before) if before is not None else declared.unlink()
+
+
+def test_a_server_with_a_wrong_setting_does_not_start(models: Models):
+    done = subprocess.run(
+        making.command("serve", "rentals", "--port", "0"),
+        cwd=models.root,
+        env={**os.environ, "ASSAY_SERVE_MAX_BODY_SIZE": "64MB"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'serve.max_body_size' is '64MB', not a whole number from 1 to 2**53" in done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,8 @@ def test_a_server_that_loads_for_long_still_counts_as_alive_and_is_waited_for(tm
             ledger, running.ENDPOINT, at=time.time_ns() // 1_000_000, within_ms=2_000
         )
         assert (server.state, server.wanted is None, done) == ("loading", False, [])
+        assert server.cpu_seconds
+        assert server.memory
         assert versions.ready().version == "1"
         may_go_on.set()
         thread.join(60)

@@ -1,25 +1,43 @@
 """Settings of our own: what they are called, their type, and which of several places decides.
 
-`ASSAY_*` in the environment beats this clone's `.assay/config.toml`, which beats the user's
-`config.toml`. Where the files lie is known above.
+`ASSAY_*` in the environment beats this clone's `.assay/config.toml`, which beats the project's
+`assay.yaml`, which beats the user's `config.toml`. Where the files lie is known above.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from assay.base.errors import Usage, did_you_mean
 
+LARGEST = 2**53
+"""The largest number of a setting: up to here every reader of JSON keeps it exactly."""
+
 
 class Setting(msgspec.Struct, frozen=True):
-    """One setting: its type, what holds without it, and what it means."""
+    """One setting: its type, what holds without it, what it means, and its smallest number."""
 
     type: type
     default: Any
     meaning: str
+    least: int = 0
+
+    @property
+    def kind(self) -> str:
+        """Which values it takes, in words."""
+        if self.type is bool:
+            return "true or false"
+        return f"a whole number from {self.least} to 2**53"
+
+    def takes(self, value: Any) -> bool:
+        """Say whether a value is of its type and in its range."""
+        if self.type is bool or not isinstance(value, int) or isinstance(value, bool):
+            return self.type is bool and isinstance(value, bool)
+        return self.least <= value <= LARGEST
 
 
 SETTINGS: dict[str, Setting] = {
@@ -30,6 +48,27 @@ SETTINGS: dict[str, Setting] = {
     "run.log_tail": Setting(int, 200, "lines of a stage's output that its run keeps"),
     "run.max_untracked": Setting(
         int, 10_000_000, "bytes of untracked files that a run may keep and still be reproducible"
+    ),
+    "serve.max_connections": Setting(
+        int, 1024, "connections that may be open at one time; more are told so and closed", 1
+    ),
+    "serve.max_header_size": Setting(int, 65_536, "bytes of a request's line and headers", 1),
+    "serve.max_body_size": Setting(
+        int, 67_108_864, "bytes of a request's body, also once it is unpacked", 1
+    ),
+    "serve.max_bodies_size": Setting(
+        int, 1_073_741_824, "bytes of all bodies that are on their way at one time", 1
+    ),
+    "serve.max_tensors": Setting(int, 1024, "tensors of a request", 1),
+    "serve.max_values": Setting(int, 134_217_728, "values of a tensor", 1),
+    "serve.max_text_size": Setting(int, 16_777_216, "bytes of one text in binary form", 1),
+    "serve.max_id_length": Setting(int, 256, "characters of a client's id for its request", 1),
+    "serve.request_timeout": Setting(int, 60, "seconds that a request may take to arrive", 1),
+    "serve.idle_timeout": Setting(
+        int, 75, "seconds that a connection may wait for its next request", 1
+    ),
+    "serve.drain_timeout": Setting(
+        int, 30, "seconds that requests being answered have when the server ends", 1
     ),
 }
 
@@ -46,31 +85,63 @@ def variable(key: str) -> str:
 
 
 def parse(key: str, value: Any, *, where: str) -> Any:
-    """Return a value as the setting's type.
+    """Return a value as the setting's type; a text is read as a person types it.
 
     Raises
     ------
     Usage
         If no setting has this name, or the value does not fit.
     """
-    if key not in SETTINGS:
-        raise Usage(
-            f"there is no setting '{key}'", where=where, hint=did_you_mean(key, SETTINGS)
-        )  # fmt: skip
-    wanted = SETTINGS[key].type
-    if isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool)):
-        return value
-    text = str(value).strip().lower()
-    if wanted is bool and text in {"true", "false", "1", "0"}:
+    setting = known(key, where=where)
+    found = _read(setting, value) if isinstance(value, str) else value
+    if not setting.takes(found):
+        raise Usage(f"'{key}' is {value!r}, not {setting.kind}", where=where)
+    return found
+
+
+def check(key: str, value: Any, *, where: str | None = None) -> None:
+    """Refuse a value of a file that is not of the setting's type, or out of its range.
+
+    Raises
+    ------
+    Usage
+        Also if no setting has this name.
+    """
+    setting = known(key, where=where)
+    if not setting.takes(value):
+        raise Usage(f"'{key}' is {value!r}, not {setting.kind}", where=where)
+
+
+def _read(setting: Setting, given: str) -> Any:
+    """Return what a person means by a text; the text where that is nothing."""
+    text = given.strip().lower()
+    if setting.type is bool and text in {"true", "false", "1", "0"}:
         return text in {"true", "1"}
-    if wanted is int and text.replace("_", "").isdigit():
-        return int(text)
-    name = {bool: "true or false", int: "a whole number, 0 or more"}[wanted]
-    raise Usage(f"'{key}' is {value!r}, not {name}", where=where)
+    if setting.type is int and text.isascii() and text[:1].isdigit():
+        with contextlib.suppress(ValueError):
+            return int(text)
+    return given
 
 
-def resolve(key: str, places: Sequence[tuple[str, Mapping[str, Any]]]) -> Any:
-    """Return a setting from places, strongest first; each is a name and its settings by key."""
+def known(key: str, *, where: str | None = None) -> Setting:
+    """Return the setting of a name.
+
+    Raises
+    ------
+    Usage
+        If there is none; it names the nearest.
+    """
+    if key not in SETTINGS:
+        hint = did_you_mean(key, SETTINGS)
+        raise Usage(f"there is no setting '{key}'", where=where, hint=hint)
+    return SETTINGS[key]
+
+
+def resolve(key: str, places: Iterable[tuple[str, Mapping[str, Any]]]) -> Any:
+    """Return a setting from places, strongest first; each is a name and its settings by key.
+
+    A place is not asked for before all that are stronger have been.
+    """
     for where, values in places:
         if key in values:
             return parse(key, values[key], where=where)

@@ -109,8 +109,13 @@ def keep(contents: Contents, objects: Cache) -> None:
         objects.add(content)
 
 
-def write_folder(contents: Contents, folder: Path) -> None:
+def write_folder(contents: Contents, folder: Path, *, record: bytes | None = None) -> None:
     """Write a bundle to a folder, as a whole or not at all; a bundle that is there is replaced.
+
+    Parameters
+    ----------
+    record : bytes, optional
+        What to write beside it as `record.json`.
 
     Raises
     ------
@@ -123,7 +128,8 @@ def write_folder(contents: Contents, folder: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         staged.mkdir()
-        for name, content in {**contents.files, INDEX: contents.index_bytes}.items():
+        beside = {} if record is None else {RECORD: record}
+        for name, content in {**beside, **contents.files, INDEX: contents.index_bytes}.items():
             path = inside(staged, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

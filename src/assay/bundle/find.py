@@ -22,8 +22,13 @@ _HINT = (
 )
 
 
-def find(ref: str | Path) -> Contents:
+def find(ref: str | Path, *, project: Project | None = None) -> Contents:
     """Return the contents of the bundle that `ref` names, checked against its index.
+
+    Parameters
+    ----------
+    project : Project, optional
+        Where ids, runs and versions are known; by default that around the current folder.
 
     Raises
     ------
@@ -42,8 +47,8 @@ def find(ref: str | Path) -> Contents:
         raise NotFound("there is no such folder", where=text, hint=_HINT)
     from assay.project import workspace
 
-    project = workspace.find()
-    return contents.read_objects(project.objects, _oid(project, text))
+    known = project or workspace.find()
+    return contents.read_objects(known.objects, _oid(known, text))
 
 
 def _oid(project: Project, ref: str) -> str:

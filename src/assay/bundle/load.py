@@ -18,6 +18,7 @@ from assay.bundle.signature import Signature
 
 if TYPE_CHECKING:
     from assay.bundle.signature import Values
+    from assay.project.workspace import Project
 
 
 class Bundle:
@@ -124,7 +125,7 @@ class Bundle:
         return f"<Bundle {self.id[:19]} {self.index.name or self.index.model.type}>"
 
 
-def load(ref: str | Path, *, force: bool = False) -> Bundle:
+def load(ref: str | Path, *, force: bool = False, project: Project | None = None) -> Bundle:
     """Open a bundle, ready to answer.
 
     It is refused if a file is changed, missing or one too many, if it was made with another minor
@@ -137,6 +138,8 @@ def load(ref: str | Path, *, force: bool = False) -> Bundle:
         A folder, an id or its beginning, a run, or `MODEL@VERSION` with a number or an alias.
     force : bool
         Open it in another environment, and without the golden examples, to look at it.
+    project : Project, optional
+        Where ids, runs and versions are known; by default that around the current folder.
 
     Examples
     --------
@@ -145,7 +148,7 @@ def load(ref: str | Path, *, force: bool = False) -> Bundle:
     """
     from assay.bundle import find
 
-    return open_contents(find.find(ref), force=force)
+    return open_contents(find.find(ref, project=project), force=force)
 
 
 def open_contents(contents: Contents, *, force: bool = False) -> Bundle:

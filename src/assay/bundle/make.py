@@ -102,10 +102,12 @@ def _frozen(
     file = flavour.dump(model)
     stored = flavour.load(file, where=described.type)
     answered, signature = _answer(flavour, (model, stored), described, columns, values)
+    prediction = _prediction(flavour, stored, described, values)
+    counted = reference.make(values, days=days, target=target, prediction=prediction)
     files = {
         flavour.FILE: file,
         GOLDEN: golden.dump(answered),
-        REFERENCE: reference.dump(reference.make(values, days=days, target=target)),
+        REFERENCE: reference.dump(counted),
     }
     found = origin.of(data, params)
     made = Index(
@@ -140,17 +142,7 @@ def _answer(
     chosen = {name: column[places] for name, column in values.items()}
 
     def by(model: Any) -> dict[str, Values]:
-        try:
-            return flavour.predict(
-                model, chosen, form=described.input, probabilities=probabilities
-            )
-        except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
-            raise Error(
-                f"the model cannot answer rows of X: {error}",
-                where=described.type,
-                hint="give X as the model was fitted on: a matrix of these columns in this order, "
-                "or the data frame",
-            ) from error
+        return _ask(flavour, model, described, chosen, probabilities=probabilities)
 
     with flavour.one_thread():
         answers = by(stored)
@@ -158,6 +150,37 @@ def _answer(
         golden.prove(made, lambda _: by(fitted), where=described.type)
     output = flavour.output(stored, answers)
     return made, Signature(task=described.task, columns=columns, output=output)
+
+
+def _prediction(
+    flavour: Flavour, stored: Any, described: Described, values: Mapping[str, Values]
+) -> Values | None:
+    """Return the stored model's answers for the training rows; None for several a row."""
+    with flavour.one_thread():
+        found = _ask(flavour, stored, described, values, probabilities=False)["predict"]
+    if found.ndim != 1:
+        return None
+    return found.astype(object) if found.dtype.kind in "US" else found
+
+
+def _ask(
+    flavour: Flavour,
+    model: Any,
+    described: Described,
+    rows: Mapping[str, Values],
+    *,
+    probabilities: bool,
+) -> dict[str, Values]:
+    """Return the answers of a model for some rows of X."""
+    try:
+        return flavour.predict(model, rows, form=described.input, probabilities=probabilities)
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+        raise Error(
+            f"the model cannot answer rows of X: {error}",
+            where=described.type,
+            hint="give X as the model was fitted on: a matrix of these columns in this order, "
+            "or the data frame",
+        ) from error
 
 
 def _split_time(given: dict[str, Any], time: Any) -> tuple[dict[str, Any], Any]:

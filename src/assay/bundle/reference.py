@@ -7,7 +7,7 @@ compare traffic with any stretch of the training. No sketch is in it: those are 
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import msgspec
 
 from assay.base.errors import Error, NotFound, did_you_mean
 from assay.bundle.columns import InvalidRows
-from assay.data import cells
+from assay.bundle.placing import Kind, cut, kind_of, place, rounded
 from assay.data.cells import Cells
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from assay.bundle.signature import Values
 
 REFERENCE_FORMAT = 1
+FIRST_MONDAY = 4  # 5 January 1970, in days since 1 January
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,8 +44,53 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     values: list[bool | int | float | str]
     counts: list[list[int]]
 
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The places of the cells that have an order, from the lowest number to the highest.
 
-class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        Texts and booleans have none. Beyond a heavy value at the end lies another value, not a
+        neighbour: so flags and levels stay apart from what was never seen.
+        """
+        if not self.edges:
+            return ()
+        n_inside = len(self.edges) - 1
+        spans = [(edge, 1, 2 + at) for at, edge in enumerate(self.edges[:-1])]
+        for at, value in enumerate(self.values):
+            if not isinstance(value, str):
+                spans.append((value, 0, 2 + n_inside + at))
+        below = [] if self.edges[0] in self.values else [0]
+        above = [] if self.edges[-1] in self.values else [1]
+        return (*below, *(place for *_, place in sorted(spans)), *above)
+
+    @property
+    def kind(self) -> Kind:
+        """What the column has: numbers, booleans or texts."""
+        if self.edges or any(day[-3] for day in self.counts):  # NaN is a number
+            return "number"
+        return "boolean" if self.values and isinstance(self.values[0], bool) else "text"
+
+    def count(self, values: Any) -> list[int]:
+        """Return the cells of other values of this column, in the order of `Cells.counts`.
+
+        Parameters
+        ----------
+        values : array or list
+            A missing one is None, NaN or masked. It is counted as the training counts it: as NaN
+            among numbers, as missing among texts and booleans. What is not of the column's type
+            is invalid.
+        """
+        import numpy as np
+
+        n_cells = _width(self.edges, self.values)
+        on = _cells(self.edges, self.values, [0] * n_cells)
+        found = place(rounded(values, self.edges), on, kind=self.kind)
+        counts: list[int] = np.bincount(found, minlength=n_cells).tolist()
+        return counts
+
+
+class Reference(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """The distribution of the training rows.
 
     Attributes
@@ -55,6 +101,9 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         The rows of each day.
     target : Counts or None
         What was to be predicted, where it was given.
+    prediction : Counts or None
+        What the model answers for its training rows, where that is one number or class a row.
+        Bundles made before this was counted have none.
     """
 
     reference: int
@@ -62,6 +111,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     n_rows: list[int]
     columns: dict[str, Counts]
     target: Counts | None
+    prediction: Counts | None = None
 
     def cells(self, column: str, *, start: str | None = None, end: str | None = None) -> Cells:
         """Return the counts of a column over the days from `start` up to and with `end`.
@@ -71,30 +121,101 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         NotFound
             If there is no such column.
         """
-        if column not in self.columns:
-            raise NotFound(
-                f"the reference has no column '{column}'",
-                hint=did_you_mean(column, self.columns),
-            )
-        return self._sum(self.columns[column], start, end)
+        return self._sum(self.column(column), start, end)
 
     def target_cells(self, *, start: str | None = None, end: str | None = None) -> Cells | None:
         """Return the counts of the target, as `cells` does of a column."""
         return None if self.target is None else self._sum(self.target, start, end)
 
-    def _sum(self, found: Counts, start: str | None, end: str | None) -> Cells:
-        chosen = [
-            counts
-            for day, counts in zip(self.days, found.counts, strict=True)
-            if (start is None or (day or "") >= start) and (end is None or (day or "") <= end)
-        ]
+    def column(self, name: str) -> Counts:
+        """Return the counts of a column.
+
+        Raises
+        ------
+        NotFound
+            If there is no such column.
+        """
+        if name not in self.columns:
+            raise NotFound(
+                f"the reference has no column '{name}'", hint=did_you_mean(name, self.columns)
+            )
+        return self.columns[name]
+
+    def count(self, column: str, values: Any) -> list[int]:
+        """Return the cells of other values of a column; see `Counts.count`."""
+        return self.column(column).count(values)
+
+    def count_prediction(self, values: Any) -> list[int]:
+        """Return the cells of other answers of the model; see `Counts.count`.
+
+        Raises
+        ------
+        NotFound
+            If the reference has no answers.
+        """
+        return self._answers().count(values)
+
+    def counts(self, column: str, first_day: str, last_day: str) -> NDArray[np.int64]:
+        """Return the rows in each cell of a column from a day up to and with another."""
+        return self._add(self.column(column), first_day, last_day)
+
+    def counts_prediction(self, first_day: str, last_day: str) -> NDArray[np.int64]:
+        """Return the same of the model's answers for its training rows.
+
+        Raises
+        ------
+        NotFound
+            If the reference has no answers.
+        """
+        return self._add(self._answers(), first_day, last_day)
+
+    def windows(self, days: int) -> list[tuple[str, str]]:
+        """Return the first and the last day of each whole window of the reference, in order.
+
+        Windows begin a whole number of lengths after Monday, 5 January 1970. Those without a row
+        are left out, and those that reach beyond the first or the last day with rows.
+        """
+        import numpy as np
+
+        known = np.array([day for day in self.days if day is not None], "datetime64[D]")
+        if not len(known):
+            return []
+        number = (known.astype(np.int64) - FIRST_MONDAY) // days
+        begin = np.unique(number) * days + FIRST_MONDAY
+        first, last = known[0].astype(np.int64), known[-1].astype(np.int64)
+        begin = begin[(begin >= first) & (begin + days - 1 <= last)]
+        starts, ends = begin.astype("datetime64[D]"), (begin + days - 1).astype("datetime64[D]")
+        return list(zip(starts.astype(str).tolist(), ends.astype(str).tolist(), strict=True))
+
+    def _answers(self) -> Counts:
+        if self.prediction is None:
+            raise NotFound(
+                "the reference does not tell what the model answers for its training rows",
+                hint="make the bundle again; a model with several targets has none",
+            )
+        return self.prediction
+
+    def _add(self, found: Counts, start: str | None, end: str | None) -> NDArray[np.int64]:
+        import numpy as np
+
+        names = [day or "" for day in self.days]
+        low = 0 if start is None else bisect_left(names, start)
+        high = len(names) if end is None else bisect_right(names, end)
         width = len(found.counts[0]) if found.counts else 0
-        sums = [sum(day[at] for day in chosen) for at in range(width)]
-        return _cells(found.edges, found.values, sums)
+        chosen = np.array(found.counts[low:high], np.int64).reshape(-1, width)
+        sums: NDArray[np.int64] = chosen.sum(axis=0)
+        return sums
+
+    def _sum(self, found: Counts, start: str | None, end: str | None) -> Cells:
+        return _cells(found.edges, found.values, self._add(found, start, end).tolist())
 
 
 def make(
-    columns: Mapping[str, Values], *, days: NDArray[np.datetime64] | None, target: Values | None
+    columns: Mapping[str, Values],
+    *,
+    days: NDArray[np.datetime64] | None,
+    target: Values | None,
+    prediction: Values | None = None,
 ) -> Reference:
     """Return the distribution of training rows.
 
@@ -106,6 +227,8 @@ def make(
         The day of each row.
     target : array, optional
         What was to be predicted.
+    prediction : array, optional
+        What the model answers for these rows.
     """
     import numpy as np
 
@@ -123,6 +246,7 @@ def make(
         n_rows=np.bincount(day, minlength=n_days).tolist(),
         columns={name: _count(values, day, n_days) for name, values in columns.items()},
         target=None if target is None else _count(target, day, n_days),
+        prediction=None if prediction is None else _count(prediction, day, n_days),
     )
 
 
@@ -137,7 +261,8 @@ def load(content: bytes, *, where: str) -> Reference:
         found = msgspec.json.decode(content, type=Reference)
     except msgspec.MsgspecError as error:
         raise Error(f"the reference cannot be read: {error}", where=where) from error
-    for name, counts in {**found.columns, "(target)": found.target}.items():
+    others = {"(target)": found.target, "(prediction)": found.prediction}
+    for name, counts in {**found.columns, **others}.items():
         if counts is not None and not _adds_up(counts, found.n_rows):
             raise Error("the counts contradict the number of rows", where=f"{where}: '{name}'")
     return found
@@ -200,73 +325,16 @@ def _moment(value: Any, at: int) -> Any:
 def _count(values: Values, day: NDArray[np.int64], n_days: int) -> Counts:
     import numpy as np
 
-    found = _cut(values)
+    found = cut(values)
     width = len(found.counts)
-    place = _place(values, found)
-    counts = np.bincount(day * width + place, minlength=n_days * width).reshape(n_days, width)
+    cell = place(values, found, kind=kind_of(values))
+    counts = np.bincount(day * width + cell, minlength=n_days * width).reshape(n_days, width)
     return Counts(edges=list(found.edges), values=list(found.values), counts=counts.tolist())
 
 
-def _cut(values: Values) -> Cells:
-    """Return the cells of a column, on its own quantiles or most frequent texts."""
-    import numpy as np
-
-    if values.dtype.kind == "O":
-        texts = [value for value in values.tolist() if isinstance(value, str)]
-        ranked = sorted(Counter(texts).items(), key=lambda pair: (-pair[1], pair[0]))
-        listed = tuple(text for text, _ in ranked[: cells.N_CATEGORIES])
-        return Cells(values=listed, at=(0,) * len(listed))
-    if values.dtype.kind == "b":
-        return Cells(values=(False, True), at=(0, 0))
-    ordered = np.sort(_finite(values))
-    n = len(ordered)
-    if not n:
-        return Cells()
-    steps = range(0, 101, 100 // cells.N_QUANTILES)
-    grid = {ordered[max(-(-step * n // 100), 1) - 1].item() for step in steps}
-    edges = sorted({ordered[0].item(), ordered[-1].item(), *grid})
-    points = np.array(edges, ordered.dtype)
-    right = np.searchsorted(ordered, points, "right")
-    at = right - np.searchsorted(ordered, points, "left")
-    return cells.own_cells(edges, np.diff(right, prepend=0).tolist(), at.tolist(), n=n)
-
-
-def _place(values: Values, found: Cells) -> NDArray[np.int64]:
-    """Return for each value the place of its cell in `Cells.counts`."""
-    import numpy as np
-
-    n_ends, n_inside = 2 if found.edges else 0, len(found.inside)
-    first_value = n_ends + n_inside
-    other, nan, _, missing = range(len(found.counts) - 4, len(found.counts))
-    if values.dtype.kind == "O":
-        known = {text: first_value + at for at, text in enumerate(found.values)}
-        places = [
-            known.get(v, other) if isinstance(v, str) else missing for v in values.tolist()
-        ]  # fmt: skip
-        return np.array(places, np.int64)
-    if values.dtype.kind == "b":
-        return first_value + values.astype(np.int64)
-    place = np.full(len(values), other, np.int64)
-    if found.edges:
-        edges = np.array(found.edges, values.dtype)
-        interval = np.maximum(np.searchsorted(edges, values, "left") - 1, 0)
-        place = n_ends + np.minimum(interval, max(n_inside - 1, 0))
-        place[values < edges[0]] = 0
-        place[values > edges[-1]] = 1
-    for at, value in enumerate(found.values):
-        place[values == value] = first_value + at
-    if values.dtype.kind == "f":
-        place[np.isnan(values)] = nan
-    return place
-
-
-def _finite(values: Values) -> Values:
-    import numpy as np
-
-    if values.dtype.kind != "f":
-        return values
-    finite: Values = values[np.isfinite(values)] + 0.0  # -0.0 becomes 0.0
-    return finite
+def _width(edges: Sequence[Any], values: Sequence[Any]) -> int:
+    """Return the number of cells."""
+    return (2 + len(edges) - 1 if edges else 0) + len(values) + 4
 
 
 def _cells(edges: Sequence[Any], values: Sequence[Any], counts: Sequence[int]) -> Cells:
@@ -290,7 +358,7 @@ def _cells(edges: Sequence[Any], values: Sequence[Any], counts: Sequence[int]) -
 
 
 def _adds_up(found: Counts, n_rows: Sequence[int]) -> bool:
-    width = (2 + len(found.edges) - 1 if found.edges else 0) + len(found.values) + 4
+    width = _width(found.edges, found.values)
     rising = all(low < high for low, high in pairwise(found.edges))
     return rising and [sum(day) for day in found.counts] == [*n_rows] and all(
         len(day) == width and min(day) >= 0 for day in found.counts

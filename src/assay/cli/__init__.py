@@ -64,6 +64,14 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "serve": ("Answer requests over HTTP.", "serve:serve_command"),
         "feedback": ("Keep what predictions should have been.", "serve:feedback_command"),
     },
+    "Watching": {
+        "monitor": ("Compare traffic with the training data.", "monitor:monitor_command"),
+        "alerts": ("List what monitors saw, and answer it.", "monitor:alerts_group"),
+        "loop": ("Watch, retrain, and deploy what the gate lets pass.", "loop:loop_command"),
+        "retrain": ("Retrain a model now.", "loop:retrain_command"),
+        "decisions": ("Show retrainings, and what came of them.", "loop:decisions_group"),
+        "audit": ("Show which of the twelve factors hold.", "audit:audit_command"),
+    },
 }
 """Section of `--help` -> command -> one-line help and `module:attribute`."""
 

@@ -53,12 +53,16 @@ def bundle_verify(ref: str, as_json: bool) -> int:
 @click.argument("ref")
 @click.argument("folder")
 def bundle_export(ref: str, folder: str) -> int:
-    """Write a bundle to FOLDER."""
+    """Write a bundle to FOLDER, to take it elsewhere.
+
+    Where the ledger knows of it, 'record.json' lies beside: the runs that made it, their commits
+    and metrics, and the versions that it is. It is no part of the bundle.
+    """
     from assay.workflows import bundles
 
-    contents = bundles.export(ref, Path(folder))
-    click.echo(contents.id)
-    note(f"wrote {folder}")
+    made = bundles.export(ref, Path(folder))
+    click.echo(made.id)
+    note(f"wrote {folder}, {'with' if made.has_record else 'without'} a record of its making")
     return 0
 
 

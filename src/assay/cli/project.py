@@ -121,6 +121,7 @@ def config_command(
     'assay config schema' prints the JSON schema of assay.yaml, for editors.
 
     DVC's settings go to .dvc/config, ours to files of our own: DVC refuses what it does not know.
+    What assay.yaml has under 'settings' holds for all clones, and is written there by hand.
     """
     from assay.project import settings
 

@@ -24,7 +24,8 @@ def serve_command(endpoint: str, host: str, port: int) -> int:
     The first line printed is the URL. Clients speak the Open Inference Protocol (/v2), or send
     rows of JSON to /predict. A deployment to the endpoint is followed while the server runs; no
     request is lost. To listen for others than this machine, set ASSAY_TOKEN, which clients send
-    as 'Authorization: Bearer TOKEN'.
+    as 'Authorization: Bearer TOKEN'. What a request may be at most is set by 'assay config
+    serve.max_body_size' and the like.
     """
     from assay.workflows import serve
 

@@ -19,8 +19,9 @@ def trace_command(thing: str, mermaid: bool, as_json: bool) -> int:
 
     THING is a file (PATH, or PATH@REVISION), a run (its id, or 'latest'), a metric (NAME of the
     latest run that has it, or RUN:NAME), a MODEL@VERSION, a bundle (sha256:...), or the id of a
-    prediction. Every edge is followed by a stored hash; one that is not
-    on record says 'unknown'.
+    prediction, an alert or a decision. Every edge is followed by a stored hash; one that is not
+    on record says 'unknown'. A version's trace says why it answers: which decision deployed it,
+    and which alert triggered that. A prediction's has its truth, once that has come.
     """
     import tempfile
 

@@ -3,7 +3,7 @@
 The form is `assay.project.declaration.TableSchema`, in TFDV's words. What is inferred on top of
 TFDV's rules (ranges of numbers, unique columns, no NaN where there was none) is a suggestion:
 `inferred: true` stays on a column until a person reviews it, and until then its range and its
-uniqueness only warn.
+uniqueness only warn. The table that a schema was inferred from fits it without a warning.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 
 from assay.data.columns import Column
 from assay.data.infer import LogicalType
+from assay.data.numeric import Numbers
 from assay.data.profile import Profile
 from assay.data.read import Table
 from assay.project.declaration import (
@@ -32,6 +33,7 @@ Tails = Mapping[str, Sequence[float]]
 """By column the quantiles .001, .25, .75 and .999 of its finite values."""
 
 MAX_STRING_DOMAIN_SIZE = 100
+FEW_INTEGERS = 20  # so few different ones are a code or a count of few: their range is as seen
 KEY_ROWS = 20  # so few rows may all differ by chance
 N_IQR = 3
 TYPES: dict[LogicalType, SchemaType] = {
@@ -81,31 +83,35 @@ def infer(profile: Profile, *, tails: Tails | None = None, key: Sequence[str] = 
         )
         for column in profile.columns
     }
-    return TableSchema(columns=found, min_examples_count=1)
+    return TableSchema(columns=found, min_examples_count=min(profile.n_rows, 1))
 
 
 def infer_column(
     column: Column, *, tails: Sequence[float] | None = None, is_key: bool = False
 ) -> ColumnSchema:
     """Return what a column with this profile fits."""
-    everywhere = column.n_present > 0 and not column.n_missing
     result = ColumnSchema(
         type=TYPES[column.type],
         presence=Presence(
-            min_fraction=1.0 if everywhere else None, min_count=1 if column.n_present else 0
+            min_fraction=1.0 if column.n_present and not column.n_missing else None,
+            min_count=1 if column.n_present else 0,
         ),
         unique=_is_unique(column) and not is_key,
         inferred=True,
     )
+    if column.n_invalid:  # some of its values are texts
+        return msgspec.structs.replace(result, type="BYTES")
     if is_key or result.unique:  # the next row has another value, so there is no range
         tails = None
-    if column.type == "integer":
-        return msgspec.structs.replace(result, int_domain=_range(tails, whole=True))
-    if column.type == "float" and (numbers := column.numbers) is not None and numbers.n_finite:
-        domain = _range(tails, whole=False) or NumberDomain()
+    numbers = column.numbers
+    if column.type == "integer" and numbers is not None:
+        return msgspec.structs.replace(result, int_domain=_whole_range(column, numbers, tails))
+    if column.type == "float" and numbers is not None and numbers.n_finite:
         n_infinite = numbers.n_positive_infinity + numbers.n_negative_infinity
         domain = msgspec.structs.replace(
-            domain, disallow_nan=not numbers.n_nan, disallow_inf=not n_infinite
+            _range(numbers, tails) or NumberDomain(),
+            disallow_nan=not numbers.n_nan,
+            disallow_inf=not n_infinite,
         )
         return msgspec.structs.replace(
             result, float_domain=None if domain == NumberDomain() else domain
@@ -122,7 +128,7 @@ def accepting(column: Column, *, unless: SchemaType | None = None) -> ColumnSche
     what accepts all of them is text. So it is where the type is `unless`, which did not hold.
     """
     result = infer_column(column)
-    if not column.n_invalid and result.type != unless:
+    if result.type != unless:
         return result
     return ColumnSchema(type="BYTES", presence=result.presence, inferred=True)
 
@@ -143,27 +149,44 @@ def tails(table: Table) -> dict[str, tuple[float, ...]]:
     }
 
 
-def suggested_range(quantiles: Sequence[float]) -> tuple[float, float] | None:
-    """Return quantile .001 - 3 IQR and .999 + 3 IQR, rounded outwards to a hundredth of the IQR.
+def suggested_range(
+    quantiles: Sequence[float], *, least: float, most: float
+) -> tuple[float, float] | None:
+    """Return limits beyond which a number would be odd, given all that were seen.
 
-    None where the IQR is 0: half of the values are equal, and say nothing about the others.
+    They are quantile .001 - 3 IQR and .999 + 3 IQR, rounded outwards to a hundredth of the IQR.
+    Where the column itself goes further, they are 3 IQR beyond its last value. They stop at 0
+    where no value is beyond it. None where the IQR is 0: half of the values are equal, and say
+    nothing about the others.
+
+    Parameters
+    ----------
+    quantiles : sequence of float
+        Those of `tails`.
+    least, most : float
+        The smallest and the largest value.
 
     Examples
     --------
-    >>> suggested_range([0.0213, 10.0, 12.5, 31.77])
-    (-7.5, 39.3)
+    >>> suggested_range([-2.5, 10.0, 12.5, 31.77], least=-4.0, most=35.0)
+    (-10.0, 39.3)
+    >>> suggested_range([0.0213, 10.0, 12.5, 31.77], least=0.0, most=99.0)
+    (0.0, 106.5)
     """
     low, first, third, high = quantiles
-    spread = third - first
-    if not spread > 0 or not math.isfinite(high - low + 2 * N_IQR * spread):
+    reach = N_IQR * (third - first)
+    if not reach > 0:
+        return None
+    start = low - reach if least >= low - reach else least - reach
+    end = high + reach if most <= high + reach else most + reach
+    if not math.isfinite(end - start):
         return None
     with localcontext() as context:
         context.prec = 700  # a double has fewer digits
-        unit = Decimal(1).scaleb(math.floor(math.log10(spread)) - 1)
-        return (
-            float(Decimal(low - N_IQR * spread).quantize(unit, ROUND_FLOOR)),
-            float(Decimal(high + N_IQR * spread).quantize(unit, ROUND_CEILING)),
-        )
+        unit = Decimal(1).scaleb(math.floor(math.log10(third - first)) - 1)
+        start = float(Decimal(start).quantize(unit, ROUND_FLOOR))
+        end = float(Decimal(end).quantize(unit, ROUND_CEILING))
+    return (max(start, 0.0) if least >= 0 else start, min(end, 0.0) if most <= 0 else end)
 
 
 def types(schema: TableSchema) -> dict[str, LogicalType]:
@@ -234,14 +257,37 @@ def _is_unique(column: Column) -> bool:
     )
 
 
-def _range(quantiles: Sequence[float] | None, *, whole: bool) -> NumberDomain | None:
-    ends = None if quantiles is None else suggested_range(quantiles)
+def _range(numbers: Numbers, quantiles: Sequence[float] | None) -> NumberDomain | None:
+    """Return the suggested range of a column; its infinite values leave an end of it open."""
+    if quantiles is None or numbers.min is None or numbers.max is None:
+        return None
+    ends = suggested_range(quantiles, least=numbers.min, most=numbers.max)
     if ends is None:
         return None
-    low, high = ends
-    if whole:
-        low, high = float(math.floor(low)), float(math.ceil(high))
-    return NumberDomain(min=low, max=high)
+    return NumberDomain(
+        min=None if numbers.n_negative_infinity else ends[0],
+        max=None if numbers.n_positive_infinity else ends[1],
+    )
+
+
+def _whole_range(
+    column: Column, numbers: Numbers, quantiles: Sequence[float] | None
+) -> NumberDomain | None:
+    """Return the suggested range of integers: of few different ones, that of what was seen."""
+    if quantiles is None or numbers.min is None or numbers.max is None:
+        return None
+    found = column.distinct
+    if (
+        found is not None
+        and found.exact
+        and found.count <= FEW_INTEGERS
+        and found.count * 2 <= column.n_present
+    ):
+        return NumberDomain(min=float(numbers.min), max=float(numbers.max))
+    domain = _range(numbers, quantiles)
+    if domain is None or domain.min is None or domain.max is None:
+        return None
+    return NumberDomain(min=float(math.floor(domain.min)), max=float(math.ceil(domain.max)))
 
 
 def _categories(column: Column) -> list[str]:

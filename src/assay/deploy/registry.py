@@ -77,7 +77,7 @@ def register(
     assay.Error
         If there is no such bundle, or it is not whole.
     """
-    found = find.find(ref)
+    found = find.find(ref, project=project)
     declared = declaration.read(project).model
     model = name or (declared.name if declared else None) or found.index.name
     if model is None:

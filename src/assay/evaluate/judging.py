@@ -79,9 +79,9 @@ def judge(
     from assay.bundle.load import load
 
     job = _job(project, gate=gate)
-    opened = load(candidate)
+    opened = load(candidate, project=project)
     base_name = base or ("" if alone else _production(job))
-    other = load(base_name) if base_name else None
+    other = load(base_name, project=project) if base_name else None
     with _open(job) as table:
         rows = _rows(table, job)
         masks = _masks(table, job)

@@ -126,7 +126,7 @@ def baseline_rows(report: Report) -> list[tuple[str, ...]]:
 
 
 BASELINE_HEADER = (
-    "baseline", "metric", "baseline value", "candidate", "delta", "95 % interval", "better",
+    "baseline", "metric", "baseline value", "candidate", "delta", "95 % interval", "candidate is",
 )  # fmt: skip
 
 
@@ -218,8 +218,9 @@ def _answer(result: Result, ruling: Ruling | None) -> str:
 def _seen(comparison: Comparison) -> str:
     """Return what the interval of a difference shows, in words."""
     if comparison.interval.low is None or comparison.interval.high is None:
-        return "cannot tell"
-    return "better" if comparison.improved else "worse" if comparison.worsened else "not shown"
+        return "not known"
+    words = {(True, False): "better", (False, True): "worse"}
+    return words.get((comparison.improved, comparison.worsened), "not surely better")
 
 
 def _badness(result: Result, ruling: Ruling | None) -> tuple[int, float]:

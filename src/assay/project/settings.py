@@ -1,20 +1,31 @@
-"""`assay config`: DVC's keys go to DVC's files, ours to ours."""
+"""`assay config`: DVC's keys go to DVC's files, ours to ours.
+
+Ours may stand in four places: the environment, `.assay/config.toml` of the clone, `settings:` of
+`assay.yaml`, which git keeps for the team, and the user's `config.toml`. A place is read when no
+stronger one has the setting, and `assay.yaml` is parsed only where it speaks of settings: this is
+read by commands that have nothing else to do.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from assay.base import settings
 from assay.base.errors import Error, NotFound, Usage, did_you_mean
-from assay.base.files import write_atomic
+from assay.base.files import explain, write_atomic
 from assay.project import config as dvc_config
 from assay.project.workspace import Project
 
+if TYPE_CHECKING:
+    from assay.project.grammar import Source
+
 Level = Literal["global", "local"]
+
+DECLARATION = "assay.yaml"
 
 _FIRST = {key.partition(".")[0] for key in settings.SETTINGS}
 
@@ -25,18 +36,32 @@ class Store:
     def __init__(self, project: Project) -> None:
         self._project = project
 
+    def _places(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield where our settings may stand, strongest first."""
+        yield "the environment", self._environment
+        yield str(self._local), self._of_clone
+        yield DECLARATION, self._of_project
+        yield str(self._user), self._of_user
+
     @cached_property
-    def _places(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Where our settings may stand, strongest first."""
-        environment = {
+    def _environment(self) -> dict[str, str]:
+        return {
             key: os.environ[settings.variable(key)]
             for key in settings.SETTINGS
             if settings.variable(key) in os.environ
         }
-        return [
-            ("the environment", environment),
-            *((str(path), _read_toml(path)) for path in (self._local, self._user)),
-        ]
+
+    @cached_property
+    def _of_clone(self) -> dict[str, Any]:
+        return _read_toml(self._local)
+
+    @cached_property
+    def _of_project(self) -> dict[str, Any]:
+        return _read_declaration(self._project.root / DECLARATION)
+
+    @cached_property
+    def _of_user(self) -> dict[str, Any]:
+        return _read_toml(self._user)
 
     @property
     def _local(self) -> Path:
@@ -49,12 +74,12 @@ class Store:
 
     def value(self, key: str) -> Any:
         """Return one of our settings, typed."""
-        return settings.resolve(key, self._places)
+        return settings.resolve(key, self._places())
 
     def get(self, key: str) -> Any:
         """Return a setting as a person names it, or None where it is not set."""
         if _is_ours(key):
-            _known(key)
+            settings.known(key)
             return self.value(key)
         section, name = _split(key)
         return self._project.config.get(section, name)
@@ -73,7 +98,7 @@ class Store:
             section, name = _split(key)
             self._project.config.set(section, name, value, level=level or "project")
             return
-        _known(key)
+        settings.known(key)
         path = self._user if level == "global" else self._made_local()
         _write_toml(path, key, settings.parse(key, value, where=str(path)))
 
@@ -83,7 +108,7 @@ class Store:
             section, name = _split(key)
             self._project.config.unset(section, name, level=level or "project")
             return
-        _known(key)
+        settings.known(key)
         _write_toml(self._user if level == "global" else self._made_local(), key, None)
 
     def _made_local(self) -> Path:
@@ -92,11 +117,6 @@ class Store:
 
 def _is_ours(key: str) -> bool:
     return key.partition(".")[0] in _FIRST
-
-
-def _known(key: str) -> None:
-    if key not in settings.SETTINGS:
-        raise Usage(f"there is no setting '{key}'", hint=did_you_mean(key, settings.SETTINGS))
 
 
 def _split(key: str) -> tuple[str, str]:
@@ -134,8 +154,58 @@ def _read_toml(path: Path) -> dict[str, Any]:
             raise Error(f"'{section}' is not a section", where=path)
         flat.update({f"{section}.{key}": value for key, value in values.items()})
     for key, value in flat.items():
-        settings.parse(key, value, where=str(path))
+        settings.check(key, value, where=str(path))
     return flat
+
+
+def _read_declaration(path: Path) -> dict[str, Any]:
+    """Return what `settings:` of `assay.yaml` says, by key.
+
+    The rest of the file is not judged here: whoever needs a section does.
+    """
+    try:
+        if b"settings" not in path.read_bytes():
+            return {}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise explain(error, path) from error
+    from assay.project.grammar import Source
+
+    source = Source.of(path, shown=DECLARATION)
+    data = source.load()
+    sections = data.get("settings") if isinstance(data, dict) else None
+    return {} if sections is None else _checked(source, sections)
+
+
+def _checked(source: Source, sections: Any) -> dict[str, Any]:
+    """Return settings by key, each known and of its type.
+
+    Raises
+    ------
+    Invalid
+        With file, line, and the nearest name.
+    """
+    found = {}
+    for section, values in _mapping(source, sections, ["settings"]).items():
+        for name, value in _mapping(source, values, ["settings", section]).items():
+            key = f"{section}.{name}"
+            try:
+                settings.check(key, value)
+            except Usage as error:
+                at = ["settings", section, name]
+                raise source.fail(at, error.what, hint=error.hint) from error
+            found[key] = value
+    return found
+
+
+def _mapping(source: Source, value: Any, at: list[Any]) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    from assay.project.grammar import kind_of
+
+    what = f"'{'.'.join(map(str, at))}' is {kind_of(value)}, not a mapping"
+    raise source.fail(at, what, hint="write 'settings: {SECTION: {NAME: VALUE}}'")
 
 
 def _write_toml(path: Path, key: str, value: Any) -> None:

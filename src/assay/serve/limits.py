@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from assay.base.errors import Error
 
 _LONGEST_TEXT = 600
+_SETTINGS = {
+    "connections": "serve.max_connections",
+    "head": "serve.max_header_size",
+    "body": "serve.max_body_size",
+    "bodies": "serve.max_bodies_size",
+    "inputs": "serve.max_tensors",
+    "elements": "serve.max_values",
+    "text": "serve.max_text_size",
+    "id": "serve.max_id_length",
+    "request_seconds": "serve.request_timeout",
+    "idle_seconds": "serve.idle_timeout",
+    "drain_seconds": "serve.drain_timeout",
+}
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +55,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     request_seconds: float = 60
     idle_seconds: float = 75
     drain_seconds: float = 30
+
+
+def from_settings(value: Callable[[str], int]) -> Limits:
+    """Return the limits that a project sets; `value` gives a setting by its key."""
+    return Limits(**{name: value(key) for name, key in _SETTINGS.items()})
 
 
 class Refused(Error):

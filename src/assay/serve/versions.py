@@ -17,7 +17,7 @@ import msgspec
 
 from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound
-from assay.deploy import servers
+from assay.deploy import proofs, servers
 from assay.deploy.endpoints import Live, live
 from assay.serve.limits import Refused, sentence
 
@@ -161,12 +161,20 @@ class Versions:
             text = sentence(error) if isinstance(error, Error) else repr(error)
             if self.problem != text:
                 self._say(f"{found.name} is not ready: {text}")
+            self._keep_proof(found, ok=False)
             self._report("failed", wanted=found.deployment, problem=text)
             return
         self.now = Served(live=found, bundle=bundle)
         self.n_switches += 1
+        self._keep_proof(found, ok=True)
         self._report("ready", wanted=None)
         self._say(f"{found.name} answers")
+
+    def _keep_proof(self, found: Live, *, ok: bool) -> None:
+        """Let the ledger say, also when this server is gone, whether the bundle was proved."""
+        with contextlib.suppress(Error):
+            by = f"server:{self._server}"
+            proofs.add(self._ledger, found.deployment, by=by, ok=ok, at=now_ms())
 
     def _bundle(self, found: Live) -> Bundle:
         """Return the bundle that answers already, or the one that is now opened."""

@@ -15,9 +15,9 @@ from assay.ledger import lineage, runs
 from assay.ledger.database import Ledger
 from assay.ledger.runs import Run
 from assay.ledger.values import folded
+from assay.pipeline.origins import Origins
 from assay.project.workspace import Project
 from assay.trace import served, things
-from assay.trace.origins import Origins
 from assay.trace.things import Thing
 
 ABOVE, OWN = "  (see above)", "  (has a trace of its own)"
@@ -73,7 +73,9 @@ class _Walk:
         writer = self._writer(thing, reader)
         if writer is not None:
             return [self._node(self._thing(writer), "written by", writer, seen)]
-        origin = self._origins.of(thing, None if reader is None else self._owner(reader))
+        oid = thing.id.removeprefix("data:md5:")
+        owner = None if reader is None else self._owner(reader)
+        origin = self._origins.of(thing.path or "", oid, owner)
         return [Node(**msgspec.structs.asdict(origin))]
 
     def _served(self, thing: Thing, seen: set[str]) -> list[Node]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 
 from assay.base.errors import Error, NotFound
-from assay.bundle import environment, find, flavours, load
+from assay.bundle import environment, find, flavours, load, origin, record
 from assay.bundle.contents import Contents, write_folder
 from assay.bundle.golden import Proof
 from assay.bundle.load import Bundle
@@ -87,11 +88,35 @@ def show(ref: str) -> dict[str, object]:
     return dict(load.summary(find.find(ref)))
 
 
-def export(ref: str, folder: Path) -> Contents:
-    """Write a bundle to a folder, after its files were checked, and return it."""
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """A bundle that was written to a folder; `has_record` where the ledger knew of it."""
+
+    id: str
+    folder: str
+    has_record: bool
+
+
+def export(ref: str, folder: Path) -> Exported:
+    """Write a bundle to a folder, after its files were checked, and its record beside it."""
     contents = find.find(ref)
-    write_folder(contents, folder)
-    return contents
+    found = _record(contents.id)
+    write_folder(contents, folder, record=None if found is None else record.dump(found))
+    return Exported(id=contents.id, folder=str(folder), has_record=found is not None)
+
+
+def _record(bundle: str) -> record.Record | None:
+    """Return what the ledger knows of a bundle; None where there is no ledger, too."""
+    project = origin.project()
+    where = os.environ.get("ASSAY_LEDGER") or (project.ledger_path if project else None)
+    if where is None:
+        return None
+    from assay.ledger.database import open_ledger
+
+    try:
+        with open_ledger(where, create=False) as ledger:
+            return record.find(ledger, bundle)
+    except NotFound:  # nothing was ever recorded here
+        return None
 
 
 def _words(proof: Proof) -> str:

@@ -14,6 +14,7 @@ from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound, Usage, did_you_mean
 from assay.project import declaration
 from assay.project.declaration import Declaration
+from assay.project.settings import Store
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def serve(
         0 takes a free one.
     token : str or None
         What clients have to send; needed where others than this machine can ask.
+    limits : Limits, optional
+        What a request may be at most; without it, the settings `serve.*` say so.
     listens, say : callable
         Are told the URL once it can be asked, and what happens.
 
@@ -63,9 +66,11 @@ def serve(
     for name in ONE_THREAD:  # read by libraries that are not loaded yet
         os.environ[name] = "1"
     declared = declaration.read(project)
+    from assay.serve import limits as bounds
     from assay.serve import server
     from assay.serve.predict import Beside
 
+    limits = limits or bounds.from_settings(Store(project).value)
     listening = server.listen(host, port, token=token)
     with listening, _ledger(project) as ledger:
         _check(ledger, endpoint, say)

@@ -18,7 +18,6 @@ from assay.objects.hashing import hash_bytes
 from assay.project import definition, git
 from assay.project.definition import Definition, Tracked
 from assay.project.workspace import Project
-from assay.trace.things import Thing
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +27,11 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     relation: str = "is"
 
+    @property
+    def is_known(self) -> bool:
+        """Whether git or a record that git keeps has it."""
+        return bool(self.relation)
+
 
 class Origins:
     """Looks into commits, patches and kept files; each commit is read once."""
@@ -36,9 +40,16 @@ class Origins:
         self._project = project
         self._definitions: dict[str, Definition] = {}
 
-    def of(self, thing: Thing, owner: Run | None) -> Origin:
-        """Return the origin of a content that a run with this code read; None means HEAD."""
-        path, oid = thing.path or "", thing.id.removeprefix("data:md5:")
+    def of(self, path: str, oid: str, owner: Run | None) -> Origin:
+        """Return the origin of a content that a run with this code read; None means HEAD.
+
+        Parameters
+        ----------
+        path : str
+            Relative to the project.
+        oid : str
+            Its MD5, with `.dir` for a folder.
+        """
         commit = owner.code.commit if owner else git.head(self._project.git_root)
         found = self._beside(owner, path, oid) if owner else None
         if found is None and commit is not None:
@@ -47,7 +58,7 @@ class Origins:
             return found
         where = "it is not in git's HEAD" if owner is None else "its commit does not have it"
         return Origin(
-            id=f"unknown:{thing.id}",
+            id=f"unknown:data:md5:{oid}",
             label=f"unknown: no run of this ledger wrote it, and {where}",
             relation="",
         )
