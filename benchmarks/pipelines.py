@@ -45,10 +45,10 @@ def make_bikes(side: Side) -> None:
             shutil.copy(source, project)
     header, *rows = (BIKES / "data" / "bikes.csv").read_text().splitlines(keepends=True)
     (project / "data").mkdir()
-    (project / "data" / "2011.csv").write_text(
+    (project / "data" / "rentals.csv").write_text(
         header + "".join(row for row in rows if ",2011-" in row)
     )
-    side.run(str(ASSAY), "add", "data/2011.csv")
+    side.run(str(ASSAY), "add", "data/rentals.csv")
     _run(side)
 
 
