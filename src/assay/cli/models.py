@@ -135,12 +135,19 @@ def deploy_command(
 
     Its bundle is proved first. Then every running server of the endpoint loads it, proves it
     again, and switches. If one cannot, all stay with what was there. Exits with 1 if the gate
-    refused the version.
+    refused the version; one that it never judged, or could not judge, is deployed with a note.
+    Where the endpoint goes to the version already, nothing is changed.
     """
     from assay.workflows import models
 
     done = models.deploy(
-        workspace.find(), version, to=to, reason=reason, force=force, timeout=timeout
+        workspace.find(),
+        version,
+        to=to,
+        reason=reason,
+        force=force,
+        timeout=timeout,
+        say=note,
     )
     _say(done, as_json=as_json)
     return 0
@@ -156,7 +163,8 @@ def rollback_command(
 ) -> int:
     """Let ENDPOINT answer with what it answered with before; again goes further back.
 
-    By default it is the endpoint of assay.yaml. Exits with 1 if nothing came before.
+    By default it is the endpoint of assay.yaml. Exits with 1 if nothing came before, or nothing
+    was ever deployed to it.
     """
     from assay.workflows import models
 
@@ -216,6 +224,7 @@ def _say(done: Deployed, *, as_json: bool) -> None:
         "servers": done.servers,
         "before": done.before,
         "alias": done.alias,
+        "is_new": done.is_new,
     }
     did(document, as_json=as_json, text=deploy.sentence(done))
     if not done.servers and not as_json:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from assay.base.errors import Usage
+from assay.base.progress import counted
 from assay.cli.output import did, is_quiet, json_option, note
 from assay.project import workspace
+
+if TYPE_CHECKING:
+    from assay.traffic.feedback import Counts
 
 
 @click.command("serve")
@@ -81,10 +86,20 @@ def feedback_command(
         given = serve.add_truth(
             project, endpoint, prediction_id=str(prediction_id), value=serve.parse(str(value))
         )
-    counts = given.counts
-    did(given, as_json=as_json, text=f"kept {given.n_truths:,} truths")
-    note(
-        f"of all {counts.n_truths:,} truths: {counts.n_rows:,} rows have one, "
-        f"{counts.n_corrected:,} corrected, {counts.n_unknown:,} without a prediction"
-    )
+    did(given, as_json=as_json, text=f"kept {counted(given.n_truths, 'truth')}")
+    if given.waits is not None:
+        note(f"no prediction '{given.waits}' is in the log so far; its truth waits for it")
+    note(_in_words(given.counts))
     return 0
+
+
+def _in_words(counts: Counts) -> str:
+    """Say what became of all truths."""
+    parts = [
+        f"{counted(counts.n_rows, 'row')} {'has' if counts.n_rows == 1 else 'have'} one",
+        f"{counts.n_corrected:,} corrected",
+        f"{counts.n_unknown:,} without a prediction",
+    ]
+    if counts.n_ambiguous:
+        parts.append(f"{counts.n_ambiguous:,} for an id with several rows, without '/ROW'")
+    return f"of all {counted(counts.n_truths, 'truth')}: {', '.join(parts)}"

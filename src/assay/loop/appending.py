@@ -22,8 +22,7 @@ from assay.base.errors import Error
 from assay.base.files import sync_folder, temporary_beside, writing
 from assay.data.files import read_header
 from assay.data.infer import BOOLEANS, NULLS, LogicalType
-from assay.loop import incoming
-from assay.loop.incoming import Column, Rows
+from assay.loop.fitting import Column, Rows, logged
 from assay.traffic.parts import Part
 from assay.traffic.table import create_table, listed, quoted
 
@@ -112,7 +111,7 @@ def append_parquet(path: Path, columns: Sequence[Column], rows: Rows, *, into: P
 def _cast(connection: Any, columns: Sequence[Column], rows: Rows) -> None:
     """Make the table `cast_rows` of the rows in the types of the file."""
     pairs = list(zip(columns, rows.kinds, strict=True))
-    types = {f"f{i}": incoming.logged(kind, column) for i, (column, kind) in enumerate(pairs)}
+    types = {f"f{i}": logged(kind, column) for i, (column, kind) in enumerate(pairs)}
     values = dict(zip(types, rows.values, strict=True))
     number = {"n": list(range(len(rows.origins)))}
     part = Part(

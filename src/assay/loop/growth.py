@@ -18,9 +18,9 @@ from assay.base.errors import Error, NotFound, Usage, did_you_mean
 from assay.base.files import explain
 from assay.data.files import is_parquet, table_files
 from assay.data.infer import LogicalType
-from assay.data.read import open_table
-from assay.loop import appending, incoming, worktree
-from assay.loop.incoming import Column, Rows, Source
+from assay.data.read import Table, open_table
+from assay.loop import appending, fitting, incoming, worktree
+from assay.loop.fitting import Column, Rows, Source
 from assay.pipeline import kept
 from assay.project import declaration, definition, dvcfile, edit, params, tracking, yaml12
 from assay.project.declaration import FILE, Declaration, RetrainData
@@ -79,10 +79,11 @@ def grow(
     _refuse_made(tree, path)
     with _reading(
         tree, declared, traffic_dir=traffic_dir, endpoint=endpoint, until_ms=until_ms
-    ) as (columns, rows):
-        changed = path
-        if rows.origins:
-            changed = _append(path, columns, rows)
+    ) as it:
+        rows = Rows(kinds=[], values=[], times=[], origins=[])
+        if it.source is not None:
+            rows = fitting.new_rows(it.source, it.table, it.columns, key=it.key)
+        changed = _append(path, it.columns, rows) if rows.origins else path
     added = tracking.add(tree, changed)
     kept.keep(tree, [added.content.oid])
     times = [time for time in rows.times if time is not None]
@@ -112,8 +113,10 @@ def count_new(
             return source.n_rows
     with _reading(
         tree, declared, traffic_dir=traffic_dir, endpoint=endpoint, until_ms=until_ms
-    ) as (_, rows):
-        return len(rows.origins)
+    ) as it:
+        if it.source is None:
+            return 0
+        return fitting.count_new(it.source, it.table, it.columns, key=it.key)
 
 
 def records(project: Project, declared: Declaration) -> list[str]:
@@ -167,11 +170,20 @@ def _set(data: Any, name: str, value: Any) -> None:
     holder[int(last) if isinstance(holder, list) else last] = value
 
 
+class _Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """The growing table, and the rows that may be new to it; None where there are none."""
+
+    table: Table
+    columns: list[Column]
+    key: list[str]
+    source: Source | None
+
+
 @contextlib.contextmanager
 def _reading(
     tree: Project, declared: Declaration, *, traffic_dir: Path, endpoint: str, until_ms: int
-) -> Iterator[tuple[list[Column], Rows]]:
-    """Read the new rows; the table is open meanwhile."""
+) -> Iterator[_Opened]:
+    """Open the table, and the rows that may be new to it."""
     data = _data(declared)
     path, about = _table(tree, declared), declared.data.tables[data.table]
     files = table_files(path)
@@ -193,7 +205,7 @@ def _reading(
     expected = schema.columns if schema is not None and is_csv else {}
     types = {name: _TYPES[column.type] for name, column in expected.items()}
     with open_table(files, types=types) as table:
-        columns = incoming.columns_of(table, types)
+        columns = fitting.columns_of(table, types)
         source: contextlib.AbstractContextManager[Source | None]
         if data.source == "traffic":
             source = incoming.from_traffic(
@@ -205,10 +217,8 @@ def _reading(
             place = tree.home / data.source
             source = incoming.from_files(place, columns, until_ms=until_ms, time=about.time)
         with source as found:
-            if found is None or found.n_rows == 0:
-                yield columns, Rows(kinds=[], values=[], times=[], origins=[])
-            else:
-                yield columns, incoming.new_rows(found, table, columns, key=key)
+            filled = found if found is not None and found.n_rows else None
+            yield _Opened(table=table, columns=columns, key=key, source=filled)
 
 
 def _append(path: Path, columns: list[Column], rows: Rows) -> Path:

@@ -180,7 +180,8 @@ def by_hand(loop: Loop, *, reason: str | None) -> Decision:
             f"no request of '{loop.endpoint}' with an event time was logged yet",
             hint="a retraining learns from new rows: see 'assay monitor'",
         )
-    due = Due(trigger="hand", window_end=watched.watermark, reason=reason or "by hand")
+    end = watched.watermark + 1  # the newest row is in it
+    due = Due(trigger="hand", window_end=end, reason=reason or "by hand")
     begun = _start(loop, due)
     if begun is None:
         raise Negative(

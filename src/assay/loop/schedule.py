@@ -157,7 +157,7 @@ def _values(text: str, field: _Field, where: str | None) -> Iterator[int]:
             last = _value(last_text, item, field, where) if dash else first
             if slash and not dash:
                 last = 6 if field.high == 7 else field.high
-            if dash and last == 0 and field.high == 7:
+            if dash and first > last == 0 and field.high == 7:
                 last = 7  # 'sat-sun': the week ends on Sunday, too
         if first > last:
             raise _wrong(item, field, where, f"{first_text} comes after {last_text}")

@@ -13,6 +13,7 @@ from assay.project.declaration import Declaration
 from assay.project.definition import Definition
 from assay.project.stages import Stage
 from assay.project.workspace import Project
+from assay.workflows import naming
 
 BUNDLE_NEEDS = ("data", "schema", "monitor")
 """The sections that `assay.bundle()` reads: its stage has to declare them as parameters."""
@@ -58,6 +59,7 @@ def check(project: Project) -> Checked:
         sections=_sections(declared),
         problems=[
             *_tables(project, declared, stages),
+            *_columns(project, declared),
             *_schemas(declared),
             *_metrics(declared),
             *_bundles(project, declared, stages),
@@ -85,6 +87,14 @@ def _tables(project: Project, declared: Declaration, stages: Definition) -> list
                 )
             )
     return found
+
+
+def _columns(project: Project, declared: Declaration) -> list[Problem]:
+    """Find columns that the tables which are there do not have."""
+    return [
+        Problem(severity="error", where=f"{declaration.FILE}: {where}", what=what)
+        for where, what in naming.check(project, declared)
+    ]
 
 
 def _schemas(declared: Declaration) -> list[Problem]:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from assay.base.errors import Usage
+from assay.base.errors import Negative, NotFound, Usage, did_you_mean
 from assay.deploy import deploy as deploying
 from assay.deploy import endpoints
 from assay.deploy.deploy import ALIAS, VERDICT, Deployed
@@ -119,10 +122,33 @@ def deploy(
     reason: str | None = None,
     force: bool = False,
     timeout: float = deploying.TIMEOUT,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Deployed:
-    """Let an endpoint answer with a version; `to` is by default the declared endpoint."""
+    """Let an endpoint answer with a version.
+
+    Parameters
+    ----------
+    ref : str
+        `MODEL@3`, `MODEL/3` or `MODEL@ALIAS`.
+    to : str, optional
+        By default the declared endpoint.
+    say : callable
+        Is told where the gate has not let the version pass.
+
+    Raises
+    ------
+    Usage
+        If no version is named.
+    NotFound
+        If there is no such model.
+    """
     endpoint, alias = target(project, to)
+    if not _has_ledger(project):
+        _check_names_version([], ref)
     with open_ledger(project) as ledger:
+        _check_names_version(models.list_models(ledger), ref)
+        if (caution := deploying.caution(get(ledger, ref))) is not None:
+            say(caution)
         return deploying.deploy(
             ledger,
             endpoint,
@@ -135,6 +161,31 @@ def deploy(
         )
 
 
+def _check_names_version(known: Sequence[Model], ref: str) -> None:
+    """Refuse what is no registered model, and a model without a version."""
+    name = re.split("[@/]", ref, maxsplit=1)[0]
+    found = {model.name: model for model in known}
+    if name not in found:
+        bundle = shlex.quote(ref) if Path(ref).exists() else "BUNDLE"
+        register = f"a bundle is registered first: assay model register {bundle}"
+        hint = did_you_mean(name, found) or register
+        raise NotFound(f"there is no model '{name}'", hint=hint)
+    if name != ref:
+        return
+    number = found[name].newest
+    aliases = [alias for alias, version in found[name].aliases.items() if version == number]
+    named = f" ({', '.join(aliases)})" if aliases else ""
+    newest = "it has none yet" if number is None else f"the newest is {name}@{number}{named}"
+    raise Usage(
+        f"it is not said which version of '{name}' is meant",
+        hint=f"write {name}@VERSION; {newest}",
+    )
+
+
+def _has_ledger(project: Project) -> bool:
+    return "ASSAY_LEDGER" in os.environ or project.ledger_path.exists()
+
+
 def rollback(
     project: Project,
     endpoint: str | None = None,
@@ -144,6 +195,11 @@ def rollback(
 ) -> Deployed:
     """Let an endpoint answer with what it answered with before."""
     name, alias = target(project, endpoint)
+    if not _has_ledger(project):
+        raise Negative(
+            f"nothing was ever deployed to '{name}'",
+            hint="deploy a version: assay deploy NAME@VERSION",
+        )
     with open_ledger(project) as ledger:
         return deploying.rollback(
             ledger, name, objects=project.objects, alias=alias, reason=reason, timeout=timeout

@@ -111,6 +111,7 @@ def validate_tables(
             key=place.key,
             time=place.time,
             now=now,
+            target=None if declared.model is None else declared.model.target,
         )
         for place, wanted in zip(places, expected, strict=True)
     ]

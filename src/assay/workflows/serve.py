@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from assay.serve.limits import Limits
     from assay.traffic.feedback import Counts
     from assay.traffic.record import Truth
+    from assay.traffic.targets import Targets
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _NEEDED = ("starlette", "uvicorn", "httptools")
@@ -69,6 +70,7 @@ def serve(
     from assay.serve import limits as bounds
     from assay.serve import server
     from assay.serve.predict import Beside
+    from assay.traffic import targets
 
     limits = limits or bounds.from_settings(Store(project).value)
     listening = server.listen(host, port, token=token)
@@ -84,6 +86,7 @@ def serve(
             folder=project.traffic_dir,
             token=token,
             limits=limits,
+            expected=targets.declared(declared, endpoint),
             beside=Beside(
                 keys=frozenset(name for table in tables for name in table.key),
                 times=frozenset(table.time for table in tables if table.time is not None),
@@ -93,18 +96,38 @@ def serve(
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done with truths; `counts` is of all that ever came."""
+    """What was done with truths; `counts` is of all that ever came.
+
+    Attributes
+    ----------
+    waits : str or None
+        The prediction id that no prediction in the log has, so far.
+    """
 
     n_truths: int
     counts: Counts
+    waits: str | None = None
 
 
 def add_truth(project: Project, endpoint: str, *, prediction_id: str, value: Any) -> Given:
-    """Keep the truth of one prediction."""
-    from assay.traffic import feedback
+    """Keep the truth of one prediction.
 
-    one = feedback.truth(value, at=now_ms(), prediction_id=prediction_id, endpoint=endpoint)
-    return _keep(project, endpoint, [one])
+    Raises
+    ------
+    assay.Error
+        If it is none that the declared model could have answered.
+    Usage, NotFound
+        If it is not said which row of the prediction is meant; if it has no such row.
+    """
+    from assay.traffic import feedback, targets
+
+    expected = targets.declared(declaration.read(project), endpoint)
+    one = feedback.truth(
+        value, at=now_ms(), prediction_id=prediction_id, endpoint=endpoint, expected=expected
+    )
+    is_known = _check_row(project, prediction_id)
+    given = _keep(project, endpoint, [one])
+    return given if is_known else msgspec.structs.replace(given, waits=one.prediction_id)
 
 
 def add_truths(
@@ -126,6 +149,7 @@ def add_truths(
         If a column is missing, or a row has no id or no truth; then none is kept.
     """
     from assay.data.read import open_table
+    from assay.traffic import targets
 
     declared = declaration.read(project)
     with open_table([path]) as table:
@@ -134,7 +158,10 @@ def add_truths(
         found_target = _pick(names, [target] if target else [_VALUE, _declared(declared)],
                              what="the truth", option="--target", where=path)  # fmt: skip
         truths = list(
-            _truths(table, endpoint, key=found_key, target=found_target, where=path)
+            _truths(
+                table, endpoint, key=found_key, target=found_target, where=path,
+                expected=targets.declared(declared, endpoint),
+            )
         )  # fmt: skip
     return _keep(project, endpoint, truths)
 
@@ -194,7 +221,34 @@ def _keep(project: Project, endpoint: str, truths: list[Truth]) -> Given:
     return Given(n_truths=n_truths, counts=feedback.counts(folder))
 
 
-def _truths(table: Table, endpoint: str, *, key: str, target: str, where: Path) -> Iterator[Truth]:
+def _check_row(project: Project, prediction_id: str) -> bool:
+    """Return whether the log has a prediction, once its row is known to be one."""
+    from assay.traffic import find
+    from assay.traffic.ids import split_id
+
+    id_, row = split_id(prediction_id)
+    folder = project.traffic_dir
+    found = find.find(folder, id_) if folder.is_dir() else None
+    if found is None:
+        return False
+    n_rows = found.record.n_rows
+    known = find.rows_in_words(id_, n_rows)
+    if row is None and n_rows > 1:
+        raise Usage(f"it is not said which row the truth is for: {known}")
+    if row is not None and row >= n_rows:
+        raise NotFound(f"there is no prediction '{prediction_id}'", hint=known)
+    return True
+
+
+def _truths(
+    table: Table,
+    endpoint: str,
+    *,
+    key: str,
+    target: str,
+    where: Path,
+    expected: Targets | None,
+) -> Iterator[Truth]:
     from assay.traffic import feedback
 
     columns = {column.name: column for column in table.columns}
@@ -203,11 +257,16 @@ def _truths(table: Table, endpoint: str, *, key: str, target: str, where: Path) 
     for number, (name, value) in enumerate(table.execute(sql).fetchall(), start=1):
         try:
             if key == _PREDICTION_ID:
-                yield feedback.truth(value, at=at, endpoint=endpoint, prediction_id=name)
+                yield feedback.truth(
+                    value, at=at, endpoint=endpoint, prediction_id=name, expected=expected
+                )
             else:
-                yield feedback.truth(value, at=at, endpoint=endpoint, column=key, key=name)
+                yield feedback.truth(
+                    value, at=at, endpoint=endpoint, column=key, key=name, expected=expected
+                )
         except Error as error:
-            raise Error(error.what, where=f"{where}: row {number}", hint=error.hint) from error
+            place = f"{where}: data row {number}"
+            raise Error(error.what, where=place, hint=error.hint) from error
 
 
 def _term(column: TableColumn) -> str:
