@@ -60,6 +60,12 @@ def test_a_change_of_customers_ends_in_a_new_version(changed: Offers):
     assert len(set(keys)) == len(keys)
 
 
+def test_a_candidate_that_is_as_bad_does_not_replace_what_has_become_worse(changed: Offers):
+    first = decisions.list_decisions(changed.ledger, "offers")[-1]
+    assert (first.trigger, first.outcome) == ("performance", "inconclusive")
+    assert "not shown to be better in accuracy" in (first.reason or "")
+
+
 def test_the_alert_is_resolved_once_the_new_version_answers(changed: Offers):
     changed.days(7)
     changed.one_pass()

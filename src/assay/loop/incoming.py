@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from assay.data.read import open_table
 from assay.loop.fitting import Column, Source, index, kind_of, moment
 from assay.project.declaration import FILE
 from assay.traffic import feedback
+from assay.traffic.log import Log
 from assay.traffic.parts import INPUT
 from assay.traffic.table import quoted
 
@@ -38,46 +39,58 @@ def from_traffic(
     A row has the columns of the request by name, and the truth by the name of the target; by
     `declared` a column of the table is SQL over it. Rows from the future are left out.
     """
-    import duckdb
-
     for name in declared:
         index(columns, name, where=f"{FILE}: retrain.data.columns")
     with feedback.joined(folder, endpoint=endpoint) as log:
-        row = {
-            column.name.removeprefix(INPUT): column.ref
-            for column in log.columns
-            if column.name.startswith(INPUT) and column.name != f"{INPUT}{target}"
-        }
-        if target is not None:
-            row[target] = "target"
-        there = ", ".join(f"j.{_name(ref)} AS {_name(name)}" for name, ref in _distinct(row))
-        log.connection.execute(
-            f"CREATE TABLE logged AS SELECT {there + ', ' if there else ''}"
-            'j.prediction_id AS "assay.id", j.event_time AS "assay.time", row_number() OVER'
-            """ (ORDER BY j."at", split_part(j.prediction_id, '/', 1), j."row") AS "assay.turn"
-            FROM joined j WHERE j.event_time IS NOT NULL"""
-            f' AND j.event_time < {until_ms:d} AND j.event_time <= j."at" + {_DAY_MS}'
-        )
-        names = {name for name, _ in _distinct(row)}
-        terms = [
-            f"({declared[column.name]}\n)"
-            if column.name in declared
-            else _name(column.name)
-            if column.name in names
-            else "NULL"
-            for column in columns
-        ]
-        named = ", ".join(f"{term} AS c{i}" for i, term in enumerate(terms))
-        try:
-            log.connection.execute(
-                f"CREATE TABLE evaluated AS SELECT {named + ', ' if named else ''}"
-                "'prediction ' || \"assay.id\" AS origin,"
-                ' "assay.time" AS time, "assay.turn" AS turn FROM logged'
-            )
-        except duckdb.Error as error:
-            raise _explain(log.connection, declared, error) from error
+        _evaluate(log, columns, until_ms=until_ms, target=target, declared=declared)
         n_rows = log.rows("SELECT count(*) FROM evaluated")[0][0]
         yield Source(connection=log.connection, n_rows=n_rows)
+
+
+def _evaluate(
+    log: Log,
+    columns: Sequence[Column],
+    *,
+    until_ms: int,
+    target: str | None,
+    declared: Mapping[str, str],
+) -> None:
+    """Make the table `evaluated` of the logged rows."""
+    import duckdb
+
+    row = {
+        column.name.removeprefix(INPUT): column.ref
+        for column in log.columns
+        if column.name.startswith(INPUT) and column.name != f"{INPUT}{target}"
+    }
+    if target is not None:
+        row[target] = "target"
+    there = ", ".join(f"j.{_name(ref)} AS {_name(name)}" for name, ref in _distinct(row))
+    log.connection.execute(
+        f"CREATE TABLE logged AS SELECT {there + ', ' if there else ''}"
+        'j.prediction_id AS "assay.id", j.event_time AS "assay.time", row_number() OVER'
+        """ (ORDER BY j."at", split_part(j.prediction_id, '/', 1), j."row") AS "assay.turn"
+        FROM joined j WHERE j.event_time IS NOT NULL"""
+        f' AND j.event_time < {until_ms:d} AND j.event_time <= j."at" + {_DAY_MS}'
+    )
+    names = {name for name, _ in _distinct(row)}
+    terms = [
+        f"({declared[column.name]}\n)"
+        if column.name in declared
+        else _name(column.name)
+        if column.name in names
+        else "NULL"
+        for column in columns
+    ]
+    named = ", ".join(f"{term} AS c{i}" for i, term in enumerate(terms))
+    try:
+        log.connection.execute(
+            f"CREATE TABLE evaluated AS SELECT {named + ', ' if named else ''}"
+            "'prediction ' || \"assay.id\" AS origin,"
+            ' "assay.time" AS time, "assay.turn" AS turn FROM logged'
+        )
+    except duckdb.Error as error:
+        raise _explain(log.connection, declared, error) from error
 
 
 @contextlib.contextmanager
@@ -99,14 +112,7 @@ def from_files(
     with open_table(files, types=texts) as table:  # type: ignore[arg-type]
         refs = {column.name: column.ref for column in table.columns}
         wanted = [column.name for column in columns]
-        if set(refs) != set(wanted):
-            differing = sorted(set(refs) ^ set(wanted))
-            raise Error(
-                f"the new rows have other columns than the table: '{differing[0]}' is only in "
-                + ("them" if differing[0] in refs else "the table"),
-                where=path,
-                hint=f"give them the columns {', '.join(wanted[:20])}",
-            )
+        _refuse_other_columns(refs, wanted, path)
         named = ", ".join(f"{refs[name]} AS c{i}" for i, name in enumerate(wanted))
         table.execute(
             f"CREATE TABLE rows AS SELECT {named},"
@@ -122,6 +128,18 @@ def from_files(
         table.execute(f"CREATE TABLE evaluated AS SELECT *, {when} AS time FROM rows{condition}")
         yield Source(
             connection=table.connection, n_rows=table.row("SELECT count(*) FROM evaluated")[0]
+        )
+
+
+def _refuse_other_columns(found: Iterable[str], wanted: Sequence[str], path: Path) -> None:
+    """Raise unless new rows have the columns of the table, in any order."""
+    there = set(found)
+    for name in sorted(there ^ set(wanted)):
+        raise Error(
+            f"the new rows have other columns than the table: '{name}' is only in "
+            + ("them" if name in there else "the table"),
+            where=path,
+            hint=f"give them the columns {', '.join(wanted[:20])}",
         )
 
 

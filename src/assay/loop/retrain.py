@@ -37,6 +37,7 @@ from assay.project.workspace import Project
 
 if TYPE_CHECKING:
     from assay.deploy.deploy import Deployed
+    from assay.evaluate.gate import Answer, Verdict
     from assay.evaluate.judging import Judged
     from assay.ledger.database import Ledger
     from assay.ledger.decisions import Decision, Outcome
@@ -249,15 +250,36 @@ def _judge(job: Job, tree: Project, found: Contents, decision: Decision) -> Deci
     verdict = judged.verdict
     if verdict is None:  # `gate=True` always asks for one
         raise Error("the gate gave no answer")
+    answer, reason = _answer(job, decision, judged, verdict)
     seconds = decision.details.get("seconds", {}) | {"judge": round(time.monotonic() - began, 3)}
     return decisions.update(
         job.ledger,
         decision.id,
         step="judged",
         base=None if live is None else live.bundle,
-        verdict=verdict.answer,
-        reason=verdict.reason,
+        verdict=answer,
+        reason=reason,
         details={"seconds": seconds, "rows": msgspec.to_builtins(rows), "judged": _values(judged)},
+    )
+
+
+def _answer(job: Job, decision: Decision, judged: Judged, verdict: Verdict) -> tuple[Answer, str]:
+    """Return the gate's answer; a model that has become worse is replaced by a better one only.
+
+    To pass, a candidate has to be no worse than production. Where production is what alerted,
+    that is not enough: one that is as bad would start anew, and nobody would hear of it again.
+    """
+    watched = job.declared.monitor.performance if job.declared.monitor else None
+    if verdict.answer != "pass" or decision.trigger != "performance" or watched is None:
+        return verdict.answer, verdict.reason
+    found = judged.report.evaluation.find(watched.metric)
+    comparison = None if found is None else found.comparison
+    low = None if comparison is None else comparison.interval.low
+    if comparison is None or (low is not None and low > 0):
+        return verdict.answer, verdict.reason
+    return "inconclusive", (
+        f"no worse than production, but not shown to be better in {watched.metric}, and it is "
+        "production that has become worse"
     )
 
 
@@ -301,6 +323,7 @@ def _replace(job: Job, tree: Project, decision: Decision) -> Decision:
                 "candidate was not judged against that",
             )
     deployed = _deploy(job, decision, written)
+    job.say(deploying.sentence(deployed))
     decision = decisions.update(
         job.ledger, decision.id, step="deployed", deployment=deployed.deployment.id
     )
