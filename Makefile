@@ -60,6 +60,8 @@ bench: $(STAMP) $(DVC) $(MLSERVER) ## Ratio tables against the peers
 	$(BIN)/python -m benchmarks.serve
 	$(BIN)/python -m benchmarks.evaluate
 	$(BIN)/python -m benchmarks.traffic
+	$(BIN)/python -m benchmarks.monitor
+	$(BIN)/python -m benchmarks.loop
 
 docs: $(STAMP) ## Write the generated parts of README and docs again
 	$(BIN)/python -m tests.docs
