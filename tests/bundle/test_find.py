@@ -12,7 +12,7 @@ import pytest
 
 import assay
 from assay.base.errors import Error, NotFound
-from assay.bundle.find import find
+from assay.bundle.find import find, newest
 from assay.ledger import lineage, models, runs
 from assay.ledger.database import open_ledger
 from assay.project import workspace
@@ -38,6 +38,23 @@ def test_a_run_and_its_bundle_know_each_other(inside: Path):
     assert kept["rentals/bundle.json"] == bundle.id
     assert {*kept} == {f"rentals/{n}" for n in (*bundle.index.files, "bundle.json")}
     assert find(run.id).id == find("latest").id == find(run.id[:13]).id == bundle.id
+
+
+def test_the_newest_run_that_made_a_bundle_is_one_that_finished(inside: Path):
+    with pytest.raises(NotFound, match="no run that finished made a bundle"):
+        newest(workspace.find())
+    with assay.run("train") as train:
+        trained.bundle(Path("bundle"))
+    with contextlib.suppress(ValueError), assay.run("fails"):
+        trained.bundle(Path("other"))
+        raise ValueError
+    with assay.run("makes none"):
+        assay.log_metric("x", 1)
+    assert newest(workspace.find()) == train.id
+    with assay.run("goes on"):
+        trained.bundle(Path("third"))
+        assert newest(workspace.find()) == train.id
+    assert newest(workspace.find()) != train.id
 
 
 def test_an_id_or_its_beginning_names_a_bundle_of_the_store(inside: Path):
@@ -123,6 +140,9 @@ def test_in_a_stage_data_and_parameters_are_those_of_its_record(
     assert find("latest").id == found.id  # of a part of it
     with open_ledger(workspace.find().ledger_path) as ledger:
         stage = runs.get(ledger, runs.get(ledger, "latest").children[0])
+    assert newest(workspace.find()) == stage.id
+    make.done(inside, "reproduce")
+    assert newest(workspace.find()) == stage.id
     assert stage.tags["bundle"] == found.id
     shown = make.assay(inside, "bundle", "verify", "latest")
     assert shown.code == 0, shown

@@ -1,8 +1,8 @@
 """The promise on false alerts and delay, on made days that differ as real ones do.
 
-20 columns of normal numbers, daily windows of about 1,000 rows over a year. Each day has an effect
-of its own on the mean of a column (.05 standard deviations) and a place in a weekly wave of .1. The
-counts of each cell are drawn at once from the day's probabilities: no row is made.
+20 columns of normal numbers, daily windows of about 1,000 rows over a year. Each day has an
+effect of its own on the mean of a column (.05 standard deviations) and a place in a weekly wave
+of .1. The counts of each cell are drawn at once from the day's probabilities: no row is made.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def check(seeds: range) -> None:
     rate = np.mean([len(found) for found in alerts])
     kinds = [kind for found in alerts for kind in found]
     waits = np.array([delays(seed, 0.5) for seed in seeds]).ravel()
-    print(
+    print(  # noqa: T201 -- what was seen is what this test is for
         f"\n{len(seeds)} years of {N_COLUMNS} columns: {rate:.2f} false alerts a year, budget "
         f"{BUDGET:g} ({kinds.count('slow')} slow, {kinds.count('shock')} shock); a shift of .5 is "
         f"found after {np.median(waits):g} windows (90 %: {np.quantile(waits, 0.9):g}, "

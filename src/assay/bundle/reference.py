@@ -54,10 +54,11 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if not self.edges:
             return ()
         n_inside = len(self.edges) - 1
-        spans = [(edge, 1, 2 + at) for at, edge in enumerate(self.edges[:-1])]
+        spans = [(edge, 1.0, 0.0, 2 + at) for at, edge in enumerate(self.edges[:-1])]
         for at, value in enumerate(self.values):
-            if not isinstance(value, str):
-                spans.append((value, 0, 2 + n_inside + at))
+            if not isinstance(value, str):  # within an interval it is below what lies there
+                low = max(bisect_right(self.edges, value) - 1, 0)
+                spans.append((self.edges[low], 0.0, value, 2 + n_inside + at))
         below = [] if self.edges[0] in self.values else [0]
         above = [] if self.edges[-1] in self.values else [1]
         return (*below, *(place for *_, place in sorted(spans)), *above)

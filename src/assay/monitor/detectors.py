@@ -6,13 +6,14 @@ evidence that adds up from window to window (Shiryaev-Roberts), and a window tha
 the reference's scores is a shock. Neither alerts where the distance does not matter.
 
 A score is the two-sample chi-square statistic over what days like those of the reference give on
-average for so many rows: days that differ weigh more in a large window. A shock has to be three
-times the reference's highest score as well, for the tail of real days is longer than Student's.
+average for so many rows: days that differ weigh more in a large window. A shock has to be twice
+the reference's highest score as well, for the tail of real days is longer than Student's.
 
-The number of false alerts a year is at most what was asked for, over all columns, where the scores
-of windows could stand in any order without drift. They cannot if a season is longer than the
-reference, or if one day resembles the next too much: `Column.warnings` tells the latter.
-Everything here is a function of counts; the state can be made anew from the readings.
+Half of the budget of false alerts is for added evidence, and is kept whatever the scores look like
+if without drift they could stand in any order. They could not if a season is longer than the
+reference, or if one window resembles the next too much: `Column.warnings` tells the latter. The
+other half is for shocks, and is kept as far as that tail is right. All here are functions of
+counts; the state can be made anew from the readings.
 
 References
 ----------
@@ -40,10 +41,11 @@ MIN_ROWS = 10  # of a window, and one for each group of cells
 MAX_AUTOCORRELATION = 0.4
 KAPPAS = (0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 OFFSET = 0.25  # is added to chi-square before its logarithm: some are 0
-SHOCK_FACTOR = 3.0  # of the highest score of the reference
+SHOCK_FACTOR = 2.0  # of the highest score of the reference
 _LARGEST = 1e300
 
 Phase = Literal["learning", "watching", "drifted"]
+Alert = Literal["slow", "shock"]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,7 +184,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     js_window: float | None = None
     since: tuple[int, ...] = ()
     n_since: int = 0
-    alert: Literal["slow", "shock"] | None = None
+    alert: Alert | None = None
 
     @property
     def learning(self) -> bool:
@@ -279,10 +281,9 @@ def step(
     e = e_value(p)
     evidence = min(e * (1 + state.R), _LARGEST)
     shock_p = _shock_p(column, x)
-    since = state.since or (0,) * len(current)
-    since = tuple(a + b for a, b in zip(since, current, strict=True)) if p <= 0.5 else ()
+    since = _added(state.since, current) if p <= 0.5 else ()
     js = scores.effect(column.counts, since)
-    alert: Literal["slow", "shock"] | None = None
+    alert: Alert | None = None
     if state.state == "watching" and since and js >= min_effect:
         if _is_shock(column, x, shock_p, limits):
             alert = "shock"
@@ -332,6 +333,10 @@ def e_value(p: float) -> float:
     (0.59261, 5.17009)
     """
     return fmean([kappa * p ** (kappa - 1) for kappa in KAPPAS])
+
+
+def _added(since: Sequence[int], current: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(since, current, strict=True)) if since else current
 
 
 def _is_shock(column: Column, x: float, p: float | None, limits: Limits) -> bool:
