@@ -196,8 +196,8 @@ def _start_in_example(example: Path, folder: Path) -> None:
     shutil.copytree(example, folder, dirs_exist_ok=True, ignore=unwanted)
     rows = (example / "data" / "bikes.csv").read_text().splitlines(keepends=True)
     of_2011 = [row for row in rows[1:] if row.split(",")[1] < "2012"]
-    make.write(make.repository(folder), {"data/2011.csv": "".join([rows[0], *of_2011])})
-    for arguments in (["init"], ["add", "data/2011.csv"]):
+    make.write(make.repository(folder), {"data/rentals.csv": "".join([rows[0], *of_2011])})
+    for arguments in (["init"], ["add", "data/rentals.csv"]):
         make.done(folder, *arguments)
     make.commit(folder, "Bikes of 2011")
 

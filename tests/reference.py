@@ -1,13 +1,16 @@
-"""The generated parts of the reference: every `--help`, public name and setting."""
+"""The generated parts of the reference: every `--help`, public name, setting and declared key."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import click
+import msgspec
 
 WIDTH = 80
 
@@ -133,6 +136,128 @@ def settings() -> str:
     return "\n".join(lines)
 
 
+def metrics() -> str:
+    """Return the metrics by which models are judged, as a table."""
+    from assay.evaluate.metrics import Kind, Metric, known
+    from assay.project.declaration import Task
+
+    ways: dict[Kind, str] = {
+        "proportion": "Wilson's",
+        "mean": "t, or BCa for few rows or heavy tails",
+        "sums": "bootstrap",
+        "median": "bootstrap",
+        "rank": "from how far each row moves it",
+        "extreme": "none is known",
+    }
+    tasks: tuple[Task, ...] = ("regression", "binary", "multiclass")
+    found: dict[str, dict[Task, Metric]] = {}
+    for task in tasks:
+        for name, metric in known(task).items():
+            found.setdefault(name, {})[task] = metric
+    lines = ["| metric | what it is | for | better | interval |", "|---|---|---|---|---|"]
+    for name, of in found.items():
+        metric = next(iter(of.values()))
+        better = "large" if metric.larger_is_better else "small"
+        way = {ways[one.kind]: task for task, one in of.items()}
+        words = ", ".join(way if len(way) == 1 else (f"{w} ({task})" for w, task in way.items()))
+        lines.append(f"| `{name}` | {metric.title} | {', '.join(of)} | {better} | {words} |")
+    return "\n".join(lines)
+
+
+SECTIONS = (
+    "data", "schema", "model", "evaluation", "gate", "deploy", "monitor", "retrain", "tests",
+)  # fmt: skip
+"""The sections of `assay.yaml` that have known keys."""
+
+
+def section(name: str) -> str:
+    """Return what a section of `assay.yaml` is, its keys as a table, and an example of it."""
+    from assay.project import examples
+    from assay.project.declaration import Declaration
+
+    type_ = examples.alone(examples.types(Declaration)[name])
+    path = ""
+    if get_origin(type_) is dict:
+        path, type_ = f"{_place(name)}.", examples.alone(get_args(type_)[1])
+    lines = ["| key | form | without it | what it is |", "|---|---|---|---|"]
+    lines += [f"| {' | '.join(row)} |" for row in _keys(type_, path)]
+    return f"{_text_of(type_)}\n\n" + "\n".join(lines) + _example(name)
+
+
+def _keys(struct: type[msgspec.Struct], path: str) -> Iterator[tuple[str, str, str, str]]:
+    """Yield key, form, default and meaning of all keys of a mapping, those inside after it."""
+    from assay.project import examples
+
+    meanings = _attributes(struct)
+    for field in msgspec.structs.fields(struct):
+        type_ = examples.alone(examples.types(struct)[field.name])
+        key = f"{path}{field.name}"
+        if get_origin(type_) is dict:
+            key, type_ = f"{key}.{_place(field.name)}", examples.alone(get_args(type_)[1])
+        inner = isinstance(type_, type) and issubclass(type_, msgspec.Struct)
+        meaning = meanings.get(field.name) or (_text_of(type_) if inner else "")
+        assert meaning, f"the docstring of {struct.__name__} does not say what {field.name} is"
+        yield f"`{key}`", _form(type_), _default(field), meaning
+        if inner:
+            yield from _keys(type_, f"{key}.")
+
+
+def _place(name: str) -> str:
+    """Return what stands for a name that a person chooses."""
+    return "TABLE" if name == "schema" else name.removesuffix("s").upper()
+
+
+def _text_of(struct: type[msgspec.Struct]) -> str:
+    """Return what a docstring says before its attributes, on one line."""
+    text = (inspect.getdoc(struct) or "").partition("\nAttributes\n")[0]
+    return " ".join(text.replace("``", "`").split())
+
+
+def _attributes(struct: type[msgspec.Struct]) -> dict[str, str]:
+    body = (inspect.getdoc(struct) or "").partition("\nAttributes\n")[2]
+    items = re.findall(r"^(\S.*?) : .*\n((?:[ ]{4}.*\n?)+)", body, flags=re.MULTILINE)
+    return {name: " ".join(text.split()) for names, text in items for name in names.split(", ")}
+
+
+def _form(type_: Any) -> str:
+    """Return in words what a value has to be."""
+    origin, arguments = get_origin(type_), get_args(type_)
+    if origin is Annotated:
+        words = _form(arguments[0])
+        for limit in arguments[1:]:
+            if limit.pattern is not None:
+                words = "duration" if "smhdw" in limit.pattern else "name"
+            elif limit.le is not None:
+                words += f", {limit.ge} to {limit.le}"
+            else:
+                words += ", above 0" if limit.ge is None else f", at least {limit.ge}"
+        return words
+    if origin is Literal:
+        return " or ".join(f"`{one}`" for one in arguments)
+    if origin is list:
+        return f"list of {_form(arguments[0])}"
+    if arguments:
+        return " or ".join(map(_form, arguments))
+    words_of = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    return "any value" if type_ is Any else words_of.get(type_, "mapping")
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "it is needed"
+    if field.default in {msgspec.NODEFAULT, msgspec.UNSET, None}:
+        return "-"
+    text = str(field.default)
+    return f"`{text.lower() if isinstance(field.default, bool) else text}`"
+
+
+def _example(name: str) -> str:
+    """Return the section as it is in the example of bikes, or nothing where that has none."""
+    text = (Path(__file__).parents[1] / "examples" / "bikes" / "assay.yaml").read_text()
+    found = re.search(rf"^{name}:.*\n(?:[ ].*\n)+", text, re.MULTILINE)
+    return "" if found is None else f"\n\n```yaml\n{found[0]}```"
+
+
 def dvc_settings() -> str:
     """Return the settings of DVC's that may stand in its configuration, as a table."""
     from assay.project.config import KEYS
@@ -156,7 +281,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "command line": command_line,
     "python": names,
     "settings": settings,
+    "metrics": metrics,
     "dvc settings": dvc_settings,
     "exit codes": exit_codes,
+    **{f"section {name}": functools.partial(section, name) for name in SECTIONS},
 }
 """What stands after `generated:` in a document, and what writes it."""

@@ -130,6 +130,17 @@ def test_every_setting_is_in_the_reference():
         assert all(f"`{key}`" in text for key in keys)
 
 
+def test_every_section_of_the_declaration_is_in_the_reference():
+    from assay.project.declaration import Declaration
+
+    text = (REFERENCE / "assay-yaml.md").read_text(encoding="utf-8")
+    titles = re.findall(r"^## `(.*)`$", text, re.MULTILINE)
+    assert titles == [*Declaration.__struct_fields__]
+    assert titles == [*reference.SECTIONS, "settings"]  # the keys stand in generated parts
+    for name in reference.SECTIONS:
+        assert f"<!-- generated: section {name} -->" in text
+
+
 def test_every_variable_that_the_code_reads_is_in_the_reference():
     source = "".join(path.read_text() for path in (docs.ROOT / "src").rglob("*.py"))
     text = (REFERENCE / "settings.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from assay import __version__
+from assay import __version__, cli
 from assay.cli import SECTIONS
 from tests import make
 
@@ -50,6 +50,18 @@ def test_every_command_explains_itself_within_100_columns(tmp_path: Path, names:
 def test_the_version_is_the_packages(tmp_path: Path, arguments: tuple[str, ...]):
     assert make.process(tmp_path, *arguments) == (0, f"assay {__version__}\n", "")
     assert make.assay(tmp_path, *arguments).out == f"assay {__version__}\n"
+
+
+@pytest.mark.parametrize("verbose", [(), ("-v",), ("--verbose",)])
+def test_a_defect_of_ours_is_called_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verbose: tuple[str, ...]
+):
+    monkeypatch.setitem(cli._COMMANDS, "broken", ("Breaks.", "output:no_such_command"))
+    shown = make.assay(tmp_path, *verbose, "broken")
+    assert (shown.code, shown.out) == (255, "")
+    assert "error: this is a defect of Assay: AttributeError: module " in shown.err
+    assert f"assay {__version__}" in shown.err
+    assert ("Traceback (most recent call last)" in shown.err) is bool(verbose)
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
+import duckdb
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from assay.base.errors import Error
 from assay.data import profile, schema, schema_file
 from assay.data.read import open_table
+from assay.data.validate import validate
 from assay.project import declaration, yaml12
 from assay.project.declaration import (
     ColumnSchema,
@@ -73,10 +76,10 @@ def test_what_tfdv_is_trapped_by_is_not_inferred(tmp_path: Path):
 
 
 def test_a_range_is_suggested_from_the_tails_and_never_the_raw_ends(tmp_path: Path):
-    x = np.random.default_rng(0).normal(10, 2, 5000)
-    domain = inferred(tmp_path, x=[*x, 1e9]).columns["x"].float_domain
+    x = np.random.default_rng(0).normal(0, 2, 5000)
+    domain = inferred(tmp_path, x=x).columns["x"].float_domain
     assert domain is not None
-    low, first, third, high = np.quantile([*x, 1e9], [0.001, 0.25, 0.75, 0.999])
+    low, first, third, high = np.quantile(x, [0.001, 0.25, 0.75, 0.999])
     iqr = third - first
     assert domain.min == pytest.approx(low - 3 * iqr, abs=0.1)
     assert domain.max == pytest.approx(high + 3 * iqr, abs=0.1)
@@ -84,11 +87,47 @@ def test_a_range_is_suggested_from_the_tails_and_never_the_raw_ends(tmp_path: Pa
     assert domain.max >= high + 3 * iqr
 
 
+def test_a_range_holds_the_outliers_that_were_seen(tmp_path: Path):
+    x = np.random.default_rng(0).normal(0, 2, 5000)
+    domain = inferred(tmp_path, x=[*x, 1e6]).columns["x"].float_domain
+    assert domain is not None
+    assert domain.min == pytest.approx(np.quantile(x, 0.001) - 8.1, abs=0.3)
+    assert domain.max is not None
+    assert 1e6 < domain.max < 1e6 + 20
+
+
+def test_what_is_never_negative_gets_no_limit_below_0(tmp_path: Path):
+    amounts = np.random.default_rng(0).lognormal(7, 1, 3000).round(2)
+    found = inferred(tmp_path, amount=amounts, loss=-amounts, count=amounts.astype(int)).columns
+    amount, loss, count = found["amount"].float_domain, found["loss"].float_domain, found["count"]
+    assert amount is not None
+    assert amount.min == 0
+    assert loss is not None
+    assert loss.max == 0
+    assert count.int_domain is not None
+    assert count.int_domain.min == 0
+
+
+def test_few_different_integers_get_the_range_of_what_was_seen(tmp_path: Path):
+    found = inferred(tmp_path, target=[0, 1, 1] * 20, month=[*range(1, 13)] * 5, odd=range(60))
+    ranges = {
+        name: (domain.min, domain.max)
+        for name in ("target", "month")
+        if (domain := found.columns[name].int_domain) is not None
+    }
+    assert ranges == {"target": (0, 1), "month": (1, 12)}
+    few = inferred(tmp_path, x=[3, 5, 9, 12, 14]).columns["x"].int_domain
+    assert few is not None
+    assert few.max is not None
+    assert few.max > 14  # five rows are no code of five values
+
+
 def test_columns_without_spread_and_keys_get_no_range(tmp_path: Path):
     found = inferred(
-        tmp_path, key=["id"], id=range(100), serial=range(500, 600), zero=[0] * 99 + [7]
+        tmp_path, key=["id"], id=range(100), serial=range(500, 600), zero=[0.0] * 99 + [7.5]
     )
-    assert [found.columns[name].int_domain for name in ("id", "serial", "zero")] == [None] * 3
+    assert [found.columns[name].int_domain for name in ("id", "serial")] == [None] * 2
+    assert found.columns["zero"].float_domain == NumberDomain(disallow_nan=True, disallow_inf=True)
     assert not found.columns["id"].unique  # it is checked as the key
     assert found.columns["serial"].unique
 
@@ -111,12 +150,74 @@ def test_the_same_table_gives_the_same_schema(tmp_path: Path):
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@given(st.lists(finite, min_size=4, max_size=4).map(sorted))
-def test_a_suggested_range_holds_the_quantiles_it_came_from(quantiles):
-    ends = schema.suggested_range(quantiles)
+@given(st.lists(finite, min_size=6, max_size=6).map(sorted))
+def test_a_suggested_range_holds_all_that_was_seen(values):
+    least, *quantiles, most = values
+    ends = schema.suggested_range(quantiles, least=least, most=most)
     if ends is not None:
-        assert ends[0] <= quantiles[0]
-        assert quantiles[3] <= ends[1]
+        assert ends[0] <= least
+        assert most <= ends[1]
+
+
+cells = st.one_of(
+    st.integers(-(2**63), 2**63 - 1),
+    st.integers(0, 3),
+    st.floats(width=32),
+    finite,
+    st.sampled_from(["", "NA", "x", "red", "blue", "true", "no", "007", "1e400", "2011-01-01",
+                     "2011-01-01T08:00:00Z", "1900-02-30", " 7 ", "-0", "nan", "inf"]),
+    st.text("abc é'{}", max_size=3),
+)  # fmt: skip
+kinds = st.sampled_from(
+    [st.integers(0, 3), st.integers(), finite, st.floats(), st.sampled_from(["red", "blue", ""])]
+)
+
+
+@st.composite
+def column_values(draw: st.DrawFn, n_rows: int) -> list[object]:
+    """Draw a column, mostly of one kind; of few values repeated, or of many."""
+    some = draw(st.lists(draw(kinds), min_size=1, max_size=12))
+    values = (some * n_rows)[:n_rows] if some else []
+    for at in draw(st.lists(st.integers(0, max(n_rows - 1, 0)), max_size=4)) if n_rows else []:
+        values[at] = draw(cells)
+    return values
+
+
+@settings(deadline=None, max_examples=30, phases=[Phase.generate])
+@given(data=st.data())
+def test_a_table_fits_the_schema_that_was_inferred_from_it(tmp_path_factory, data):
+    n_rows = data.draw(st.sampled_from([0, 1, 5, 30, 60]))
+    names = data.draw(st.lists(st.sampled_from("abcd"), min_size=1, unique=True))
+    columns = {name: data.draw(column_values(n_rows)) for name in names}
+    path = tmp_path_factory.mktemp("own") / "t.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*columns, "row"])
+        writer.writerows(zip(*columns.values(), range(n_rows), strict=True))
+    with open_table([path]) as table:
+        found = schema.infer(profile.of_table(table), tails=schema.tails(table))
+    written = schema_file.updated(PERSONS, "t", found, where="assay.yaml")
+
+    assert validate([path], read(written), name="t").anomalies == ()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "(random() * 1e4)::DECIMAL(18, 3)", "(i * 1.1)::REAL", "i::HUGEINT * 1e20::HUGEINT",
+        "if(i % 9 = 0, 'inf'::REAL, i::REAL)", "if(i % 9 = 0, '-inf'::DOUBLE, -i)", "i % 2 = 0",
+        "(i % 3)::UTINYINT", "9223372036854775807 - i", "DATE '2011-01-01' + i::INT", "{'a': i}",
+        "[i, i]", "'w' || (i % 5)", "if(i < 50, NULL, i % 4)", "'x'::BLOB", "uuid()",
+        "exp(20 * random())",
+    ],
+)  # fmt: skip
+def test_a_table_with_types_of_its_own_fits_its_schema(tmp_path: Path, sql: str):
+    path = tmp_path / "t.parquet"
+    duckdb.sql(f"COPY (SELECT {sql} AS x FROM range(500) AS t(i)) TO '{path}' (FORMAT parquet)")
+    with open_table([path]) as table:
+        found = schema.infer(profile.of_table(table), tails=schema.tails(table))
+
+    assert validate([path], found, name="t").anomalies == ()
 
 
 numbers = st.none() | finite

@@ -81,6 +81,75 @@ def test_a_new_column(tmp_path: Path):
     check_accepts(path, wanted, found)
 
 
+def renaming(found: Validation) -> dict[str | None, str]:
+    """Return what is said of names, by column."""
+    return {one.column: one.description.partition(": ")[2] for one in found.anomalies}
+
+
+def test_a_column_that_may_have_been_renamed_is_asked_about_once(tmp_path: Path):
+    colors = ["red", "blue"] * 20
+    path = write(tmp_path / "t.csv", a=range(40), LoanAmount=range(40), shade=colors)
+    wanted = expected(
+        a={"type": "INT"},
+        loan_amount={"type": "INT", "presence": {"min_count": 1}},
+        color={"type": "BYTES", "string_domain": {"value": ["blue", "red", "teal"]}},
+    )
+    found = checked(path, wanted)
+    assert renaming(found) == {
+        "loan_amount": "renamed to 'LoanAmount'?",
+        "LoanAmount": "",
+        "shade": "'color', renamed?",
+    }
+    check_accepts(path, wanted, found)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ({"type": "INT", "int_domain": {"min": 0, "max": 100}}, range(40), True),
+        ({"type": "INT", "int_domain": {"min": 0, "max": 900}}, range(40), False),
+        ({"type": "INT", "int_domain": {"min": 0}}, range(40), False),
+        ({"type": "TIME"}, ["2011-01-01", "2011-01-02"] * 20, True),
+        ({"type": "BYTES", "string_domain": {"value": ["a"]}}, ["a", "b"] * 20, False),
+    ],
+)
+def test_like_content_is_that_of_the_domain(tmp_path: Path, column, values, said: bool):
+    path = write(tmp_path / "t.csv", other=values)
+    found = checked(path, expected(xyz={**column, "presence": {"min_count": 1}}))
+    assert renaming(found) == {"xyz": "renamed to 'other'?" if said else "", "other": ""}
+
+
+def test_like_content_that_fits_two_columns_says_nothing(tmp_path: Path):
+    path = write(tmp_path / "t.csv", other=range(40), third=range(40))
+    column = {"type": "INT", "presence": {"min_count": 1}, "int_domain": {"min": 0, "max": 40}}
+    assert set(renaming(checked(path, expected(xyz=column))).values()) == {""}
+
+
+def test_rows_without_the_target_are_not_accepted_by_an_edit(tmp_path: Path):
+    path = write(tmp_path / "t.csv", a=range(4), y=[1, "", "", 2], z=[""] * 4)
+    required = {"type": "INT", "presence": {"min_fraction": 1.0}}
+    wanted = expected(a={"type": "INT"}, y=required, z=required, w=required)
+    for target in ("y", "z", "w"):
+        edits = {one.column: one.edit for one in checked(path, wanted, target=target).anomalies}
+        assert [name for name, edit in edits.items() if not edit] == [target]
+
+
+def test_the_declared_target_is_the_one_that_rows_may_not_lack(project: Path):
+    write(project / "t.csv", a=range(50))
+    make.write(project, {"assay.yaml": TARGET})
+    shown = make.assay(project, "validate")
+    assert shown.code == 1
+    assert "y: Column is completely missing" in shown.out
+    assert "to accept" not in shown.out
+
+
+TARGET = """\
+data: {tables: {t: {path: t.csv}}}
+model: {name: m, task: binary, target: y}
+schema: {t: {columns: {a: {type: INT}, y: {type: INT, presence: {min_count: 1}}}}}
+"""
+
+
 @pytest.mark.parametrize(
     ("type_", "values", "got", "n"),
     [

@@ -221,20 +221,22 @@ def test_too_few_days_say_how_many_are_needed():
 
     assert verdict.answer == "inconclusive"
     assert "4 blocks of 1 day, 7 are needed" in verdict.reason
-    assert "7 days needed" in verdict.reason
+    assert "4 days now, 7 days needed" in verdict.reason
 
 
 def test_days_that_do_not_decide_say_how_many_would():
     noise = np.random.default_rng(0).normal(size=(2, 240))
     rows = regression(np.zeros(240), base=noise[0], candidate=noise[1], time=hours(240))
 
-    needed = only(
-        judge(evaluate(rows, ["mae"], base="base", block_seconds=DAY), gate("mae"))
-    ).needed
+    verdict = judge(evaluate(rows, ["mae"], base="base", block_seconds=DAY), gate("mae"))
 
+    needed = only(verdict).needed
     assert needed is not None
     assert needed.days is not None
+    assert needed.days_now == 10
     assert needed.days > 10
+    assert f"10 days now, {needed.days:,g} days needed, smallest margin" in verdict.reason
+    assert "rows" not in verdict.reason
 
 
 def test_a_margin_of_0_is_decided_by_no_number_of_rows():

@@ -169,10 +169,10 @@ def test_a_model_of_another_task_is_refused(root):
     ("column", "change", "message"),
     [
         ("wind", None, "the table has no column 'wind', which the model takes"),
-        ("hour", np.arange(120) + 0.5, r"'hour' is 0\.5 in row 1; the model takes int64"),
+        ("hour", np.arange(120) + 0.5, r"'hour' is 0\.5 in data row 1; the model takes int64"),
         ("wind", np.full(120, "calm"), "'wind' is category in the table; the model takes float64"),
-        ("weather", [np.nan, *[1] * 119], "'weather' is missing in 1 rows, first in row 1"),
-        ("holiday", np.full(120, 2), "'holiday' is 2 in row 1; the model takes bool"),
+        ("weather", [np.nan, *[1] * 119], "'weather' is missing in 1 row, first in data row 1"),
+        ("holiday", np.full(120, 2), "'holiday' is 2 in data row 1; the model takes bool"),
         ("y", None, "the table has no column 'y'"),
         ("y", [1.0, np.nan] * 60, "the target 'y' is missing in 60 of 120 rows, first in row 2"),
     ],

@@ -51,6 +51,42 @@ def find(ref: str | Path, *, project: Project | None = None) -> Contents:
     return contents.read_objects(known.objects, _oid(known, text))
 
 
+def newest(project: Project) -> str:
+    """Return the id of the newest run that made a bundle and finished.
+
+    Reproductions do not count. A stage counts by itself, whatever became of its pipeline.
+
+    Raises
+    ------
+    NotFound
+        If there is none.
+    """
+    from sqlalchemy import literal, select
+
+    from assay.ledger import tables
+
+    run, edge, parent = tables.run, tables.edge, tables.run.alias()
+    query = (
+        select(run.c.id)
+        .join(edge, edge.c.source == literal("run:") + run.c.id)
+        .outerjoin(parent, parent.c.id == run.c.parent_id)
+        .where(edge.c.relation == "made", edge.c.target.startswith("bundle:sha256:"))
+        .where(run.c.status == "finished", run.c.deleted.is_(None))
+        .where(run.c.kind != "reproduction")
+        .where(parent.c.kind.is_(None) | (parent.c.kind != "reproduction"))
+        .order_by(run.c.start.desc(), run.c.id.desc())
+        .limit(1)
+    )
+    try:
+        with _ledger(project) as ledger, ledger.read() as connection:
+            found = connection.execute(query).scalar()
+    except NotFound:  # nothing was ever recorded here
+        found = None
+    if found is None:
+        raise NotFound("no run that finished made a bundle", hint=_HINT)
+    return str(found)
+
+
 def _oid(project: Project, ref: str) -> str:
     if "@" in ref:
         return _of_version(project, ref)

@@ -184,7 +184,21 @@ def run(arguments: Sequence[str]) -> int:
         from assay.base.files import explain
 
         return _fail(str(explain(error, error.filename or ".")), 255, verbose=verbose)
+    except Exception as error:  # noqa: BLE001 -- whatever we did not think of is ours
+        return _fail(_defect(error), 255, verbose=verbose)
     return code if isinstance(code, int) else 0
+
+
+def _defect(error: Exception) -> str:
+    """Return the message of an exception that nobody raised for a user."""
+    from assay import __version__
+
+    text = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
+    return (
+        f"this is a defect of Assay: {text}\n"
+        f"  hint: report it with the command that you gave, the version (assay {__version__}),"
+        " and what 'assay --verbose ...' prints: the traceback"
+    )
 
 
 def _fail(text: str, code: int, *, verbose: bool = False) -> int:

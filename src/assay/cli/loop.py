@@ -152,7 +152,7 @@ def _in_words(event: Mapping[str, Any]) -> str:
             why = event.get("why") or "it was cut off"
             return f"retraining ({event['trigger']}): {why}"
         case "decision":
-            version = f": {event['version']} answers now" if event["outcome"] == "deployed" else ""
+            version = f": {event['version']}" if event["outcome"] == "deployed" else ""
             stays = "" if version else "; production stays"
             took = duration(event["seconds"])
             return f"  {event['outcome']}{version} ({event['reason']}){stays}, {took}"

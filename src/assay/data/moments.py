@@ -46,7 +46,8 @@ class Moments(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def varies(self) -> bool:
         """True where the values differ by more than the rounding of their mean."""
-        noise = self.n * (abs(self.mean) * 2.0**-50) ** 2
+        rounding = abs(self.mean) * 2.0**-50
+        noise = self.n * rounding * rounding  # where `**` would raise, this is infinite
         return math.isfinite(self.m2) and self.m2 > noise and self.m2 > 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from assay.data import schema as schemas
 from assay.data.anomalies import Anomaly, Example
@@ -121,28 +122,34 @@ def key(
     ]
 
 
-def absent(name: str, expected: ColumnSchema) -> list[Anomaly]:
-    """Check a column that is not in the table."""
+def absent(name: str, expected: ColumnSchema, *, now: str | None = None) -> list[Anomaly]:
+    """Check a column that is not in the table; `now` is what it seems to be called by now."""
     if not schemas.is_required(expected):
         return []
+    edit: dict[str, Any] = {"presence": {"min_fraction": 0, "min_count": 0}}
     return [
         Anomaly(
             type="SCHEMA_MISSING_COLUMN",
             column=name,
             short_description="Column dropped",
-            description="Column is completely missing",
-            edit={"columns": {name: {"presence": {"min_fraction": 0, "min_count": 0}}}},
+            description="Column is completely missing"
+            + ("" if now is None else f": renamed to '{now}'?"),
+            edit={"columns": {name: edit if now is None else None}},
         )
     ]
 
 
-def new(column: Column) -> Anomaly:
-    """Return the anomaly of a column that the schema does not have."""
+def new(column: Column, *, before: str | None = None) -> Anomaly:
+    """Return the anomaly of a column that the schema does not have.
+
+    `before` is what it seems to have been called, where nothing else says so.
+    """
     return Anomaly(
         type="SCHEMA_NEW_COLUMN",
         column=column.name,
         short_description="New column",
-        description="New column (column in data but not in schema)",
+        description="New column (column in data but not in schema)"
+        + ("" if before is None else f": '{before}', renamed?"),
         n_rows=column.n_present,
         edit={"columns": {column.name: schemas.plain(schemas.accepting(column))}},
     )

@@ -14,7 +14,7 @@ from typing import Self
 
 import msgspec
 
-from assay.data import column_checks, profile, table_checks
+from assay.data import column_checks, profile, renamed, table_checks
 from assay.data import schema as schemas
 from assay.data.anomalies import Anomaly
 from assay.data.column_checks import Suspicion
@@ -47,6 +47,7 @@ def validate(
     key: Sequence[str] = (),
     time: str | None = None,
     now: int | None = None,
+    target: str | None = None,
 ) -> Validation:
     """Check a table against its schema.
 
@@ -66,6 +67,8 @@ def validate(
         The column with the time of a row.
     now : int, optional
         The moment against which the table must be fresh, in microseconds since 1970, UTC.
+    target : str, optional
+        What is to be predicted: no edit accepts rows that lack it.
     """
     with _Rows(files, schema) as rows:
         inferred = measured or profile.make(files)
@@ -75,7 +78,8 @@ def validate(
             found += table_checks.freshness(schema, typed, time=time, now=now)
             found += _resolved(_columns(schema, inferred, typed), rows)
             found += table_checks.key(typed, key, schema, rows.table)
-    rooted = [_rooted(anomaly, name, n_rows=inferred.n_rows) for anomaly in found]
+    offered = [_without_offer(one) if one.column == target else one for one in found]
+    rooted = [_rooted(anomaly, name, n_rows=inferred.n_rows) for anomaly in offered]
     return Validation(table=name, n_rows=inferred.n_rows, anomalies=tuple(rooted))
 
 
@@ -112,17 +116,17 @@ def _columns(schema: TableSchema, inferred: Profile, typed: Profile) -> list[Ano
     """Return what is wrong with the columns, and what may be."""
     found: list[Anomaly | Suspicion] = []
     is_csv = bool(inferred.nulls)
+    lost = {n: c for n, c in schema.columns.items() if inferred.column(n) is None}
+    appeared = [column for column in inferred.columns if column.name not in schema.columns]
+    now = renamed.find(lost, appeared)
     for name, expected in schema.columns.items():
         column, natural = typed.column(name), inferred.column(name)
         if column is None or natural is None:
-            found += table_checks.absent(name, expected)
+            found += table_checks.absent(name, expected, now=now.get(name))
         else:
             found += column_checks.check(column, expected, natural=natural, is_csv=is_csv)
-    found += [
-        table_checks.new(column)
-        for column in inferred.columns
-        if column.name not in schema.columns
-    ]
+    silent = {new: old for old, new in now.items() if not schemas.is_required(lost[old])}
+    found += [table_checks.new(column, before=silent.get(column.name)) for column in appeared]
     return found
 
 
@@ -137,6 +141,19 @@ def _resolved(found: Sequence[Anomaly | Suspicion], rows: _Rows) -> list[Anomaly
             answers[id(one)] = one.resolve(hit, probe)
     resolved = [answers[id(one)] if isinstance(one, Suspicion) else one for one in found]
     return [anomaly for anomaly in resolved if anomaly is not None]
+
+
+def _without_offer(anomaly: Anomaly) -> Anomaly:
+    """Return the anomaly of a column that cannot do without values, without such an edit."""
+    return msgspec.structs.replace(anomaly, edit={}) if anomaly.type in _LACKING else anomaly
+
+
+_LACKING = {
+    "SCHEMA_MISSING_COLUMN",
+    "FEATURE_TYPE_NOT_PRESENT",
+    "FEATURE_TYPE_LOW_FRACTION_PRESENT",
+    "FEATURE_TYPE_LOW_NUMBER_PRESENT",
+}
 
 
 def _rooted(anomaly: Anomaly, name: str, *, n_rows: int) -> Anomaly:

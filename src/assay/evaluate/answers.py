@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from assay.base.errors import Error, did_you_mean
+from assay.base.progress import counted
 
 if TYPE_CHECKING:
     from assay.bundle.load import Bundle
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 _NUMBERS = {"integer", "float", "boolean"}
 _TEXTS = {"category", "text"}
+_MISSING = {
+    True: "train with None where the table is empty; '' is a value of its own",
+    False: "train with NaN where the table is empty, or give these rows a value",
+}
+"""What to do where a text, and where a number, is missing that never was in training."""
 
 
 def features(table: Table, bundle: Bundle) -> dict[str, Any]:
@@ -102,9 +108,10 @@ def _values(values: Any, column: Column, where: str) -> Any:
         missing = missing | np.isnan(data)
     if missing.any() and column.missing == "no":
         raise Error(
-            f"'{column.name}' is missing in {int(missing.sum()):,} rows, first in row "
-            f"{int(missing.argmax()) + 1}; the model was trained without missing values",
+            f"'{column.name}' is missing in {counted(int(missing.sum()), 'row')}, first in data "
+            f"row {int(missing.argmax()) + 1}; the model was trained without missing values",
             where=where,
+            hint=_MISSING[column.type == "string"],
         )
     if column.type == "string":
         pairs = zip(data.tolist(), missing.tolist(), strict=True)
@@ -123,7 +130,7 @@ def _numbers(data: Any, missing: Any, column: Column, where: str) -> Any:
     if lost.any():
         at = int(lost.argmax())
         raise Error(
-            f"'{column.name}' is {data[at]} in row {at + 1}; the model takes {column.type}",
+            f"'{column.name}' is {data[at]} in data row {at + 1}; the model takes {column.type}",
             where=where,
             hint="write the table with the types that the model was trained on",
         )

@@ -36,13 +36,14 @@ class Needed(msgspec.Struct, frozen=True, kw_only=True):
         Rows that count now, and that would be enough for power 0.8; None where none would be.
     margin : float or None
         The smallest margin that the rows there are can decide.
-    days : float or None
-        For rows in time order: how many days would be enough.
+    days_now, days : float or None
+        For rows in time order: the days that count now, and how many would be enough.
     """
 
     rows_now: int
     rows: int | None = None
     margin: float | None = None
+    days_now: float | None = None
     days: float | None = None
 
     @property
@@ -50,7 +51,8 @@ class Needed(msgspec.Struct, frozen=True, kw_only=True):
         """All of it for people."""
         parts = [f"{self.rows_now:,} rows now"]
         if self.days is not None:
-            parts.append(f"{days(math.ceil(self.days))} needed")
+            now = [] if self.days_now is None else [f"{days(self.days_now)} now"]
+            parts = [*now, f"{days(math.ceil(self.days))} needed"]
         elif self.rows is not None and self.rows > self.rows_now:
             parts.append(f"{self.rows:,} needed")
         elif self.rows is not None:
@@ -259,8 +261,11 @@ def _floor(candidate: Estimate, rule: GateRule, *, larger_is_better: bool) -> tu
 def needed(comparison: Comparison, allowed: float) -> Needed:
     """Return what would bring an answer at a margin, given what was seen."""
     interval, n = comparison.interval, comparison.n_rows
+    days_now = None
+    if interval.n_blocks is not None and interval.block_days is not None:
+        days_now = interval.n_blocks * interval.block_days
     if interval.days_needed is not None:
-        return Needed(rows_now=n, days=interval.days_needed)
+        return Needed(rows_now=n, days_now=days_now, days=interval.days_needed)
     if comparison.discordant is not None and interval.n_blocks is None:
         return Needed(
             rows_now=n,
@@ -277,6 +282,7 @@ def needed(comparison: Comparison, allowed: float) -> Needed:
         rows_now=n,
         rows=None if times is None else math.ceil(n * times),
         margin=power.margin_for_error(interval.error),
+        days_now=days_now,
         days=lasting,
     )
 

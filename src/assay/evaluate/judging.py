@@ -6,6 +6,7 @@ other rows, or by another program.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -327,6 +328,19 @@ def write_reports(judged: Judged, folder: Path) -> list[Path]:
     for name, content in files.items():
         write_atomic(folder / name, content)
     return [folder / name for name in files]
+
+
+def values(judged: Judged) -> dict[str, float]:
+    """Return what was measured of the candidate, flat, as a file of metrics of a pipeline has it.
+
+    A metric of a slice is `slice.NAME.METRIC`. What is undefined is not in it, and neither is a
+    slice with too few rows: nothing is to be concluded from it.
+    """
+    return {
+        result.metric if result.slice is None else f"slice.{result.slice}.{result.metric}": value
+        for result in judged.report.evaluation.results
+        if not result.too_few and math.isfinite(value := float(result.candidate.value))
+    }
 
 
 def dump(judged: Judged) -> bytes:

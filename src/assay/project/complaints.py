@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from datetime import date
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
 from assay.base.errors import did_you_mean
-from assay.project.grammar import Source
+from assay.project import examples
+from assay.project.grammar import Source, kind_of
 
-_AT = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
+_AT = re.compile(r" - at (?P<is_key>`key` in )?`\$(?P<path>.*)`$")
+_EXPECTED = re.compile(r"^Expected `(?P<types>[^`]*)`, got `(?P<found>[^`]*)`$")
+_LIMIT = re.compile(r"^Expected `(?P<type>int|float)` (?P<limit>[<>]=? .*)$")
 _UNKNOWN = re.compile(r"contains unknown field `(?P<key>.*)`")
 _STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
 
@@ -31,26 +35,87 @@ def explained(
     unknown = _UNKNOWN.search(what)
     if unknown:
         known = _fields(at, grammar)
-        hint = did_you_mean(unknown["key"], known) or f"known are: {', '.join(known)}"
+        near = did_you_mean(unknown["key"], known) or f"known are: {', '.join(known)}"
         place = ".".join(str(key) for key in at) or "the file"
         return source.fail([*at, unknown["key"]], f"'{place}' has the unknown key "
-                           f"'{unknown['key']}'", hint=hint)  # fmt: skip
+                           f"'{unknown['key']}'", hint=near)  # fmt: skip
     place = ".".join(str(key) for key in at)
-    return source.fail(at, f"'{place}': {_in_words(what)}" if place else _in_words(what))
+    words, hint = _in_words(what, at, data, grammar)
+    if found and found["is_key"]:
+        words = "a key is expected to be text: write it in quotes"
+    return source.fail(at, f"'{place}': {words}" if place else words, hint=hint)
 
 
-def _in_words(what: str) -> str:
-    """Return msgspec's complaint in the words of this house."""
+def _in_words(
+    what: str, at: list[str | int], data: Any, grammar: type[msgspec.Struct]
+) -> tuple[str, str | None]:
+    """Return msgspec's complaint in the words of this house, and a hint."""
+    value, type_ = _value_at(data, at), _type_at(at, grammar)
     if "matching regex" in what:
-        form = "a duration such as 7d or 12h" if "smhdw" in what else "a name without blanks"
-        return f"expected {form}"
-    if re.search(r"got `(date|datetime)`", what):
-        return "expected text, got a date: write it in quotes"
+        return f"expected {_form(what)}, got {kind_of(value)}", None
     missing = re.search(r"missing required field `(.*)`", what)
     if missing:
-        return f"the key '{missing[1]}' is missing"
-    what = what.replace("`", "'").replace("'str'", "text").replace("'float'", "a number")
-    return f"{what[:1].lower()}{what[1:]}"
+        return f"the key '{missing[1]}' is missing", None
+    allowed = [str(option) for option in _allowed(type_)]
+    if allowed and "missing" not in what:
+        listed = ", ".join(f"'{option}'" for option in allowed)
+        return f"expected one of {listed}, got {kind_of(value)}", did_you_mean(str(value), allowed)
+    limit = _LIMIT.match(what)
+    if limit:
+        return f"expected {_TYPES[limit['type']]} {limit['limit']}, got {kind_of(value)}", None
+    expected = _EXPECTED.match(what)
+    if expected:
+        name = str(at[-1]) if at else ""
+        return _of_type(expected["types"].split(" | "), name, value, type_), None
+    return f"{what[:1].lower()}{what[1:]}".replace("`", "'"), None
+
+
+_TYPES = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "a mapping",
+    "str": "text",
+}
+
+
+def _of_type(wanted: list[str], name: str, value: Any, type_: Any) -> str:
+    """Return what is said of a value of another type than these."""
+    types = [_TYPES.get(one, one) for one in wanted if one != "null"]
+    text = f"expected {' or '.join(types)}"
+    is_scalar = not isinstance(value, list | dict) and value is not None
+    if types == ["a list"] and is_scalar:
+        return f"{text}: write {examples.flow([value])}"
+    if types == ["a mapping"]:
+        example = examples.mapping(type_, name, value)
+        return f"{text}, got {kind_of(value)}" if example is None else f"{text}, such as {example}"
+    if types == ["text"]:
+        form = _form(str(examples.pattern(type_)))
+        if isinstance(value, date):
+            return f"{text}, got a date: write it in quotes"
+        if form.startswith("a duration"):
+            return f"expected {form}, got {kind_of(value)}"
+        return f"{text}, got {kind_of(value)}" + (": write it in quotes" if is_scalar else "")
+    return f"{text}, got {kind_of(value)}"
+
+
+def _form(pattern: str) -> str:
+    return "a duration such as 7d or 12h" if "smhdw" in pattern else "a name without blanks"
+
+
+def _allowed(type_: Any) -> tuple[Any, ...]:
+    """Return the values of an enumeration, also of one that may be left out."""
+    options = get_args(type_)
+    if get_origin(type_) is Literal:
+        return options
+    return next((get_args(one) for one in options if get_origin(one) is Literal), ())
+
+
+def _value_at(data: Any, at: list[str | int]) -> Any:
+    for key in at:
+        data = data[key] if _has(data, key) else None
+    return data
 
 
 def _keys(data: Any, path: str, what: str, grammar: type[msgspec.Struct]) -> list[str | int]:
@@ -91,32 +156,18 @@ def _has(value: Any, key: str | int) -> bool:
 
 def _type_at(keys: list[str | int], grammar: type[msgspec.Struct]) -> Any:
     """Return the type that the grammar has at a key path."""
-    from typing import get_args, get_origin, get_type_hints
-
     current: Any = grammar
     for key in keys:
-        current = _struct_or_self(current)
         if isinstance(current, type) and issubclass(current, msgspec.Struct):
-            current = get_type_hints(current, include_extras=True).get(str(key), Any)
+            current = examples.types(current).get(str(key), Any)
         elif get_origin(current) is dict:
             current = get_args(current)[1]
         elif get_origin(current) is list:
             current = get_args(current)[0]
         else:
             return Any
-    return _struct_or_self(current)
-
-
-def _struct_or_self(type_: Any) -> Any:
-    """Return the struct in an optional type."""
-    from typing import get_args
-
-    for option in get_args(type_):
-        if isinstance(option, type) and issubclass(option, msgspec.Struct):
-            origin = getattr(type_, "__origin__", None)
-            if origin not in {dict, list}:
-                return option
-    return type_
+        current = examples.alone(current)
+    return current
 
 
 def _fields(at: list[str | int], grammar: type[msgspec.Struct]) -> list[str]:

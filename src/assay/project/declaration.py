@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from assay.base.errors import NotFound, did_you_mean
-from assay.project import git
+from assay.project import git, named
 from assay.project.complaints import explained
 from assay.project.grammar import Source
 from assay.project.workspace import Project
@@ -32,7 +32,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Table(_Section, frozen=True):
-    """A table of the project.
+    """A table of the project: CSV or Parquet.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Table(_Section, frozen=True):
     time : str or None
         The column with the event time of a row.
     key : list of str
-        The columns that name a row.
+        The columns that name a row; no two rows have the same.
     lateness : str
         How late rows may arrive; the watermark is the largest event time less this.
     """
@@ -53,20 +53,36 @@ class Table(_Section, frozen=True):
 
 
 class Data(_Section, frozen=True):
-    """The tables by name."""
+    """The tables by the names that other sections and commands give them."""
 
     tables: dict[Name, Table] = {}
 
 
 class Presence(_Section, frozen=True):
-    """How many rows must have a value."""
+    """How many rows must have a value.
+
+    Attributes
+    ----------
+    min_fraction : float or None
+        The share of rows; 1.0 is every one.
+    min_count : int or None
+        The number of rows. Without both the column may be missing.
+    """
 
     min_fraction: Share | None = None
     min_count: Annotated[int, Meta(ge=0)] | None = None
 
 
 class NumberDomain(_Section, frozen=True):
-    """The range of a number; both ends belong to it."""
+    """The range of a number; both ends belong to it.
+
+    Attributes
+    ----------
+    min, max : float or None
+        The smallest, and the largest value that is allowed.
+    disallow_nan, disallow_inf : bool
+        Whether NaN, or an infinity, is an anomaly.
+    """
 
     min: float | None = None
     max: float | None = None
@@ -75,21 +91,48 @@ class NumberDomain(_Section, frozen=True):
 
 
 class StringDomain(_Section, frozen=True):
-    """The values of a text; `min_domain_mass` is the share of values that must be among them."""
+    """The values of a text.
+
+    Attributes
+    ----------
+    value : list of str
+        Those that are known.
+    min_domain_mass : float
+        The share of values that must be among them.
+    """
 
     value: list[str] = []
     min_domain_mass: Share = 1.0
 
 
 class TimeDomain(_Section, frozen=True):
-    """The range of a time, ISO 8601; both ends belong to it."""
+    """The range of a time; both ends belong to it.
+
+    Attributes
+    ----------
+    min, max : str or None
+        The first, and the last moment that is allowed, ISO 8601, in quotes.
+    """
 
     min: str | None = None
     max: str | None = None
 
 
 class ColumnSchema(_Section, frozen=True):
-    """What is expected of a column, in TFDV's words."""
+    """What is expected of a column, in TFDV's words; a column without it is an anomaly.
+
+    Attributes
+    ----------
+    type : str
+        Of its values; texts are BYTES. A column of integers is a FLOAT, too.
+    int_domain, float_domain : NumberDomain or None
+        The range of the numbers; also of texts (BYTES) that have to be such numbers.
+    unique : bool
+        Whether no two rows may have the same value.
+    inferred : bool
+        Whether it is a guess that nobody looked at yet: its ranges and `unique` only warn, and
+        `assay schema infer --write` may change it.
+    """
 
     type: Literal["INT", "FLOAT", "BYTES", "BOOL", "TIME", "STRUCT"]
     presence: Presence | None = None
@@ -106,10 +149,12 @@ class TableSchema(_Section, frozen=True):
 
     Attributes
     ----------
-    min_examples_count, max_examples_count : int or None
-        Number of rows; without the first, an empty table is an anomaly.
+    min_examples_count : int or None
+        The least number of rows; without it 1.
+    max_examples_count : int or None
+        The greatest number of rows.
     freshness : str or None
-        How old the newest row may be, against the time that is given.
+        How old the newest row may be, at present or at the moment that `--now` gives.
     """
 
     columns: dict[str, ColumnSchema] = {}
@@ -119,7 +164,20 @@ class TableSchema(_Section, frozen=True):
 
 
 class Model(_Section, frozen=True):
-    """What is predicted, and how it is called in the registry."""
+    """What is predicted, and how it is called in the registry.
+
+    Attributes
+    ----------
+    name : str
+        The name in the registry: `NAME@1`, `NAME@production`.
+    task : str
+        The kind of question.
+    target : str
+        The column with what is predicted.
+    classes : list
+        For a classification: all classes as they stand in the target; of two, the positive one
+        last. Without it, those in the rows, in order.
+    """
 
     name: Name
     task: Task
@@ -128,7 +186,18 @@ class Model(_Section, frozen=True):
 
 
 class Baseline(_Section, frozen=True):
-    """A naive predictor: the majority class, the value one season before, or SQL over a row."""
+    """A naive predictor that each candidate is put beside: exactly one of these.
+
+    Attributes
+    ----------
+    majority : bool
+        `true`: always the most frequent class.
+    season : str or None
+        The target one season before the row; of its own series, where the key has columns beside
+        the time.
+    sql : str or None
+        An SQL expression over a row of the evaluation table: a column, or a constant.
+    """
 
     majority: bool = False
     season: Duration | None = None
@@ -143,8 +212,10 @@ class Evaluation(_Section, frozen=True):
     table : str
         A table of `data` that has the target; its rows are those that no candidate was trained
         on.
+    metrics : list of str
+        By which a model is measured.
     slices : dict
-        SQL predicate over a row, by name.
+        SQL predicate over a row, by name: the metrics of these rows are shown, too.
     blocks : str or None
         Length of a block where rows are in time order; by default a day for a table with a time
         column. Null says that rows are independent.
@@ -163,8 +234,15 @@ class Evaluation(_Section, frozen=True):
 class GateRule(_Section, frozen=True):
     """How far a metric may fall behind the base: the larger of an absolute and a relative margin.
 
-    `min` is a floor for the lower end of the candidate's interval (for a loss, negated: a ceiling
-    for the upper end).
+    Attributes
+    ----------
+    max_drop : float
+        In units of the metric.
+    max_drop_relative : float
+        As a share of the base's value.
+    min : float or None
+        What the candidate has to reach, whatever the base does: a floor for the lower end of its
+        interval; for a loss, a ceiling for the upper end.
     """
 
     max_drop: Annotated[float, Meta(ge=0)] = 0.0
@@ -173,7 +251,20 @@ class GateRule(_Section, frozen=True):
 
 
 class Gate(_Section, frozen=True):
-    """The rules by which a candidate may replace the base."""
+    """The rules by which a candidate may replace the base.
+
+    Attributes
+    ----------
+    metrics : dict
+        The metrics that decide, of those under `evaluation`, each with its rule.
+    slices : bool
+        Whether each slice decides, too; else they are for information.
+    first : str
+        What is said of a first model, where there is no base: that there is not enough to tell,
+        or pass if it is surely better than the baseline.
+    baseline : str or None
+        Which of `evaluation.baselines` that is; without it, the first.
+    """
 
     metrics: dict[str, GateRule]
     slices: bool = False
@@ -182,7 +273,15 @@ class Gate(_Section, frozen=True):
 
 
 class Deploy(_Section, frozen=True):
-    """Where the model answers, and the alias that names the version in production."""
+    """Where the model answers.
+
+    Attributes
+    ----------
+    endpoint : str
+        The name that `assay serve` and `assay deploy --to` take.
+    alias : str
+        The alias of the version in production, which is the base of the gate.
+    """
 
     endpoint: Name
     alias: Name = "production"
@@ -232,10 +331,12 @@ class Monitor(_Section, frozen=True):
 
 
 class RetrainData(_Section, frozen=True):
-    """The table that grows, and what it grows from.
+    """The table that grows, and what it grows from; no retraining without it.
 
     Attributes
     ----------
+    table : str
+        A table of `data`, which git or Assay tracks.
     source : str
         `traffic`: logged inputs that have their truth; or a folder or a file with new rows, which
         others write.
@@ -261,6 +362,8 @@ class Retrain(_Section, frozen=True):
         Schedule by event time: how long after the one before.
     cron : str or None
         Schedule by the wall clock of `time_zone`: minute, hour, day, month, day of the week.
+    time_zone : str
+        Of `cron`, such as `Europe/Berlin`.
     hold_out : str
         The last stretch of event time that has truth: candidate and base are judged on it, and
         the candidate is not trained on it.
@@ -346,7 +449,7 @@ def parse(source: Source) -> Declaration:
         declared = msgspec.convert(data, Declaration)
     except msgspec.ValidationError as error:
         raise explained(source, data, str(error), grammar=Declaration) from error
-    _check_names(source, declared)
+    named.check(source, declared)
     return declared
 
 
@@ -383,36 +486,3 @@ def table(declared: Declaration, name: str) -> Table:
         where=f"{FILE}: data.tables",
         hint=did_you_mean(name, declared.data.tables) or "declare it with its path",
     )
-
-
-def _check_names(source: Source, declared: Declaration) -> None:
-    """Refuse names of tables, metrics and baselines that nothing declares."""
-    tables = declared.data.tables
-    used: list[tuple[list[str], str]] = [(["schema", name], name) for name in declared.schema]
-    if declared.evaluation is not None:
-        used.append((["evaluation", "table"], declared.evaluation.table))
-    if declared.retrain is not None and declared.retrain.data is not None:
-        used.append((["retrain", "data", "table"], declared.retrain.data.table))
-    for at, name in used:
-        if name not in tables:
-            raise source.fail(
-                at,
-                f"there is no table '{name}' under data.tables",
-                hint=did_you_mean(name, tables) or "declare it there with its path",
-            )
-    gate, evaluation = declared.gate, declared.evaluation
-    if gate is None or evaluation is None:
-        return
-    for metric in gate.metrics:
-        if metric not in evaluation.metrics:
-            raise source.fail(
-                ["gate", "metrics", metric],
-                f"the gate asks for '{metric}', which evaluation.metrics does not name",
-                hint=did_you_mean(metric, evaluation.metrics) or "add it there",
-            )
-    if gate.baseline is not None and gate.baseline not in evaluation.baselines:
-        raise source.fail(
-            ["gate", "baseline"],
-            f"there is no baseline '{gate.baseline}' under evaluation.baselines",
-            hint=did_you_mean(gate.baseline, evaluation.baselines),
-        )

@@ -16,8 +16,9 @@ import msgspec
 
 from assay.base.errors import Negative, NotFound, Usage, did_you_mean
 from assay.deploy import deploy as deploying
-from assay.deploy import endpoints
-from assay.deploy.deploy import ALIAS, VERDICT, Deployed
+from assay.deploy import endpoints, verdicts
+from assay.deploy.deploy import ALIAS, Deployed
+from assay.deploy.verdicts import VERDICT
 from assay.ledger import models
 from assay.ledger.models import Model, Version
 from assay.project import declaration
@@ -147,7 +148,7 @@ def deploy(
         _check_names_version([], ref)
     with open_ledger(project) as ledger:
         _check_names_version(models.list_models(ledger), ref)
-        if (caution := deploying.caution(get(ledger, ref))) is not None:
+        if (caution := verdicts.caution(get(ledger, ref))) is not None:
             say(caution)
         return deploying.deploy(
             ledger,

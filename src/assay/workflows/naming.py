@@ -136,27 +136,27 @@ def _near(name: str, known: Sequence[str]) -> str:
 
 def _in_sql(terms: Mapping[str, str], known: Sequence[str], *, where: str) -> Iterator[Found]:
     """Bind SQL over a row to columns, without rows."""
-    if not terms:
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        tables = [_empty(known, type_, Path(scratch) / str(n)) for n, type_ in enumerate(_TYPES)]
-        try:
-            for name, term in terms.items():
-                problem = _refusal(name, term, tables, known)
+    waiting = dict(terms)
+    for type_ in _TYPES:
+        if not waiting:
+            return
+        with _empty(known, type_) as table:
+            for name, term in list(waiting.items()):
+                binds, problem = _bind(name, term, table, known)
+                if binds or problem is not None:
+                    del waiting[name]
                 if problem is not None:
                     yield f"{where}.{name}", problem
-        finally:
-            for table in tables:
-                table.close()
 
 
-def _empty(known: Iterable[str], type_: str, scratch: Path) -> Table:
+def _empty(known: Iterable[str], type_: str) -> Table:
     """Return an open table without rows, all of whose columns have one type."""
     import duckdb
 
     from assay.data.infer import quoted
     from assay.data.read import Table
 
+    scratch = Path(tempfile.mkdtemp(prefix="assay-"))
     table = Table(duckdb.connect(config={"threads": 1}), scratch)
     columns = [f"NULL::{type_} AS {quoted(name, chr(34))}" for name in known]
     table.execute(f"CREATE VIEW t AS SELECT {', '.join(['0 AS rowid', *columns])} WHERE false")
@@ -164,25 +164,20 @@ def _empty(known: Iterable[str], type_: str, scratch: Path) -> Table:
     return table
 
 
-def _refusal(name: str, term: str, tables: Sequence[Table], known: Sequence[str]) -> str | None:
-    """Return what is wrong with an expression whatever the types of the columns are."""
+def _bind(name: str, term: str, table: Table, known: Sequence[str]) -> tuple[bool, str | None]:
+    """Return whether an expression binds, and what is wrong with it whatever the types are."""
     import duckdb
 
     from assay.evaluate import slices
 
-    for table in tables:
-        try:
-            slices.expressions(table, {name: term}, where="")
-        except Error as error:
-            cause = error.__cause__
-            if cause is None or isinstance(cause, duckdb.ParserException):
-                return error.what
-            unknown = _UNKNOWN.search(str(cause))
-            if unknown is not None:
-                column = unknown["name"] or unknown["of"]
-                return f"{term!r} has the unknown column '{column}' ({_near(column, known)})"
-            if isinstance(cause, duckdb.CatalogException):
-                return error.what
-            continue
-        return None
-    return None
+    try:
+        slices.expressions(table, {name: term}, where="")
+    except Error as error:
+        cause = error.__cause__
+        unknown = _UNKNOWN.search(str(cause))
+        if unknown is not None:
+            column = unknown["name"] or unknown["of"]
+            return False, f"{term!r} has the unknown column '{column}' ({_near(column, known)})"
+        sure = (duckdb.ParserException, duckdb.CatalogException, duckdb.PermissionException)
+        return False, error.what if cause is None or isinstance(cause, sure) else None
+    return True, None
