@@ -7,9 +7,10 @@ asked about is what it has learned from.
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
-import urllib.request
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -18,12 +19,48 @@ from prepare import read_raw
 from tables import TARGET, Table
 
 
-def post(url: str, document: Any) -> Any:
-    """Send JSON and return the JSON that comes back."""
-    body = json.dumps(document, allow_nan=False).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as reply:
-        return json.load(reply)
+class Endpoint:
+    """Where `assay serve` answers: one connection, kept open, in a `with` statement."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._connection.close()
+
+    def predict(self, rows: Table, history: Table) -> dict[str, Any]:
+        """Return the reply about some hours, of which all but the rentals is known."""
+        seen = features.table(rows, history)
+        cells = zip(*(seen[name].tolist() for name in features.FEATURES), strict=True)
+        reply: dict[str, Any] = self._post(
+            "/predict",
+            [
+                {"timestamp": time} | dict(zip(features.FEATURES, map(or_null, row), strict=True))
+                for time, row in zip(times(rows), cells, strict=True)
+            ],
+        )
+        return reply
+
+    def tell(self, rows: Table) -> None:
+        """Send what was rented in some hours."""
+        truths = zip(times(rows), rows[TARGET].tolist(), strict=True)
+        self._post(
+            "/feedback",
+            [{"column": "timestamp", "key": time, "value": count} for time, count in truths],
+        )
+
+    def _post(self, path: str, document: Any) -> Any:
+        """Send JSON and return the JSON that comes back."""
+        body = json.dumps(document, allow_nan=False)
+        self._connection.request("POST", path, body, {"Content-Type": "application/json"})
+        reply = self._connection.getresponse()
+        said = reply.read()
+        if reply.status != http.client.OK:
+            raise SystemExit(f"POST {path}: {reply.status} {said.decode()}")
+        return json.loads(said)
 
 
 def times(rows: Table) -> list[str]:
@@ -31,31 +68,19 @@ def times(rows: Table) -> list[str]:
     return [str(hour) for hour in rows["timestamp"].astype("datetime64[s]")]
 
 
-def predict(url: str, rows: Table, history: Table) -> dict[str, Any]:
-    """Return the reply about some hours, of which all but the rentals is known."""
-    seen = features.table(rows, history)
-    cells = zip(*(seen[name].tolist() for name in features.FEATURES), strict=True)
-    return post(
-        f"{url}/predict",
-        [
-            {"timestamp": time} | dict(zip(features.FEATURES, map(or_null, row), strict=True))
-            for time, row in zip(times(rows), cells, strict=True)
-        ],
-    )
-
-
 def or_null(value: float) -> float | None:
     """Return null for NaN, which JSON does not have."""
     return None if value != value else value  # noqa: PLR0124 -- NaN alone is not itself
 
 
-def tell(url: str, rows: Table) -> None:
-    """Send what was rented in some hours."""
-    truths = zip(times(rows), rows[TARGET].tolist(), strict=True)
-    post(
-        f"{url}/feedback",
-        [{"column": "timestamp", "key": time, "value": count} for time, count in truths],
+def on(table: Table, day: np.datetime64) -> tuple[Table, Table]:
+    """Return the rows of a day, and those of all days before it."""
+    days = table["timestamp"].astype("datetime64[D]")
+    rows, history = (
+        {name: column[which] for name, column in table.items()}
+        for which in (days == day, days < day)
     )
+    return rows, history
 
 
 def main() -> None:
@@ -66,20 +91,17 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=1)
     given = parser.parse_args()
     table = read_raw(given.csv)
-    day = table["timestamp"].astype("datetime64[D]")
 
-    for today in np.datetime64(given.start) + np.arange(given.days):
-        rows, history = (
-            {name: column[which] for name, column in table.items()}
-            for which in (day == today, day < today)
-        )
-        reply = predict(given.url, rows, history)
-        tell(given.url, rows)  # the day is over
-        error = np.abs(np.array(reply["predictions"]) - rows[TARGET]).mean()
-        print(
-            f"{today}: {len(rows[TARGET])} hours, off by {error:5.1f} rentals an hour, "
-            f"prediction {reply['prediction_id']}"
-        )
+    with Endpoint(given.url) as endpoint:
+        for day in np.datetime64(given.start) + np.arange(given.days):
+            rows, history = on(table, day)
+            reply = endpoint.predict(rows, history)
+            endpoint.tell(rows)  # the day is over
+            error = np.abs(np.array(reply["predictions"]) - rows[TARGET]).mean()
+            print(
+                f"{day}: {len(rows[TARGET])} hours, off by {error:5.1f} rentals an hour, "
+                f"prediction {reply['prediction_id']}"
+            )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Demo",
@@ -92,6 +94,27 @@ class Console:
                     sys.exit(f"'{command}' did not become ready:\n{log.read_text()}")
                 print(f"    {url}", flush=True)
                 yield url
+            finally:
+                process.terminate()
+
+    @contextmanager
+    def events(self, command: str) -> Iterator[Iterator[dict[str, Any]]]:
+        """Let a program work meanwhile; yield what it prints, each line of it as JSON."""
+        print(f"  $ {command} &", flush=True)
+        log = self.folder.parent / f"{command.split()[1]}.log"
+        with (
+            log.open("w") as messages,
+            subprocess.Popen(
+                command.split(),
+                cwd=self.folder,
+                env=self.env,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=messages,
+            ) as process,
+        ):
+            try:
+                yield (json.loads(line) for line in process.stdout or ())
             finally:
                 process.terminate()
 

@@ -1,7 +1,8 @@
-"""Read the raw hourly rows, check them, and keep what a model may know.
+"""Read the raw hourly rows, check them, put them in order, and keep what a model may know.
 
 What is not named in `COLUMNS` is dropped. `casual` and `registered` add up to the target, so
-they would give it away; `instant` and `yr` only count upwards.
+they would give it away; `instant` and `yr` only count upwards. Rows that came as requests to the
+endpoint have none of these four.
 """
 
 from __future__ import annotations
@@ -26,27 +27,28 @@ def read_raw(paths: list[str]) -> Table:
     return columns
 
 
-def check(table: Table) -> None:
-    """Stop unless every cell is filled and each row is younger than the row before it."""
+def in_order(table: Table) -> Table:
+    """Return the rows by their hour, however late they came.
+
+    Every cell has to be filled, and an hour to be there once.
+    """
     for name, column in table.items():
         empty = np.flatnonzero(np.ma.getmaskarray(column))
         if empty.size:
             raise SystemExit(f"row {empty[0] + 1}: '{name}' is empty; expected a value")
-    timestamp = table["timestamp"]
-    late = np.flatnonzero(np.diff(timestamp) <= np.timedelta64(0, "h"))
-    if late.size:
-        row = int(late[0]) + 2
-        raise SystemExit(
-            f"row {row}: {timestamp[row - 1]} does not come after {timestamp[row - 2]}; "
-            "expected one row for an hour, oldest first"
-        )
+    order = np.argsort(table["timestamp"], kind="stable")
+    hours = table["timestamp"][order]
+    again = np.flatnonzero(hours[1:] == hours[:-1]) + 1
+    if again.size:
+        row, before = order[again[0]] + 1, order[again[0] - 1] + 1
+        raise SystemExit(f"row {row}: {hours[again[0]]} is in row {before}, too; expected one row")
+    return {name: column[order] for name, column in table.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Prepare raw rows.")
-    parser.add_argument("csv", nargs="+", help="file of raw rows, the oldest file first")
-    table = read_raw(parser.parse_args().csv)
-    check(table)
+    parser.add_argument("csv", nargs="+", help="file of raw rows")
+    table = in_order(read_raw(parser.parse_args().csv))
     tables.write(table, "work/prepared.parquet")
     first, last = table["timestamp"][[0, -1]].astype("datetime64[h]")
     print(f"{len(table['timestamp'])} rows, {first} to {last}")

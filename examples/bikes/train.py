@@ -1,4 +1,8 @@
-"""Fit a regressor of the hourly rentals on all but the last days, and freeze it into a bundle."""
+"""Fit a regressor of the hourly rentals on all but the last days, and freeze it into a bundle.
+
+The bundle, and not the model that was fitted, says what it predicts for the last days. That is
+done here because the libraries are loaded here: `evaluate.py` needs no model.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 
 if TYPE_CHECKING:
+    import numpy as np
     from sklearn.ensemble import HistGradientBoostingRegressor
 
+    from assay.bundle.load import Bundle
     from tables import Table
 
 
@@ -30,25 +36,41 @@ def fit(train: Table, params: dict[str, Any]) -> HistGradientBoostingRegressor:
         random_state=params["seed"],
         early_stopping=False,  # the default changes its mind at 10,000 rows
     )
-    return model.fit(matrix(train), target)
+    return model.fit(
+        matrix(train), target, sample_weight=age_weights(train, params["weight_days"])
+    )
 
 
-def learning_curve(model: HistGradientBoostingRegressor, train: Table) -> list[float]:
-    """Return the mean squared error on `train` after each iteration."""
+def age_weights(train: Table, days: float) -> np.ndarray:
+    """Return the weight by age of each row: exp(-age / days), 1 for the youngest day."""
+    import numpy as np
+
+    day = train["timestamp"].astype("datetime64[D]")
+    age = (day.max() - day) / np.timedelta64(1, "D")
+    weights: np.ndarray = np.exp(-age / days)
+    return weights
+
+
+def learning_curve(
+    model: HistGradientBoostingRegressor, train: Table, weights: np.ndarray
+) -> list[float]:
+    """Return the mean squared error on `train`, weighted as in training, after each iteration."""
+    import numpy as np
+
     from features import matrix
     from tables import TARGET
 
     staged = model.staged_predict(matrix(train))
-    return [float(((prediction - train[TARGET]) ** 2).mean()) for prediction in staged]
+    return [float(np.average((each - train[TARGET]) ** 2, weights=weights)) for each in staged]
 
 
-def freeze(model: HistGradientBoostingRegressor, train: Table, params: dict[str, Any]) -> None:
+def freeze(model: HistGradientBoostingRegressor, train: Table, params: dict[str, Any]) -> Bundle:
     """Write the folder `bundle`: the model, and all that its training determines."""
     import assay
     from features import FEATURES
     from tables import TARGET
 
-    assay.bundle(
+    return assay.bundle(
         model,
         X={name: train[name] for name in FEATURES},
         y=train[TARGET],
@@ -65,13 +87,18 @@ def main() -> None:
     # OpenMP reads this once, when scikit-learn loads it: hence the imports inside functions.
     os.environ["OMP_NUM_THREADS"] = str(params["threads"])
     import tables
+    from features import FEATURES
 
     train, test = tables.split(tables.read("work/features.parquet"), params["test_days"])
     tables.write(test, "work/test.parquet")
     model = fit(train, params)
-    freeze(model, train, params)
+    bundle = freeze(model, train, params)
+    predicted = bundle.predict({name: test[name] for name in FEATURES})  # as it will in production
+    tables.write(
+        {"timestamp": test["timestamp"], "predicted": predicted}, "work/predicted.parquet"
+    )
 
-    curve = learning_curve(model, train)
+    curve = learning_curve(model, train, age_weights(train, params["weight_days"]))
     if "ASSAY_RUN" in os.environ:  # a stage of `assay repro`: its run keeps the curve
         import assay
 

@@ -16,7 +16,7 @@ from assay.base.errors import Error, Negative, NotFound, Usage
 from assay.base.ids import uuid7
 from assay.bundle.contents import Contents
 from assay.deploy import deploy as deploying
-from assay.deploy import history, servers
+from assay.deploy import history, servers, verdicts
 from assay.deploy.deploy import Deployed, NotReady, sentence
 from assay.deploy.endpoints import live
 from assay.ledger import models, rows, tables
@@ -45,7 +45,7 @@ def answers(ledger: Ledger, endpoint: str = "scores") -> int | None:
 def judged(ledger: Ledger, version: int, verdict: str) -> None:
     owner = {"model": "bikes", "version": version}
     with ledger.write() as connection:
-        rows.put_tags(connection, tables.version_tag, owner, {deploying.VERDICT: verdict})
+        rows.put_tags(connection, tables.version_tag, owner, {verdicts.VERDICT: verdict})
 
 
 def test_without_a_server_the_row_is_written_and_it_says_so(ledger: Ledger, objects: Cache):
@@ -56,6 +56,57 @@ def test_without_a_server_the_row_is_written_and_it_says_so(ledger: Ledger, obje
     (row,) = list_deployments(ledger)
     assert (row.version, row.reason, row.owner, row.share) == (1, "the first", "ada", 1.0)
     assert deploy(ledger, objects, "bikes@production").before == "bikes/1"
+
+
+def test_what_an_endpoint_goes_to_already_is_not_written_again(
+    ledger: Ledger, objects: Cache, ledger_path: Path
+):
+    first = deploy(ledger, objects, "bikes/1", reason="the first")
+    again = deploy(ledger, objects, "bikes@production", reason="once more")
+    assert (again.is_new, again.deployment, again.alias) == (False, first.deployment, "production")
+    assert sentence(again) == (
+        "'scores' goes to bikes/1 already, nothing was changed; no server answers for scores yet"
+    )
+    with FakeServer(ledger_path, seconds=0.3) as server:
+        done = deploy(ledger, objects, "bikes/1")
+        assert [one.url for one in done.servers] == [server.url]
+        said = "'scores' answers with bikes/1 on 1 server already, nothing was changed"
+        assert sentence(done) == said
+    assert versions(ledger) == [(1, "the first", None)]
+
+
+def test_a_server_that_cannot_answer_with_what_is_deployed_changes_nothing(
+    ledger: Ledger, objects: Cache, ledger_path: Path
+):
+    deploy(ledger, objects, "bikes/1")
+    add_deployment(ledger, "scores", version="bikes/2")
+    before = versions(ledger)
+    with FakeServer(ledger_path, refuses=[2]):
+        with pytest.raises(NotReady, match="golden example 3") as caught:
+            deploy(ledger, objects, "bikes/2")
+        assert "'assay rollback scores' goes back" in (caught.value.hint or "")
+    assert versions(ledger) == before
+    assert models.get_version(ledger, "bikes@production").number == 1
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (None, "bikes/1 was never judged by the gate: 'assay gate bikes@1' does"),
+        ("inconclusive", "the gate could not tell whether bikes/1 is good enough"),
+        ("pass", None),
+        ("fail", None),
+    ],
+)
+@pytest.mark.usefixtures("objects")
+def test_a_version_that_the_gate_did_not_let_pass_is_said_to_be_so(
+    ledger: Ledger, verdict: str | None, said: str | None
+):
+    if verdict is not None:
+        judged(ledger, 1, verdict)
+    caution = verdicts.caution(models.get_version(ledger, "bikes/1"))
+    assert (caution or "").startswith(said or "")
+    assert (caution is None) == (said is None)
 
 
 def test_it_waits_until_all_servers_answer_with_the_version(
@@ -272,7 +323,7 @@ def test_a_second_rollback_goes_further_back(ledger: Ledger, objects: Cache):
 
 def test_a_rollback_where_nothing_was_deployed_names_the_nearest(ledger: Ledger, objects: Cache):
     deploying.deploy(ledger, "score", version="bikes/1", objects=objects)
-    with pytest.raises(NotFound, match="did you mean 'score'"):
+    with pytest.raises(Negative, match="did you mean 'score'"):
         rollback(ledger, objects)
 
 

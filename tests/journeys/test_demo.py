@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from assay.traffic import feedback, log
 from tests import make
 from tests.browser import SCHEMES, WIDTHS, Visit
 
+N_HOURS = 8734  # that the data have of 2012
 DEMO = Path(__file__).parents[2] / "examples" / "bikes" / "demo.py"
 
 
@@ -37,13 +39,16 @@ def test_the_demo_says_what_it_promises(demo):
         "Data and pipelines are up to date.",
         "Nothing had to run.",
         "0 problems",
-        "12 files pushed",
+        "13 files pushed",
         "identical to the bit",
-        "is tracked by data/2011.csv.dvc",
+        "is tracked by data/rentals.csv.dvc",
         "gate: pass: better than the baseline",
         "'bikes' goes to bikes/1",
         "gate: fail: mae: worse by more than the margin",
         "the gate refused bikes/2",
+        "deployed as bikes/3 (not worse than the base)",
+        "inconclusive, production stays",
+        "of 12 factors hold for 'bikes'",
         "What to look at next",
     ):
         assert words in printed
@@ -67,7 +72,7 @@ def test_every_tracked_or_produced_table_has_one_profile(demo):
     shown = json.loads(make.done(folder / "bikes", "runs", "show", first, "--json"))
     outputs = {o["path"]: o["profile"] for c in shown["children"] for o in c["outputs"]}
     tables = [path for path in outputs if path.endswith((".csv", ".parquet"))]
-    assert len(tables) == 5
+    assert len(tables) == 6
     assert all(outputs[path].startswith("sha256:") for path in tables)
     assert outputs["bundle"] is None
 
@@ -79,33 +84,56 @@ def first_run(project: Path) -> str:
     return first
 
 
-def test_production_stays_when_a_worse_model_comes(demo):
+def test_a_worse_model_never_answered(demo):
     folder, _ = demo
-    production, candidate = (
-        json.loads(make.done(folder / "bikes", "model", "show", f"bikes@{alias}", "--json"))
-        for alias in ("production", "candidate")
+    candidate = json.loads(
+        make.done(folder / "bikes", "model", "show", "bikes@candidate", "--json")
     )
-    assert production["version"]["number"] == 1
+    deployed = json.loads(make.done(folder / "bikes", "deployments", "list", "--json"))
     assert candidate["version"]["number"] == 2
-    [live] = json.loads(make.done(folder / "bikes", "deployments", "list", "--json"))
-    assert (live["endpoint"], live["version"]) == ("bikes", 1)
+    assert 2 not in {one["version"] for one in deployed}
 
 
-def test_the_bundle_in_production_is_that_of_the_first_run_and_proves_itself(demo):
+def test_the_loop_replaced_the_model_where_the_gate_let_it_and_only_there(demo):
     folder, _ = demo
-    shown = json.loads(make.done(folder / "bikes", "model", "show", "bikes@production", "--json"))
+    decided = json.loads(
+        make.done(folder / "bikes", "decisions", "list", "--json", "--limit", "100")
+    )
+    deployed = json.loads(make.done(folder / "bikes", "deployments", "list", "--json"))
+    assert {one["state"] for one in decided} == {"finished"}
+    assert {one["outcome"] for one in decided} > {"deployed", "inconclusive"}
+    assert {one["outcome"] for one in decided} <= {"deployed", "inconclusive", "refused"}
+    passed = [one["deployment"] for one in decided if one["verdict"] == "pass"]
+    assert passed == [one["id"] for one in deployed if one["version"] > 1]
+
+
+def test_the_bundle_in_production_proves_itself_and_the_first_is_still_that_of_its_run(demo):
+    folder, _ = demo
+    first = json.loads(make.done(folder / "bikes", "model", "show", "bikes@1", "--json"))
     verified = make.assay(folder / "bikes", "bundle", "verify", "bikes@production")
     assert verified.code == 0, verified
-    assert bundle.load(folder / "bikes" / "bundle").id == shown["version"]["bundle"]
+    assert bundle.load(folder / "bikes" / "bundle").id == first["version"]["bundle"]
+
+
+def test_the_loop_is_closer_than_the_first_model_and_both_than_last_week(demo):
+    folder, _ = demo
+    said = re.search(r"off by (\d+).*left alone, by (\d+).*value by (\d+)", page_text(folder))
+    assert said is not None
+    loop, alone, last_week = map(int, said.groups())
+    assert loop < 0.9 * alone
+    assert alone < last_week
+
+
+def page_text(folder: Path) -> str:
+    """The page of results as one line."""
+    return " ".join((folder / "results.html").read_text().split())
 
 
 def test_requests_had_the_features_that_the_training_stage_makes_row_by_row(demo, tmp_path):
     folder, _ = demo
     project = folder / "bikes"
-    for command in (
-        [project / "prepare.py", project / "data" / "2011.csv", folder / "2012-01.csv"],
-        [project / "features.py"],
-    ):
+    for command in ([project / "prepare.py", DEMO.parent / "data" / "bikes.csv"],
+                    [project / "features.py"]):  # fmt: skip
         subprocess.run([sys.executable, *command], cwd=tmp_path, check=True, capture_output=True)
     with log.read(project / ".assay" / "traffic", endpoint="bikes") as logged:
         names = [c.name for c in logged.columns if c.name.startswith("input.")]
@@ -117,7 +145,7 @@ def test_requests_had_the_features_that_the_training_stage_makes_row_by_row(demo
         .fetchnumpy()
     )
 
-    assert len(asked["input.timestamp"]) == 334  # hours that the data have of 14 days
+    assert len(asked["input.timestamp"]) == N_HOURS
     order = np.argsort(asked["input.timestamp"])
     times = asked["input.timestamp"][order].astype("datetime64[us]")
     np.testing.assert_array_equal(times, made["timestamp"])
@@ -137,7 +165,7 @@ def columns(table: dict[str, Any]) -> dict[str, Any]:
 def test_every_prediction_got_its_truth(demo):
     folder, _ = demo
     counts = feedback.counts(folder / "bikes" / ".assay" / "traffic")
-    assert (counts.n_truths, counts.n_rows) == (334, 334)
+    assert (counts.n_truths, counts.n_rows) == (N_HOURS, N_HOURS)
     assert (counts.n_unknown, counts.n_ambiguous, counts.n_corrected) == (0, 0, 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import assay
 from tests import make
 from tests.browser import Visit
 from tests.bundle import trained
@@ -89,6 +91,51 @@ def test_evaluate_compares_with_no_base_and_keeps_nothing(root):
     assert "without a base" in shown
     assert "gate" not in shown
     assert make.done(root, "model", "show", "bikes@production", "--json") == before
+
+
+STAGE = """
+stages:
+  judge:
+    cmd: ASSAY
+    deps: [good, test.csv]
+    params: [{assay.yaml: [data, model, evaluation]}]
+    metrics: [{metrics.json: {cache: false}}]
+"""
+
+
+def test_a_stage_keeps_an_evaluation_as_metrics_that_are_shown_compared_and_traced(root):
+    command = " ".join(make.command("evaluate", "good", "--out", "metrics.json"))
+    make.write(root, {"dvc.yaml": STAGE.replace("ASSAY", command), "metrics.json": '{"mae": 1.5}'})
+    make.commit(root)
+
+    ran = make.process(root, "repro")
+
+    assert ran.code == 0, ran
+    kept = json.loads((root / "metrics.json").read_text())
+    assert [*kept] == ["mae", "slice.morning.mae", "rmse", "slice.morning.rmse", "r2",
+                       "slice.morning.r2"]  # fmt: skip
+    shown = json.loads(make.done(root, "evaluate", "good", "--json"))
+    results = shown["report"]["evaluation"]["results"]
+    assert kept["mae"] == results[0]["candidate"]["value"]
+    assert "slice.morning.mae" in make.done(root, "metrics", "show")
+    assert "1.5" in make.done(root, "metrics", "diff")
+    assert "stage 'judge'" in make.done(root, "trace", "metrics.json")
+    assert make.process(root, "repro").err.count("Running stage") == 0
+
+
+def test_without_a_candidate_the_newest_bundle_of_a_finished_run_is_judged(root):
+    nothing = make.assay(root, "evaluate")
+    assert (nothing.code, nothing.out) == (255, "")
+    assert "no run that finished made a bundle" in nothing.err
+    run = judged.in_run(root)
+    with contextlib.chdir(root), assay.run("makes none"):
+        assay.log_metric("x", 1.0)
+
+    for arguments in (("evaluate",), ("gate",), ("compare", "bad"), ("report",)):
+        shown = make.assay(root, *arguments, "--json")
+        assert shown.code == 0, shown
+        assert f"judging the bundle of run {run}" in shown.err
+    assert f"assay gate {run}" in (root / "report" / "report.md").read_text()
 
 
 def test_a_comparison_has_an_interval_and_says_who_is_better(root):

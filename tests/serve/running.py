@@ -174,13 +174,17 @@ def project(folder: Path, *offsets: float) -> Models:
 
 @contextlib.contextmanager
 def serving(
-    root: Path, *options: str, wait: bool = True, env: Mapping[str, str] | None = None
+    root: Path,
+    *options: str,
+    endpoint: str = ENDPOINT,
+    wait: bool = True,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Served]:
     """Run `assay serve` on a free port."""
     log = root.parent / "serve.log"
     with log.open("a") as said:
         process = subprocess.Popen(
-            making.command("serve", ENDPOINT, "--port", "0", *options),
+            making.command("serve", endpoint, "--port", "0", *options),
             cwd=root,
             env={**os.environ, **(env or {})},
             stdout=subprocess.PIPE,

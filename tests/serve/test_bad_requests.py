@@ -41,17 +41,20 @@ def without(row: dict[str, Any], name: str) -> dict[str, Any]:
     [
         ([without(ROW, "wind")], "the column 'wind' is missing"),
         ([ROW | {"rain": 1}], "the model has no column 'rain'"),
-        ([without(ROW, "wind") | {"Wind": 1.0}], "did you mean 'Wind'?"),
-        ([ROW | {"hour": "8"}], "column 'hour': the value of row 1 is '8'; expected is int64"),
-        ([ROW, ROW | {"hour": 8.0}], "the value of row 2 is 8.0; expected is int64"),
-        ([ROW | {"hour": True}], "the value of row 1 is True; expected is int64"),
-        ([ROW | {"holiday": 1}], "the value of row 1 is 1; expected is bool"),
+        ([without(ROW, "wind") | {"Wind": 1.0}], "'Wind' is not known; did you mean 'wind'?"),
+        ([ROW | {"hour": "8"}], "column 'hour': the value of row 0 is '8'; expected is int64"),
+        ([ROW, ROW | {"hour": 8.0}], "the value of row 1 is 8.0; expected is int64"),
+        ([ROW | {"hour": True}], "the value of row 0 is True; expected is int64"),
+        ([ROW | {"holiday": 1}], "the value of row 0 is 1; expected is bool"),
         ([ROW | {"hour": 2**70}], "out of range"),
-        ([ROW | {"wind": None}], "the value of row 1 is missing"),
-        ([ROW, without(ROW, "wind")], "row 2: the column 'wind' is in some rows only"),
+        ([ROW | {"wind": None}], "the value of row 0 is missing"),
+        ([ROW, without(ROW, "wind")], "row 1: the column 'wind' is in some rows only"),
         ([ROW | {"hour": [8]}], "Expected"),
         ([], "there is no row"),
-        ({}, "Object missing required field `rows`"),
+        ({}, "the body is one object without 'rows'; send a list of rows, or {\"rows\": [...]}"),
+        (ROW, "one object without 'rows', with 'hour'; send a list of rows"),
+        ({"instances": [ROW]}, "one object without 'rows', with 'instances'; send a list of"),
+        ([ROW | {"hour": "the value of row 7"}], "row 0 is 'the value of row 7'"),
         ({"rows": [ROW], "extra": 1}, "unknown field `extra`"),
         ([1], "Expected `object`, got `int`"),
         ("rows", "got `str`"),
@@ -103,8 +106,8 @@ def test_a_body_that_is_no_json_of_rows_is_refused(served: Served, body: bytes, 
         (tensor("hour", name="hours"), "the model has no input 'hours'; it has: hour, weather"),
         (tensor("hour", datatype="INT32"), "is 'INT32'; expected is INT64"),
         (tensor("hour", datatype="FP64"), "expected is INT64"),
-        (tensor("hour", data=[1.5, 2]), "the value of row 1 is 1.5; expected is int64"),
-        (tensor("hour", data=[1, True]), "the value of row 2 is True"),
+        (tensor("hour", data=[1.5, 2]), "the value of row 0 is 1.5; expected is int64"),
+        (tensor("hour", data=[1, True]), "the value of row 1 is True"),
         (tensor("hour", data=["1", "2"]), "expected is int64"),
         (tensor("hour", data=[1]), "has 1 values; its shape says 2"),
         (tensor("hour", data=None), "has no data"),
@@ -114,7 +117,7 @@ def test_a_body_that_is_no_json_of_rows_is_refused(served: Served, body: bytes, 
         (tensor("hour", shape=[-2]), "a dimension of -2"),
         (tensor("hour", shape=[2**62]), "a dimension of 4611686018427387904"),
         (tensor("hour", shape=[2**70]), "a dimension of"),
-        (tensor("wind", data=[1.0, None]), "the value of row 2 is missing"),
+        (tensor("wind", data=[1.0, None]), "the value of row 1 is missing"),
         (tensor("hour", parameters={"binary_data_size": 16}), "binary without " + LENGTH),
         (tensor("hour", parameters={"shared_memory_region": "x"}), "shared memory"),
         (running.tensors(outputs=[{"name": "score"}]), "the model has no output 'score'"),
@@ -219,7 +222,7 @@ def test_a_page_of_another_site_cannot_send_what_is_taken_for_json(served: Serve
         ("GET", f"/v2/models/{'x' * 5000}", 404),
         ("GET", "/v2/models/..%2f..%2fetc%2fpasswd", 404),
         ("GET", "/v2/models/bikes/", 404),
-        ("GET", "/", 404),
+        ("GET", "//", 404),
         ("POST", "/v2/repository/models/bikes/load", 404),
         ("GET", INFER, 405),
         ("DELETE", "/predict", 405),
@@ -234,6 +237,38 @@ def test_what_is_not_there_is_said_in_the_protocol_s_form(
     assert list(answered.json) == ["error"]
     assert answered.headers["content-type"] == "application/json"
     assert len(answered.body) < 300
+
+
+def test_a_method_that_is_not_for_a_path_is_told_the_one_that_is(served: Served):
+    answered = served.ask("GET", "/predict")
+    assert answered.status == 405
+    assert answered.json == {"error": "the method GET is not for this path; use POST"}
+    assert answered.headers["allow"] == "POST"
+    assert served.ask("POST", "/metrics", b"").json["error"].endswith("; use GET")
+
+
+def test_the_root_says_which_paths_there_are(served: Served):
+    answered = served.ask("GET", "/")
+    assert (answered.status, answered.json["endpoint"]) == (200, running.ENDPOINT)
+    assert answered.json["paths"]["/predict"] == "POST"
+    assert answered.json["paths"]["/v2/health/ready"] == "GET"
+
+
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [
+        ({"id": "x", "value": 1}, "'id' is not known: a truth has 'value' and 'prediction_id'"),
+        ({"id": "x", "value": 1}, "write 'prediction_id'"),
+        ({"prediction_id": "x", "truth": 1}, "write 'value'"),
+        ([{"value": 1, "prediction_id": "x"}, {"target": 1}], "'target' is not known"),
+        ({"prediction_id": "x", "value": 1, "other": 2}, "unknown field `other`"),
+    ],
+)
+def test_a_truth_under_other_names_is_told_the_right_ones(served: Served, truth: Any, said: str):
+    headers = {"Content-Type": "application/json"}
+    answered = served.ask("POST", "/feedback", json.dumps(truth), headers)
+    assert answered.status == 400
+    assert said in answered.json["error"]
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])

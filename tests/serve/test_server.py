@@ -436,6 +436,27 @@ def test_feedback_takes_one_truth_or_a_table(models: Models, served: Served):
         assert (shown.code, said in shown.err) == (code, True), shown
 
 
+def test_a_truth_that_the_declared_model_cannot_answer_is_refused(tmp_path: Path):
+    models = running.project(tmp_path, 0.0)
+    declared = (
+        "model: {name: bikes, task: binary, target: y, classes: [0, 1]}\n"
+        "deploy: {endpoint: rentals}\n"
+    )
+    making.write(models.root, {"assay.yaml": declared})
+    with running.serving(models.root) as served:
+        id_ = served.predict(running.rows()).json["prediction_id"]
+        headers = {"Content-Type": "application/json"}
+        for value, status in (("yes", 400), (2, 400), (1, 200), ("0", 200)):
+            body = json.dumps([{"prediction_id": id_, "value": value}])
+            answered = served.ask("POST", "/feedback", body, headers)
+            assert answered.status == status
+            if status == 400:
+                assert (
+                    f"truth 1: assay.yaml: model.classes: {value!r} is none of the classes 0, "
+                    "1" in answered.json["error"]
+                )
+
+
 def test_feedback_for_an_endpoint_that_never_was_is_an_error(models: Models):
     before = making.snapshot(folder(models))
     shown = making.assay(models.root, "feedback", "rental", "--id", "x", "--value", "1")

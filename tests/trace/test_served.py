@@ -74,10 +74,43 @@ def test_a_run_leads_to_the_bundle_that_it_made(served):
     assert "made bundle sha256:abab" in shown
 
 
-def test_an_id_that_no_answer_had_is_an_error(served):
-    folder, _ = served
+def test_a_prediction_or_a_row_that_is_not_there_is_said_to_be_none(served):
+    folder, prediction = served
+    unknown = ids.new_id()
 
-    shown = make.assay(folder, "trace", ids.new_id())
+    for name, hint in [
+        (f"{prediction}/9", f"has 2 rows: say {prediction}/0 or {prediction}/1"),
+        (f"{unknown}/0", "Assay-Prediction-Id"),
+    ]:
+        shown = make.assay(folder, "trace", name)
+        assert shown.code == 255
+        assert f"there is no prediction '{name}'" in shown.err
+        assert hint in shown.err
+    shown = make.assay(folder, "trace", unknown)
+    assert f"there is no prediction, run, alert or decision '{unknown}'" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nosuch@1", "there is no model 'nosuch'"),
+        ("nosuch@production", "there is no model 'nosuch'"),
+        ("m@9", "the model 'm' has no such version"),
+        ("m/9", "the model 'm' has no such version"),
+        ("m@nope", "the model 'm' has no alias 'nope'"),
+        ("params.yaml@nope", "git knows no revision 'nope'"),
+        ("nosuch", "nor a model"),
+    ],
+)
+def test_a_model_or_version_that_is_not_there_is_named(served, name, said):
+    shown = make.assay(served[0], "trace", name)
 
     assert shown.code == 255
-    assert "is neither a path, nor a run" in shown.err
+    assert said in shown.err
+
+
+@pytest.mark.parametrize("name", ["m", "m@1", "m@v1", "m/1"])
+def test_a_model_s_name_is_that_of_its_newest_version(served, name):
+    found = json.loads(make.done(served[0], "trace", name, "--json"))
+
+    assert found["thing"]["id"] == "version:m/1"

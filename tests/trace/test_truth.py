@@ -94,3 +94,14 @@ def test_a_class_is_right_or_wrong_and_has_no_error(project: Path):
     assert thing(project, f"{id_}/0")["label"].endswith("truth: cat, right")
     assert thing(project, f"{id_}/1")["label"].endswith("truth: cat, wrong")
     assert thing(project, f"{id_}/1")["truth"]["error"] is None
+
+
+def test_a_truth_that_cannot_be_compared_is_unreadable_for_its_row_only(project: Path):
+    id_ = predict(project, {"predict": [10.0, 20.0, 30.0]})
+    learn(project, f"{id_}/0", 12.0)
+    learn(project, f"{id_}/1", "yes")
+    learn(project, f"{id_}/2", [1, 2])
+    assert thing(project, f"{id_}/0")["label"].endswith("truth: 12, error -2")
+    said = "truth: unreadable ('yes' is text, the answer a number)"
+    assert thing(project, f"{id_}/1")["label"].endswith(said)
+    assert "truth: unreadable ([1, 2] is a list" in thing(project, f"{id_}/2")["label"]

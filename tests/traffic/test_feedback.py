@@ -9,7 +9,7 @@ import pytest
 
 from assay.base.errors import Error
 from assay.traffic import files, ids
-from assay.traffic.feedback import Counts, add, counts, joined, truth
+from assay.traffic.feedback import Counts, Latest, add, counts, find, joined, truth
 from assay.traffic.record import Record
 from assay.traffic.roll import roll
 from assay.traffic.spool import Spool
@@ -168,12 +168,31 @@ def test_targets_that_contradict_each_other_are_named_until_one_is_corrected(tmp
     logging(tmp_path, one, other)
     add(tmp_path, [truth(5, at=AT, prediction_id=one.id)])
     add(tmp_path, [truth("five", at=AT, prediction_id=other.id)])
-    with pytest.raises(Error, match="BIGINT for some predictions and VARCHAR for others"):
+    with pytest.raises(
+        Error, match="BIGINT for some predictions and VARCHAR for others"
+    ) as caught:
         targets(tmp_path)
+    assert caught.value.what.endswith(f": {other.id}/0")
 
     add(tmp_path, [truth(5.5, at=AT + 1, prediction_id=other.id)])
 
     assert targets(tmp_path) == {f"{one.id}/0": 5.0, f"{other.id}/0": 5.5}
+
+
+def test_a_truth_that_others_contradict_is_found_by_its_row(tmp_path, two, settle):
+    logging(tmp_path, two)
+    add(tmp_path, [truth(5.5, at=AT, prediction_id=f"{two.id}/0")])
+    add(tmp_path, [truth("five", at=AT + 1, prediction_id=f"{two.id}/1", source="a person")])
+    settle()
+
+    def found(row: int) -> Latest | None:
+        return find(tmp_path, f"{two.id}/{row}", endpoint=two.endpoint, at=two.at)
+
+    assert found(0) == Latest(target=5.5, at=AT, source=None, n_corrections=0)
+    assert found(1) == Latest(target="five", at=AT + 1, source="a person", n_corrections=0)
+    assert found(2) is None
+    with pytest.raises(Error, match="DOUBLE for some predictions and VARCHAR for others"):
+        targets(tmp_path)
 
 
 def test_without_predictions_or_truths_nothing_is_joined(tmp_path):

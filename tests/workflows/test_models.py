@@ -201,7 +201,7 @@ def test_the_commands_show_models_versions_and_history(trained: Path):
 def test_a_rollback_by_hand_goes_to_the_version_before(trained: Path):
     make.done(trained, "model", "register", "bundle")
     shown = make.assay(trained, "rollback")
-    assert shown.code == 255
+    assert (shown.code, "nothing was ever deployed to 'scores'" in shown.err) == (1, True)
     make.done(trained, "deploy", "bikes@1")
     shown = make.assay(trained, "rollback")
     assert (shown.code, shown.out) == (1, "")
@@ -213,6 +213,44 @@ def test_a_rollback_by_hand_goes_to_the_version_before(trained: Path):
     done = said(trained, "rollback", "--reason", "worse")
     assert (done["version"], done["before"], done["alias"]) == ("bikes/1", "bikes/2", "production")
     assert [row["reason"] for row in said(trained, "deployments", "list")] == ["worse", None, None]
+
+
+def test_a_rollback_without_a_ledger_finds_nothing_deployed(tmp_path: Path):
+    root = make.project(tmp_path / "new")
+    shown = make.assay(root, "rollback", "scores")
+    assert (shown.code, "nothing was ever deployed to 'scores'" in shown.err) == (1, True)
+    shown = make.assay(root, "deploy", "bikes@1", "--to", "scores")
+    assert shown.code == 255
+    assert "a bundle is registered first: assay model register BUNDLE" in shown.err
+
+
+def test_a_deploy_names_a_version_of_a_model(trained: Path):
+    for name, said in [
+        ("bundle", "hint: a bundle is registered first: assay model register bundle"),
+        ("nosuch@1", "hint: a bundle is registered first: assay model register BUNDLE"),
+    ]:
+        shown = make.assay(trained, "deploy", name)
+        assert shown.code == 255
+        assert f"there is no model '{name.removesuffix('@1')}'" in shown.err
+        assert said in shown.err
+    make.done(trained, "model", "register", "bundle", "--alias", "candidate")
+    shown = make.assay(trained, "deploy", "bikes")
+    assert shown.code == 2
+    assert "it is not said which version of 'bikes' is meant" in shown.err
+    assert "write bikes@VERSION; the newest is bikes@1 (candidate)" in shown.err
+    assert "did you mean 'bikes'?" in make.assay(trained, "deploy", "bike@1").err
+    assert json.loads(make.done(trained, "deployments", "list", "--json")) == []
+
+
+def test_a_version_that_was_never_judged_is_deployed_with_a_note(trained: Path):
+    make.done(trained, "model", "register", "bundle")
+    shown = make.assay(trained, "deploy", "bikes@1")
+    assert shown.code == 0
+    assert "bikes/1 was never judged by the gate: 'assay gate bikes@1' does" in shown.err
+    again = make.assay(trained, "deploy", "bikes@1")
+    assert (again.code, "already, nothing was changed" in again.out) == (0, True)
+    assert said(trained, "deploy", "bikes@1")["is_new"] is False
+    assert len(said(trained, "deployments", "list")) == 1
 
 
 def test_the_alias_moves_with_the_declared_endpoint_only(trained: Path):

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from assay.base.clock import now_ms
-from assay.base.errors import Error, Negative, Usage
+from assay.base.errors import Error, Usage
 from assay.base.progress import counted, progress
-from assay.deploy import endpoints, history, proofs, servers
+from assay.deploy import endpoints, history, proofs, servers, verdicts
 from assay.deploy.servers import Server
 from assay.ledger import deployments, models
 from assay.ledger.deployments import Deployment
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from assay.objects.cache import Cache
 
 ALIAS = "production"
-VERDICT = "verdict"
-"""The tag of a version with the gate's answer."""
 TIMEOUT = 60.0
 _POLL = 0.05
 _BACK = 10.0
@@ -45,15 +43,18 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     servers : tuple of Server
         Those that answer with it; empty where no server answers for the endpoint yet.
     before : str or None
-        The version that it answered with until now.
+        The version that it went to until now.
     alias : str or None
         The alias that names the version now.
+    is_new : bool
+        False where it went to the version already, so that nothing was written.
     """
 
     deployment: Deployment
     servers: tuple[Server, ...]
     before: str | None
     alias: str | None
+    is_new: bool = True
 
     @property
     def version(self) -> str:
@@ -79,6 +80,8 @@ def deploy(
     timeout: float = TIMEOUT,
 ) -> Deployed:
     """Let an endpoint answer with a version, and wait until all its live servers do.
+
+    Where it goes to that version already, no deployment is written; the servers are waited for.
 
     Parameters
     ----------
@@ -113,9 +116,15 @@ def deploy(
             hint="use letters, digits, '.', '-' and '_'",
         )
     found = models.get_version(ledger, version)
-    refused = found.tags.get(VERDICT) == "fail"
+    refused = verdicts.refused(found)
     if refused:
-        _check_force(found, reason, force=force)
+        verdicts.check_force(found, reason, force=force)
+    if alias is not None:
+        _check_alias(alias)
+    present = endpoints.live(ledger, endpoint)
+    made = history.find(ledger, endpoint, present.deployment) if present else None
+    if made is not None and history.name_of(made) == _name_of(found):
+        return _stay(ledger, made, alias=alias, timeout=timeout)
     return _switch(
         ledger,
         endpoint,
@@ -183,21 +192,6 @@ def prove(version: Version, objects: Cache) -> None:
         ) from error
 
 
-def _check_force(version: Version, reason: str | None, *, force: bool) -> None:
-    name = _name_of(version)
-    if not force:
-        raise Negative(
-            f"the gate refused {name}: it is not deployed",
-            hint=f"see 'assay model show {name}'; to deploy it all the same, say why: --force "
-            "--reason TEXT",
-        )
-    if not (reason or "").strip():
-        raise Usage(
-            f"the gate refused {name}; to deploy it all the same needs a reason",
-            hint="say why: --force --reason TEXT",
-        )
-
-
 def _switch(
     ledger: Ledger,
     endpoint: str,
@@ -245,6 +239,31 @@ def go_on(
         servers=tuple(answering),
         before=history.name_of(former) if former else None,
         alias=alias if moved else None,
+    )
+
+
+def _stay(ledger: Ledger, made: Deployment, *, alias: str | None, timeout: float) -> Deployed:
+    """Wait until all live servers answer with the deployment that goes on; write none."""
+    name = history.name_of(made)
+    try:
+        answering = _wait(ledger, made, timeout=timeout)
+    except _Failed as failed:
+        raise NotReady(
+            f"the server is not ready with {name}: {failed.problem}",
+            where=failed.server.url,
+            hint=f"'{made.endpoint}' went to it before, so nothing was changed; "
+            f"'assay rollback {made.endpoint}' goes back",
+        ) from None
+    is_named = alias is not None and (
+        models.get_model(ledger, made.model).aliases.get(alias) == made.version
+        or _move_alias(ledger, made, alias)
+    )
+    return Deployed(
+        deployment=made,
+        servers=tuple(answering),
+        before=name,
+        alias=alias if is_named else None,
+        is_new=False,
     )
 
 
@@ -367,6 +386,8 @@ def _user() -> str | None:
 def sentence(done: Deployed) -> str:
     """Say in one line what was done."""
     endpoint, name = done.deployment.endpoint, done.version
+    already = "" if done.is_new else " already, nothing was changed"
     if not done.servers:
-        return f"'{endpoint}' goes to {name}; no server answers for {endpoint} yet"
-    return f"'{endpoint}' answers with {name} on {counted(len(done.servers), 'server')}"
+        return f"'{endpoint}' goes to {name}{already}; no server answers for {endpoint} yet"
+    on = counted(len(done.servers), "server")
+    return f"'{endpoint}' answers with {name} on {on}{already}"

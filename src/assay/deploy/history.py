@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from assay.base.clock import now_ms
-from assay.base.errors import Negative, NotFound, did_you_mean
+from assay.base.errors import Negative, did_you_mean
 from assay.base.ids import uuid7
 from assay.deploy import endpoints
 from assay.ledger import deployments
@@ -32,15 +32,13 @@ def before(ledger: Ledger, endpoint: str) -> tuple[Deployment, Deployment]:
 
     Raises
     ------
-    NotFound
-        If nothing was ever deployed to it.
     Negative
-        If nothing came before, or nothing goes on.
+        If nothing was ever deployed to it, nothing came before, or nothing goes on.
     """
     rows = deployments.list_deployments(ledger, endpoint)
     if not rows:
         known = endpoints.endpoints(ledger)
-        raise NotFound(
+        raise Negative(
             f"nothing was ever deployed to '{endpoint}'",
             hint=did_you_mean(endpoint, known) or "'assay deployments list' shows all endpoints",
         )

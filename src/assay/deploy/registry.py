@@ -19,7 +19,7 @@ from assay.bundle import contents as folders
 from assay.bundle import find
 from assay.bundle.contents import Contents
 from assay.bundle.index import plain
-from assay.deploy.deploy import VERDICT
+from assay.deploy.verdicts import VERDICT
 from assay.ledger import lineage, models, runs
 from assay.ledger.database import open_ledger
 from assay.ledger.models import Version

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from assay.serve.predict import Beside
     from assay.serve.traffic import Traffic
     from assay.serve.versions import Served, Versions
+    from assay.traffic.targets import Targets
 
 _INFER_TYPES = {
     "", "application/json", "application/octet-stream", "application/x-www-form-urlencoded",
@@ -53,8 +54,10 @@ class Service:
         limits: Limits,
         beside: Beside,
         workers: Executor,
+        expected: Targets | None = None,
     ) -> None:
         self.versions, self.traffic, self.limits = versions, traffic, limits
+        self.expected = expected
         self.metrics = Metrics()
         self.workers = workers
         self._quick: Served | None = None  # its last answer took next to no time
@@ -114,7 +117,7 @@ class Service:
         bodies.need_json(request)
         body = await bodies.read(request, self.limits)
         at = time.time_ns() // 1_000_000
-        found = truths.decode(body, endpoint=self.versions.endpoint, at=at)
+        found = truths.decode(body, endpoint=self.versions.endpoint, at=at, expected=self.expected)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self.workers, self.traffic.keep, found)
         self.metrics.truths.add(by=len(found))
@@ -215,6 +218,13 @@ def make(service: Service, *, token: str | None) -> ASGIApp:
             ("GET", prefix, "model", service.model),
             ("GET", f"{prefix}/ready", "model_ready", service.model_ready),
         ]
+    paths = {path: method for method, path, _, _ in table}
+
+    async def index(_request: Request) -> Response:
+        """Answer which paths there are."""
+        return _json({"endpoint": service.versions.endpoint, "paths": paths})
+
+    table.append(("GET", "/", "index", index))
     routes = [
         Route(path, _named_route(name, endpoint), methods=[method])
         for method, path, name, endpoint in table
@@ -302,7 +312,12 @@ async def _on_error(_request: Request, error: Exception) -> Response:
 async def _on_http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 405:
-        return _error(405, f"the method {request.method} is not for this path")
+        given = (error.headers or {}) if isinstance(error, HTTPException) else {}
+        allowed = sorted({*given.get("Allow", "").split(", ")} - {"HEAD", ""})
+        use = f"; use {' or '.join(allowed)}" if allowed else ""
+        response = _error(405, f"the method {request.method} is not for this path{use}")
+        response.headers.update(given)
+        return response
     return _error(status, "there is nothing at this path" if status == 404 else "not answered")
 
 

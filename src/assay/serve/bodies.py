@@ -84,6 +84,29 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes | memoryview) -> T:
         raise Refused(400, f"the body is not of the form: {what}") from None
 
 
+def keys(body: bytes) -> list[list[str]]:
+    """Return the keys of an object, or of each object of a list; none where it is neither.
+
+    For a body that was refused, to say more about it.
+
+    Examples
+    --------
+    >>> keys(b'{"id": 1}'), keys(b'[{"id": 1}, {}]'), keys(b'[1]'), keys(b'{')
+    ([['id']], [['id'], []], [], [])
+    """
+    try:
+        found = _OBJECTS.decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return []
+    return [list(one) for one in (found if isinstance(found, list) else [found])]
+
+
+_Object = dict[str, msgspec.Raw]
+_OBJECTS: msgspec.json.Decoder[_Object | list[_Object]] = msgspec.json.Decoder(
+    _Object | list[_Object]
+)
+
+
 def packed(body: bytes, accepted: str) -> tuple[bytes, dict[str, str]]:
     """Return a body as the client wants it, and the headers that say how it is packed."""
     if len(body) < SMALLEST_PACKED or not accepted:

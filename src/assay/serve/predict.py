@@ -8,11 +8,13 @@ model.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from assay.base.errors import did_you_mean
 from assay.bundle import columns as tables
 from assay.bundle.columns import InvalidRows
 from assay.serve import bodies
@@ -79,11 +81,13 @@ def ask(columns: Columns, signature: Signature, beside: Beside) -> Asked:
     Raises
     ------
     InvalidRows
-        If columns differ in length, or a column beside is none.
+        If columns differ in length, one that is not known stands where another is missing, or a
+        column beside is none.
     """
     columns = dict(tables.of(columns))
     given = beside.names.difference(signature.names).intersection(columns)
     features = {name: values for name, values in columns.items() if name not in given}
+    _check_names(features, signature)
     event_time = None
     for name in sorted(given):
         plain = list(columns[name])
@@ -112,7 +116,7 @@ def answer(served: Served, asked: Asked) -> Answer:
     try:
         outputs = served.bundle.answers(asked.features)
     except InvalidRows as error:
-        raise Refused(400, sentence(error)) from error
+        raise Refused(400, sentence(_as_ids_count(error))) from error
     except Exception as error:
         name = type(error).__name__
         raise Refused(500, f"the model failed with {name}") from error
@@ -126,9 +130,15 @@ def answer(served: Served, asked: Asked) -> Answer:
 
 def decode(body: bytes) -> tuple[Columns, str | None]:
     """Return the columns that the body of `POST /predict` has, and the client's id."""
-    found = bodies.decode(_ROWS, body)
+    try:
+        found = bodies.decode(_ROWS, body)
+    except Refused as error:
+        raise _without_rows(body) or error from None
     rows, id_ = (found.rows, found.id) if isinstance(found, Rows) else (found, None)
-    return tables.of(rows), id_
+    try:
+        return tables.of(rows), id_
+    except InvalidRows as error:
+        raise _as_ids_count(error) from error
 
 
 def encode(answer: Answer, *, id_: str | None, prediction_id: str) -> bytes:
@@ -148,13 +158,46 @@ def encode(answer: Answer, *, id_: str | None, prediction_id: str) -> bytes:
     return msgspec.json.encode(document)
 
 
+def _without_rows(body: bytes) -> Refused | None:
+    """Return what to say of a body that is one object without rows: a row, or another's form."""
+    found = bodies.keys(body) if body.lstrip().startswith(b"{") else []
+    if not found or "rows" in found[0]:
+        return None
+    first = f", with '{found[0][0][:60]}'" if found[0] else ""
+    return Refused(
+        400,
+        f"the body is one object without 'rows'{first}",
+        hint='send a list of rows, or {"rows": [...]}',
+    )
+
+
+def _check_names(features: Columns, signature: Signature) -> None:
+    """Refuse a name that is not known where the column that it is near to is missing."""
+    missing = [name for name in signature.names if name not in features]
+    for name in features:
+        near = did_you_mean(name, missing) if name not in signature.names else None
+        if near is not None:
+            raise InvalidRows(f"'{name}' is not known", hint=near)
+
+
+def _as_ids_count(error: InvalidRows) -> InvalidRows:
+    """Return an error that counts rows from 0, as `ID/0` does; those of a bundle begin at 1."""
+
+    def lower(match: re.Match[str]) -> str:
+        return f"{match[1]}{int(match[2]) - 1}"
+
+    what = re.sub(r"\A(the value of row )(\d+)", lower, error.what)
+    where = None if error.where is None else re.sub(r"\A(row )(\d+)\Z", lower, error.where)
+    return InvalidRows(what, where=where, hint=error.hint)
+
+
 def _key(name: str, at: int, value: Any) -> str | None:
     """Return the value of a key as text, so that no client can change the type of the column."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise InvalidRows(
-            f"the value of row {at + 1} is {_shown(value)}; expected is text or a whole number",
+            f"the value of row {at} is {_shown(value)}; expected is text or a whole number",
             where=f"column '{name}'",
         )
     return str(int(value))
@@ -175,7 +218,7 @@ def _moment(name: str, at: int, value: Any) -> int | None:
     except (ValueError, OverflowError):
         pass
     raise InvalidRows(
-        f"the value of row {at + 1} is {_shown(value)}; expected is a time",
+        f"the value of row {at} is {_shown(value)}; expected is a time",
         where=f"column '{name}'",
         hint="send ISO 8601 text, or whole Unix milliseconds",
     )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from assay.ledger.database import Ledger
+    from assay.traffic.targets import Targets
 
 BACKLOG = 2048
 
@@ -71,6 +72,7 @@ def run(
     token: str | None,
     beside: Beside,
     limits: Limits | None = None,
+    expected: Targets | None = None,
     say: Callable[[str], object] = lambda _: None,
 ) -> None:
     """Answer requests until the process is told to end; then let those in flight end well.
@@ -81,12 +83,16 @@ def run(
         Opens the bundle of an id, proved.
     folder : path
         Where the log of predictions is.
+    expected : Targets, optional
+        What truths can be.
     """
     limits = limits or Limits()
     traffic = Traffic(folder)
     workers = ThreadPoolExecutor(n_threads(), thread_name_prefix="assay-predict")
     versions = Versions(ledger, endpoint, url=url(listening), load=load, say=say)
-    service = app.Service(versions, traffic, limits=limits, beside=beside, workers=workers)
+    service = app.Service(
+        versions, traffic, limits=limits, beside=beside, workers=workers, expected=expected
+    )
     versions.start()
     try:
         _serve(

@@ -11,6 +11,7 @@ from assay.serve import bodies
 from assay.serve.limits import Refused, sentence
 from assay.traffic import feedback
 from assay.traffic.record import Truth
+from assay.traffic.targets import Targets
 
 MOST = 100_000
 
@@ -40,15 +41,18 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     source: str | None = None
 
 
-def decode(body: bytes, *, endpoint: str, at: int) -> list[Truth]:
-    """Return the truths of a body.
+def decode(body: bytes, *, endpoint: str, at: int, expected: Targets | None = None) -> list[Truth]:
+    """Return the truths of a body; `expected` is what they can be.
 
     Raises
     ------
     Refused
         If one is none; then none is kept.
     """
-    found = bodies.decode(_GIVEN, body)
+    try:
+        found = bodies.decode(_GIVEN, body)
+    except Refused as error:
+        raise _misnamed(body) or error from None
     given = found if isinstance(found, list) else [found]
     if len(given) > MOST:
         raise Refused(413, f"there are {len(given)} truths; at most {MOST} go at a time")
@@ -59,7 +63,7 @@ def decode(body: bytes, *, endpoint: str, at: int) -> list[Truth]:
                 feedback.truth(
                     one.value, at=at if one.at is None else one.at, endpoint=endpoint,
                     prediction_id=one.prediction_id, column=one.column, key=one.key,
-                    source=one.source,
+                    source=one.source, expected=expected,
                 )
             )  # fmt: skip
         except Error as error:
@@ -68,4 +72,25 @@ def decode(body: bytes, *, endpoint: str, at: int) -> list[Truth]:
     return truths
 
 
+def _misnamed(body: bytes) -> Refused | None:
+    """Return what to say of a body that has a key under a name that it does not have here."""
+    for keys in bodies.keys(body):
+        for key in keys:
+            meant = _MEANT.get(key.lower())
+            if key not in _KEYS and meant is not None and meant not in keys:
+                return Refused(
+                    400,
+                    f"'{key[:60]}' is not known: a truth has 'value' and 'prediction_id', or "
+                    "'column' and 'key' instead of that",
+                    hint=f"write '{meant}'",
+                )
+    return None
+
+
+_KEYS = frozenset(Given.__struct_fields__)
+_MEANT = {
+    **dict.fromkeys(("id", "predictionid", "prediction-id", "prediction"), "prediction_id"),
+    **dict.fromkeys(("truth", "target", "label", "actual", "y", "ground_truth"), "value"),
+}
+"""What others call the keys of a truth."""
 _GIVEN: msgspec.json.Decoder[Given | list[Given]] = msgspec.json.Decoder(Given | list[Given])

@@ -41,11 +41,19 @@ LED_TO = {
 DECIDED = "decided by"
 """How an edge from a decision to a deployment reads upwards."""
 
+NO_PREDICTION = "give the text of the header 'Assay-Prediction-Id'; the log is that of this clone"
+
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}(/\d+)?")
 
 
 def find(project: Project, ledger: Ledger, name: str) -> Thing | None:
-    """Return what a name means: any of `KINDS`, or None where it means none of them."""
+    """Return what a name means: any of `KINDS`, or None where it means none of them.
+
+    Raises
+    ------
+    NotFound
+        If it can only be a row of a prediction that has none.
+    """
     kind, _, rest = name.partition(":")
     if kind in KINDS - {"prediction"}:
         return of(ledger, f"{kind}:{rest}")
@@ -55,7 +63,12 @@ def find(project: Project, ledger: Ledger, name: str) -> Thing | None:
         version = _version(ledger, name)
         if version is not None:
             return version
-    return _prediction(project, name) if _UUID.fullmatch(name) else None
+    return _prediction(project, name) if is_id(name) else None
+
+
+def is_id(name: str) -> bool:
+    """Tell whether a name has the form of the ids of predictions, runs, alerts and decisions."""
+    return _UUID.fullmatch(name) is not None
 
 
 def of(ledger: Ledger, id_: str) -> Thing:
@@ -97,10 +110,30 @@ def _bundle(ledger: Ledger, name: str) -> Thing | None:
 
 def _version(ledger: Ledger, name: str) -> Thing | None:
     try:
-        version = models.get_version(ledger, re.sub(r"@(?=v?\d+$)", "/", name))
+        version = models.get_version(ledger, _reference(name))
     except Error:
         return None
     return of(ledger, f"version:{version.model}/{version.number}")
+
+
+def check_version(ledger: Ledger, name: str) -> None:
+    """Raise `NotFound` where a name is that of a model with a version that it does not have."""
+    ref = _reference(name)
+    known = {model.name for model in models.list_models(ledger)}
+    if re.fullmatch(r"[^/:@]+(/\d{1,9}|@[\w-]+)", ref) and re.split("[/@]", ref)[0] in known:
+        models.get_version(ledger, ref)
+
+
+def _reference(name: str) -> str:
+    return re.sub(r"@v?(?=\d{1,9}$)", "/", name)
+
+
+def newest(ledger: Ledger, name: str) -> Thing | None:
+    """Return the newest version of a model; None where there is no model of that name."""
+    found = next((model for model in models.list_models(ledger) if model.name == name), None)
+    if found is None or found.newest is None:
+        return None
+    return of(ledger, f"version:{name}/{found.newest}")
 
 
 def _prediction(project: Project, name: str) -> Thing | None:
@@ -108,9 +141,14 @@ def _prediction(project: Project, name: str) -> Thing | None:
     from assay.traffic import find as traffic
 
     folder = project.traffic_dir
-    found = traffic.find(folder, name) if folder.is_dir() else None
-    if found is None:
-        return None
+    id_, _, row = name.partition("/")
+    whole = traffic.find(folder, id_) if folder.is_dir() else None
+    found = whole and traffic.find(folder, name)
+    if not found:
+        if not row:
+            return None
+        hint = traffic.rows_in_words(id_, whole.record.n_rows) if whole else NO_PREDICTION
+        raise NotFound(f"there is no prediction '{name}'", hint=hint)
     _, outputs = found.values()
     answer = ", ".join(f"{key}={value}" for key, value in outputs.items())
     record, known = found.record, truth.find(folder, found)

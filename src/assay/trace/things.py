@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from assay.base.errors import Error, NotFound, did_you_mean
-from assay.ledger import runs
+from assay.ledger import models, runs
 from assay.ledger.database import Ledger
 from assay.ledger.runs import Run
 from assay.objects import scan
@@ -52,7 +52,8 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
 def find(project: Project, ledger: Ledger, name: str, *, cwd: Path) -> Thing:
     """Return the thing that a person names.
 
-    `PATH` or `PATH@REVISION` is a file; `MODEL@VERSION` a version, `sha256:…` a bundle, the id
+    `PATH` or `PATH@REVISION` is a file; `MODEL@VERSION` a version, `MODEL` the newest one unless
+    a run or a metric is called so, `sha256:…` a bundle, the id
     that came with an answer (`ID` or `ID/ROW`) a prediction; `RUN:METRIC` a metric of a run,
     `METRIC` alone that of the latest run that has it; anything else is a run, an alert or a
     decision, by its id or the beginning of it.
@@ -70,21 +71,46 @@ def find(project: Project, ledger: Ledger, name: str, *, cwd: Path) -> Thing:
         return thing
     path, _, revision = name.rpartition("@")
     if path and not (cwd / name).exists():
+        _check_revision(project, ledger, path, revision, cwd=cwd)
         return _at_revision(project, path, revision, cwd=cwd)
     if (cwd / name).exists() or _is_tracked(project, name, cwd=cwd):
         return _in_workspace(project, name, cwd=cwd)
     run, _, metric = name.partition(":")
     if metric and run != "run":
         return _metric(runs.get(ledger, run), metric)
-    found = _with_id(ledger, name) or _latest_with(ledger, name)
+    found = _with_id(ledger, name) or _latest_with(ledger, name) or served.newest(ledger, name)
     if found is not None:
         return found
+    served.check_version(ledger, name)
+    if served.is_id(name):
+        raise NotFound(
+            f"there is no prediction, run, alert or decision '{name}'", hint=served.NO_PREDICTION
+        )
     raise NotFound(
-        f"'{name}' is neither a path, nor a run, nor a metric of a recorded run, nor an alert or "
-        "a decision",
+        f"'{name}' is neither a path, nor a run, nor a metric of a recorded run, nor a model, an "
+        "alert or a decision",
         where=project.root,
         hint=did_you_mean(name, _names(ledger)) or "see 'assay runs list' and 'assay data status'",
     )
+
+
+def _check_revision(
+    project: Project, ledger: Ledger, path: str, revision: str, *, cwd: Path
+) -> None:
+    """Refuse what is neither a file of a revision nor a version: NAME@3 is meant for a model."""
+    from assay.trace import served
+
+    try:
+        git.resolve(project.git_root, revision)
+    except Error:
+        if (cwd / path).exists() or _is_tracked(project, path, cwd=cwd) or "/" in path:
+            raise
+        served.check_version(ledger, f"{path}@{revision}")
+        known = [model.name for model in models.list_models(ledger)]
+        raise NotFound(
+            f"there is no model '{path}', and no file of that name",
+            hint=did_you_mean(path, known) or "see 'assay model list'",
+        ) from None
 
 
 def _with_id(ledger: Ledger, name: str) -> Thing | None:
@@ -146,7 +172,8 @@ def _latest_with(ledger: Ledger, metric: str) -> Thing | None:
 
 def _names(ledger: Ledger) -> list[str]:
     rows = runs.list_(ledger, kind="pipeline", limit=1)
-    return list(runs.get(ledger, rows[0].id).metrics) if rows else []
+    metrics = list(runs.get(ledger, rows[0].id).metrics) if rows else []
+    return metrics + [model.name for model in models.list_models(ledger)]
 
 
 def _is_tracked(project: Project, name: str, *, cwd: Path) -> bool:

@@ -44,29 +44,30 @@ def find(folder: Path, found: Found) -> Truth | None:
     """
     record = found.record
     id_ = row_id(record.id, found.row or 0)
-    query = "SELECT target, target_at, target_source, n_corrections FROM joined"
-    with feedback.joined(
-        folder, endpoint=record.endpoint, start=record.at, end=record.at + 1, threads=1
-    ) as log:
-        rows = log.rows(f"{query} WHERE prediction_id = ?", [id_])
-    if not rows:
+    known = feedback.find(folder, id_, endpoint=record.endpoint, at=record.at)
+    if known is None:
         return None
-    target, at, source, n_corrections = rows[0]
     return Truth(
-        target=target,
-        at=at,
-        source=source,
-        error=_error(_answer(found), target),
-        n_corrections=n_corrections,
+        target=known.target,
+        at=known.at,
+        source=known.source,
+        error=_error(_answer(found), known.target),
+        n_corrections=known.n_corrections,
     )
 
 
 def words(found: Found, truth: Truth | None) -> str:
-    """Return a truth beside its answer as people read it."""
+    """Return a truth beside its answer as people read it.
+
+    One that the answer cannot be compared with is unreadable: text for a number, say.
+    """
     if truth is None:
         return "truth: none yet"
     answer, parts = _answer(found), [f"truth: {truth.target}"]
-    if truth.error is not None:
+    expected, given = _kind(answer), _kind(truth.target)
+    if answer is not None and expected != given:
+        parts = [f"truth: unreadable ({truth.target!r} is {given}, the answer {expected})"]
+    elif truth.error is not None:
         parts.append(f"error {truth.error:+.4g}")
     elif isinstance(truth.target, str | bool) and type(answer) is type(truth.target):
         parts.append("right" if answer == truth.target else "wrong")
@@ -77,6 +78,12 @@ def words(found: Found, truth: Truth | None) -> str:
 
 def _answer(found: Found) -> Any:
     return found.values()[1].get("predict")
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, list):
+        return "a list"
+    return "text" if isinstance(value, str) else "a number"
 
 
 def _error(answer: Any, target: Any) -> float | None:

@@ -33,8 +33,10 @@ from assay.traffic.record import Truth, Value
 from assay.traffic.roll import TRUTHS
 from assay.traffic.spool import Spool
 from assay.traffic.table import create_table, notes_of, quoted, read_notes
+from assay.traffic.targets import Targets
 
 _BATCH = 10_000
+_SHOWN = 3  # ids that an error names
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,15 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     n_ambiguous: int
 
 
+class Latest(msgspec.Struct, frozen=True, kw_only=True):
+    """The truth of one row that counts, and how often another value came before it."""
+
+    target: Value
+    at: int
+    source: str | None
+    n_corrections: int
+
+
 def truth(
     target: Value,
     *,
@@ -71,6 +82,7 @@ def truth(
     key: Value = None,
     endpoint: str | None = None,
     source: str | None = None,
+    expected: Targets | None = None,
 ) -> Truth:
     """Return a truth, once it is known to be one.
 
@@ -86,13 +98,18 @@ def truth(
         Instead of an id: the declared key column, and the value in it.
     endpoint, source : str, optional
         Whose predictions are meant; who says so.
+    expected : Targets, optional
+        What it can be.
 
     Raises
     ------
     assay.Error
-        If the target is missing or not finite, or it is not said which prediction is meant.
+        If the target is missing or not finite, or none that is expected, or it is not said which
+        prediction is meant.
     """
     _check_target(target)
+    if expected is not None:
+        target = expected.checked(target)
     if (prediction_id is None) == (column is None) or (column is None) != (key is None):
         raise Error(
             "a truth names a prediction either by its id or by a key column and its value",
@@ -166,6 +183,26 @@ def joined(
     types["n_corrections"] = "BIGINT"
     log.columns += tuple(Column(name=name, ref=name, type=types[name]) for name in types)
     return log
+
+
+def find(folder: Path, row: str, *, endpoint: str, at: int) -> Latest | None:
+    """Return the truth of one row, whatever the others are; None where none has come yet.
+
+    Parameters
+    ----------
+    row : str
+        `ID/ROW`.
+    endpoint, at : str and int
+        Of its prediction: those of that millisecond are read, of the truths all.
+    """
+    with read(folder, endpoint=endpoint, start=at, end=at + 1, threads=1) as log:
+        _match(log, folder)
+        where = "FROM latest WHERE prediction_id = ?"
+        for (type_,) in log.rows(f"SELECT target_type {where}", [row]):
+            query = f"SELECT target::{type_}, target_at, target_source, n_corrections {where}"
+            target, known, source, n_corrections = log.rows(query, [row])[0]
+            return Latest(target=target, at=known, source=source, n_corrections=n_corrections)
+    return None
 
 
 def counts(folder: Path, *, threads: int | None = None) -> Counts:
@@ -256,13 +293,25 @@ def _read_truths(log: Log, folder: Path) -> None:
 
 
 def _target_type(log: Log) -> str:
+    """Return the type that holds all truths that count."""
     type_ = NOTHING
-    for (other,) in log.rows("SELECT DISTINCT target_type FROM latest ORDER BY 1"):
+    found = log.rows("SELECT target_type, count(*) FROM latest GROUP BY ALL ORDER BY 2 DESC, 1")
+    for other, n_rows in found:
         wide = widen(type_, other)
         if wide is None:
+            shown = ", ".join(_with_type(log, other))
+            more = f" and {n_rows - _SHOWN:,} more" if n_rows > _SHOWN else ""
             raise Error(
-                f"the truths are {type_} for some predictions and {other} for others",
-                hint="read one endpoint, or correct the truths that are wrong",
+                f"the truths are {type_} for some predictions and {other} for others: "
+                f"{shown}{more}",
+                hint="correct them: assay feedback ENDPOINT --id ID/ROW --value VALUE; or read "
+                "one endpoint",
             )
         type_ = wide
     return type_
+
+
+def _with_type(log: Log, type_: str) -> list[str]:
+    """Return the first predictions whose truth has a type."""
+    rows = "SELECT prediction_id FROM latest WHERE target_type = ? ORDER BY 1 LIMIT ?"
+    return [id_ for (id_,) in log.rows(rows, [type_, _SHOWN])]

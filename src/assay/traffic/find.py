@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from assay.base.progress import counted
 from assay.traffic import files
 from assay.traffic.files import Snapshot
 from assay.traffic.framing import scan, seed_of
-from assay.traffic.ids import split_id, time_of
+from assay.traffic.ids import row_id, split_id, time_of
 from assay.traffic.log import open_log
 from assay.traffic.parts import INPUT, OUTPUT, PREDICTION, decoded
 from assay.traffic.record import Record, Value
@@ -30,6 +31,21 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         at = self.row or 0
         inputs = {name: values[at] for name, values in self.record.inputs.items()}
         return inputs, {name: values[at] for name, values in self.record.outputs.items()}
+
+
+def rows_in_words(id_: str, n_rows: int) -> str:
+    """Say which rows a request has, by their ids.
+
+    Examples
+    --------
+    >>> rows_in_words("ID", 1), rows_in_words("ID", 2), rows_in_words("ID", 9)
+    ("'ID' has 1 row: ID/0", "'ID' has 2 rows: say ID/0 or ID/1", "'ID' has 9 rows: ID/0 to ID/8")
+    """
+    head = f"'{id_}' has {counted(n_rows, 'row')}"
+    first, last = row_id(id_, 0), row_id(id_, n_rows - 1)
+    if n_rows == 1:
+        return f"{head}: {first}"
+    return f"{head}: say {first} or {last}" if n_rows == 2 else f"{head}: {first} to {last}"
 
 
 def find(folder: Path, prediction_id: str) -> Found | None:

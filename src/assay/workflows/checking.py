@@ -62,6 +62,7 @@ def check(project: Project) -> Checked:
             *_columns(project, declared),
             *_schemas(declared),
             *_metrics(declared),
+            *_loop(project, declared),
             *_bundles(project, declared, stages),
         ],
     )
@@ -133,6 +134,16 @@ def _metrics(declared: Declaration) -> list[Problem]:
             where = f"{declaration.FILE}: evaluation.metrics"
             found.append(Problem(severity="error", where=where, what=what))
     return found
+
+
+def _loop(project: Project, declared: Declaration) -> list[Problem]:
+    """Find what keeps a declared monitor or retraining from running."""
+    from assay.loop import declared as looping
+
+    return [
+        Problem(severity="error", where=where, what=what)
+        for where, what in looping.check(project, declared)
+    ]
 
 
 def _bundles(project: Project, declared: Declaration, stages: Definition) -> list[Problem]:

@@ -26,6 +26,8 @@ def opened(
 
     name, _ = target(project, endpoint)
     source = loops.source_branch(project, branch, declaration.read(project))
+    if (caution := loops.uncommitted(project, source)) is not None:
+        tell({"event": "note", "message": caution})
     with open_ledger(project.ledger_path, create=False) as ledger:
         yield Loop(project=project, ledger=ledger, endpoint=name, branch=source, tell=tell)
 
