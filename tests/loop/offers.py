@@ -7,6 +7,8 @@ are not independent; from a day on, another kind of customer takes them, if the 
 from __future__ import annotations
 
 import datetime as dt
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +158,19 @@ class Offers:
         self.project = workspace.find(self.root)
         self.ledger: Ledger = open_ledger(self.project.ledger_path)
         self._deploy_first()
+
+    def copied(self, root: Path, files: Mapping[str, str] | None = None) -> Offers:
+        """Return a copy in another folder, with other files if need be, committed."""
+        shutil.copytree(self.root, root, symlinks=True)
+        other = Offers.__new__(Offers)
+        other.seed, other.n, other.change, other.day = self.seed, self.n, self.change, self.day
+        other.root, other.events = root, []
+        other.project = workspace.find(root)
+        other.ledger = open_ledger(other.project.ledger_path)
+        if files:
+            make.write(root, files)
+            make.commit(root, "other code")
+        return other
 
     def _history(self) -> str:
         lines = ["offer,time,age,visits,discount,taken"]

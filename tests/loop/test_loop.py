@@ -161,19 +161,8 @@ def fresh(ready: Offers, tmp_path: Path) -> Callable[..., Offers]:
     number = count()
 
     def copy(**files: str) -> Offers:
-        from assay.project import workspace
-
-        root = tmp_path / f"copy-{next(number)}"
-        shutil.copytree(ready.root, root, symlinks=True)
-        other = Offers.__new__(Offers)
-        other.seed, other.n, other.change, other.day = ready.seed, ready.n, None, ready.day
-        other.root, other.events = root, []
-        other.project = workspace.find(root)
-        other.ledger = open_ledger(other.project.ledger_path)
-        if files:
-            make.write(root, {name.replace("__", "."): text for name, text in files.items()})
-            make.commit(root, "other code")
-        return other
+        named = {name.replace("__", "."): text for name, text in files.items()}
+        return ready.copied(tmp_path / f"copy-{next(number)}", named)
 
     return copy
 

@@ -145,14 +145,30 @@ def set_params(tree: Project, values: Mapping[str, Any]) -> bool:
     """
     if not values:
         return False
-    path = tree.root / _PARAMS
-    try:
-        data = yaml12.load(path.read_text(encoding="utf-8"), where=_PARAMS)
-    except OSError as error:
-        raise explain(error, path) from error
+    data = _params(tree)
     for name, value in values.items():
         _set(data, name, value)
-    return edit.write(path, data)
+    return edit.write(tree.root / _PARAMS, data)
+
+
+def check_params(project: Project, values: Mapping[str, Any]) -> None:
+    """Raise unless all of these are parameters of `params.yaml`."""
+    data = _params(project)
+    for name, value in values.items():
+        _set(data, name, value)
+
+
+def check_table(project: Project, declared: Declaration) -> None:
+    """Raise unless the table that grows is data of the project's own."""
+    _refuse_made(project, _table(project, declared))
+
+
+def _params(project: Project) -> Any:
+    path = project.root / _PARAMS
+    try:
+        return yaml12.load(path.read_text(encoding="utf-8"), where=_PARAMS)
+    except OSError as error:
+        raise explain(error, path) from error
 
 
 def _set(data: Any, name: str, value: Any) -> None:

@@ -112,6 +112,16 @@ def source_branch(project: Project, given: str | None, declared: Declaration) ->
     return found
 
 
+def uncommitted(project: Project, branch: str) -> str | None:
+    """Say that the declaration in the work tree is not the one that the loop reads, if so."""
+    path = project.root / FILE
+    name = path.relative_to(project.git_root).as_posix()
+    there = path.read_bytes() if path.is_file() else None
+    if git.read_file(project.git_root, branch, name) == there:
+        return None
+    return f"{FILE} here is not the one on '{branch}': the loop reads what is committed there"
+
+
 def one_pass(loop: Loop, *, on_windows: bool = True) -> Passed:
     """Do all that is due: go on with what was cut off, watch, retrain."""
     commit, declared = _declared(loop)
