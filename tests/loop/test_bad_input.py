@@ -15,12 +15,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from assay.base.errors import NotFound
+from assay.base.errors import Error, NotFound
 from assay.ledger import alerts, decisions, deployments
 from assay.ledger.decisions import Decision
 from assay.loop import loop as loops
 from assay.project import git
+from assay.project.workspace import Project
 from tests import make
+from tests.loop import test_growth
 from tests.loop.offers import DECLARED, Offers
 
 DONE = {"deployed", "refused", "inconclusive"}
@@ -198,6 +200,22 @@ def test_a_declaration_that_is_not_committed_is_not_read_and_that_is_said(
     assert "is not the one on" not in make.done(world.root, "loop", "--once")
 
 
+def test_a_declaration_that_somebody_is_editing_does_not_stop_the_loop(
+    declaring: Callable[..., Offers],
+):
+    world = declaring()
+    make.write(world.root, {"assay.yaml": "monitor: [\n"})
+    assert make.done(world.root, "loop", "--once").count("150 rows") == 27
+
+
+def test_an_endpoint_that_never_was_is_told_with_the_nearest(declaring: Callable[..., Offers]):
+    for command in (["loop", "--once"], ["retrain"]):
+        said = make.assay(declaring().root, *command, "ofers")
+        assert said.code == 255
+        assert "nothing was ever deployed to 'ofers'" in said.err
+        assert "did you mean 'offers'?" in said.err
+
+
 def test_without_a_branch_the_loop_asks_for_its_name(declaring: Callable[..., Offers]):
     world = declaring()
     make.git(world.root, "checkout", "-q", "--detach")
@@ -234,6 +252,46 @@ def test_a_full_disk_while_the_table_grows_leaves_nothing_half(declaring: Callab
     done = hand(world)
     assert done.outcome in DONE, done.reason
     assert done.details["grown"]["n_rows"] == 29 * world.n
+
+
+def test_a_full_disk_leaves_a_parquet_table_as_it_was(tmp_path: Path):
+    root = make.write(make.project(tmp_path / "project"), {"assay.yaml": test_growth.DECLARED})
+    path = test_growth.parquet(
+        root / "data/t.parquet",
+        "SELECT TIMESTAMP '2011-01-01' + to_hours(i::INT) AS day, i::INT AS hour,"
+        " md5(i::VARCHAR) AS sky, 16::INTEGER AS cnt FROM range(20000) t(i)",
+    )
+    project = Project(root)
+    text = test_growth.DECLARED.replace("rentals.csv", "t.parquet")
+    test_growth.ask(project.traffic_dir, test_growth.START + test_growth.DAY)
+    before = make.snapshot(root)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size - 1000, hard))
+    try:
+        with pytest.raises(Error, match=r"(?i)file too large"):
+            test_growth.grow(project, text)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert make.snapshot(root) == before
+    assert test_growth.grow(project, text).n_rows == 1
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ZeroDivisionError()])
+def test_an_error_that_nobody_thought_of_ends_the_decision_and_alerts(
+    declaring: Callable[..., Offers], error: Exception
+):
+    world = declaring()
+
+    def tell(event: Mapping[str, Any]) -> None:
+        if event["event"] == "note":
+            raise error
+
+    with contextlib.suppress(ZeroDivisionError):
+        hand(world, tell=tell)
+    (decision,) = decisions.list_decisions(world.ledger, "offers")
+    assert (decision.state, decision.outcome) == ("finished", "failed")
+    assert [one.severity for one in alerts.list_alerts(world.ledger, "offers")] == ["error"]
+    expect_first_version(world)
 
 
 def test_a_ledger_that_is_locked_for_seconds_is_waited_for(declaring: Callable[..., Offers]):

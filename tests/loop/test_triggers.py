@@ -161,6 +161,13 @@ def test_the_schedule_keeps_its_cadence_through_refusals_and_other_retrainings()
     assert trigger(ALL, **stands | {"window_end": 10 * WEEK - 1}) is None
 
 
+def test_the_schedule_counts_from_a_retraining_that_deployed() -> None:
+    before = [decision("performance", 8 * WEEK, "deployed"), decision("schedule", 6 * WEEK)]
+    monthly = Retrain(every="28d")
+    assert trigger(monthly, decisions=before, window_end=12 * WEEK - 1) is None
+    assert trigger(monthly, decisions=before, window_end=12 * WEEK) == "schedule"
+
+
 def test_cron_counts_by_the_wall_clock_from_its_last_decision_or_the_deployment() -> None:
     daily = Retrain(cron="0 4 * * *", time_zone="Europe/Berlin")
     four = NOW + 3 * 3_600_000  # at 4 in Berlin it is 3 in UTC

@@ -97,6 +97,15 @@ def test_a_window_with_three_rows_is_kept_and_says_that_it_has_too_few(daily: Wo
     assert daily.alerts == []
 
 
+def test_a_window_with_rows_on_its_last_days_only_is_no_week_to_compare(weekly: World):
+    weekly.log(4, 11)  # from Friday on: three days of the first week
+    first, second = weekly.watch().computed
+    for one in first.details["columns"].values():
+        assert (one["reason"], one["n_rows"]) == ("rows on 3 of 7 days", 3 * 24)
+        assert "x" not in one
+    assert all("x" in one for one in second.details["columns"].values())
+
+
 def test_empty_windows_of_a_gap_are_skipped(daily: World):
     daily.log(0, 2)
     daily.log(10, 2)

@@ -166,7 +166,8 @@ def _scheduled(declared: Retrain, state: Situation, window_end: int) -> str | No
     """Return why the schedule wants to start now, or None."""
     last = next((one for one in state.decisions if one.trigger == "schedule"), None)
     if declared.every is not None:
-        anchor = state.since if last is None else last.window_end
+        settled = [one for one in state.decisions if one == last or one.outcome == "deployed"]
+        anchor = max((one.window_end for one in settled), default=state.since)
         if schedule.every_due(_ms(declared.every), anchor, window_end):
             return f"the schedule says every {declared.every}, the last was {iso(anchor)}"
     if declared.cron is not None:

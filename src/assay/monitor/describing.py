@@ -168,7 +168,7 @@ class Describing:
             watcher.drift.remember(drift.since(stored, bundle=here.bundle, size=self._plan.size))
             self._present = here.bundle
         cells = {name: one.tolist() for name, one in counts.cells.items()}
-        found = watcher.drift.step(cells, span)
+        found = watcher.drift.step(cells, span, n_days=here.n_days)
         prediction = found.pop(PREDICTION, None)
         limits = msgspec.structs.asdict(watcher.drift.limits)
         return {

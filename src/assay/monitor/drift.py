@@ -82,8 +82,21 @@ class Drift:
             return self.reference.count_prediction(values)
         return self.reference.count(name, values)
 
-    def step(self, counts: Mapping[str, Sequence[int]], span: Span) -> dict[str, dict[str, Any]]:
-        """Return what the detectors find in the next window, by column, as JSON."""
+    def step(
+        self, counts: Mapping[str, Sequence[int]], span: Span, *, n_days: int
+    ) -> dict[str, dict[str, Any]]:
+        """Return what the detectors find in the next window, by column, as JSON.
+
+        Parameters
+        ----------
+        n_days : int
+            Days that have rows. A window with rows on less than half of its days, such as the
+            first one, is no week to compare with weeks: it is not read.
+        """
+        whole = (span.end - span.start) // DAY
+        if 2 * n_days < whole:
+            return {name: self._unread(name, counts, f"rows on {n_days} of {whole} days") for name
+                    in self.names}  # fmt: skip
         found = {}
         for name in self.names:
             self._states[name], reading = detectors.step(
@@ -102,6 +115,14 @@ class Drift:
                 known["warnings"] = list(self._columns[name].warnings)
             found[name] = known
         return found
+
+    def _unread(
+        self, name: str, counts: Mapping[str, Sequence[int]], reason: str
+    ) -> dict[str, Any]:  # fmt: skip
+        state = self._states[name].state
+        reading = Reading(n_rows=sum(counts[name]), state=state, reason=reason)
+        known: dict[str, Any] = msgspec.to_builtins(reading)
+        return known
 
     def _prepare(self, name: str, n_days: int) -> Column:
         reference = self.reference

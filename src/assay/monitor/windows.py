@@ -101,6 +101,8 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
         Of the row that came last.
     versions : dict of str to int
         Rows by version.
+    n_days : int
+        Days that have rows.
     n_answered : int
         Rows that got an answer.
     latency : list of float
@@ -112,6 +114,7 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     deployment: str | None
     versions: dict[str, int]
     n_rows: int
+    n_days: int
     n_answered: int
     n_requests: int
     n_errors: int
@@ -227,6 +230,7 @@ def serving(log: Log, *, within: Span, size: int) -> dict[int, Serving]:
     rows = log.rows(
         f"SELECT {place} AS w, arg_max(version, {last}), arg_max(bundle, {last}),"
         f" arg_max(deployment, {last}) FILTER (deployment IS NOT NULL), count(*),"
+        f" count(DISTINCT p.event_time // {DAY}),"
         " count(*) FILTER (status = 'ok'), count(*) FILTER (row = 0),"
         " count(*) FILTER (row = 0 AND status <> 'ok'),"
         " quantile_cont(latency, [0.5, 0.95, 0.99]) FILTER (row = 0)"
@@ -245,13 +249,14 @@ def serving(log: Log, *, within: Span, size: int) -> dict[int, Serving]:
             deployment=deployment,
             versions=by_version[start],
             n_rows=n_rows,
+            n_days=n_days,
             n_answered=n_answered,
             n_requests=n_requests,
             n_errors=n_errors,
             latency=[float(one) for one in latency or []],
         )
-        for start, version, bundle, deployment, n_rows, n_answered, n_requests, n_errors, latency
-        in rows
+        for start, version, bundle, deployment, n_rows, n_days, n_answered, n_requests, n_errors,
+        latency in rows
     }  # fmt: skip
 
 

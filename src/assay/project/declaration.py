@@ -359,7 +359,7 @@ class Retrain(_Section, frozen=True):
     on : list
         What starts one beside the schedule: an alert of drift or performance, or new rows.
     every : str or None
-        Schedule by event time: how long after the one before.
+        Schedule by event time: how long after the last scheduled one, or one that deployed.
     cron : str or None
         Schedule by the wall clock of `time_zone`: minute, hour, day, month, day of the week.
     time_zone : str
