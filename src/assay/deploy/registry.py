@@ -206,6 +206,11 @@ def _answer(content: bytes) -> str | None:
 
 def _keep_data(project: Project, ledger: Ledger, run: Run) -> int:
     """Let data and outputs of a run survive `dvc gc`; return how many versions are safe."""
+    return kept.keep(project, data_of(project, ledger, run))
+
+
+def data_of(project: Project, ledger: Ledger, run: Run) -> list[str]:
+    """Return the MD5s of what a run read and made, and the pipeline that it is a part of."""
     pipeline = whole(ledger, run)
     found = [_md5s(one) for one in (pipeline, run)]
     for artifact in pipeline.artifacts:
@@ -214,7 +219,7 @@ def _keep_data(project: Project, ledger: Ledger, run: Run) -> int:
             plan = record.load(content, where=artifact.oid)
             found.append(kept.oids_of(plan))
             found.append(kept.tracked_inside(project, plan, commit=pipeline.code.commit))
-    return kept.keep(project, dict.fromkeys(oid for oids in found for oid in oids))
+    return [*dict.fromkeys(oid for oids in found for oid in oids)]
 
 
 def _md5s(run: Run) -> Iterable[str]:

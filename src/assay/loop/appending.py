@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import csv
 import datetime as dt
+import errno
 import gzip
 import io
+import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.base.errors import Error
-from assay.base.files import sync_folder, temporary_beside, writing
+from assay.base.files import explain, sync_folder, temporary_beside, writing
 from assay.data.files import read_header
 from assay.data.infer import BOOLEANS, NULLS, LogicalType
 from assay.loop.fitting import Column, Rows, logged
@@ -103,9 +105,18 @@ def append_parquet(path: Path, columns: Sequence[Column], rows: Rows, *, into: P
             )
             with temporary.open("rb") as made, _replacing(into, like=path) as handle:
                 shutil.copyfileobj(made, handle)
+        except duckdb.IOException as error:
+            raise _not_written(error, into) from error
         finally:
             temporary.unlink(missing_ok=True)
     sync_folder(into.parent)
+
+
+def _not_written(error: Exception, path: Path) -> Error:
+    """Return what a full disk or another error of the system comes to."""
+    found = re.search(r'"errno":"(\d+)"', str(error))
+    number = int(found[1]) if found else errno.EIO
+    return explain(OSError(number, os.strerror(number)), path)
 
 
 def _cast(connection: Any, columns: Sequence[Column], rows: Rows) -> None:

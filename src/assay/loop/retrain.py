@@ -17,6 +17,7 @@ import msgspec
 
 from assay.base.clock import duration
 from assay.base.errors import Error
+from assay.base.files import explain
 from assay.base.progress import counted
 from assay.bundle import contents as folders
 from assay.bundle.contents import Contents
@@ -95,6 +96,11 @@ def retrain(job: Job, decision: Decision) -> Decision:
         return _replace(job, tree, decision)
     except Error as error:
         return fail(job, decision, error)
+    except OSError as error:
+        return fail(job, decision, explain(error, error.filename or job.project.root))
+    except Exception as error:  # a defect: the next pass must not meet it again and again
+        fail(job, decision, Error(f"this is a defect of Assay: {type(error).__name__}: {error}"))
+        raise
 
 
 def fail(job: Job, decision: Decision, error: Error) -> Decision:
@@ -345,7 +351,10 @@ def _written(job: Job, decision: Decision) -> deployments.Deployment | None:
 
 
 def _deploy(job: Job, decision: Decision, written: deployments.Deployment | None) -> Deployed:
-    alias = job.declared.deploy.alias if job.declared.deploy else None
+    declared = job.declared.deploy
+    alias: str | None = deploying.ALIAS if declared is None else declared.alias
+    if declared is not None and declared.endpoint != job.endpoint:
+        alias = None  # `staging` beside the declared one moves none
     if written is not None:
         return deploying.go_on(job.ledger, written, alias=alias)
     return deploying.deploy(

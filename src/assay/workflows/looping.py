@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from assay.base.errors import Negative, NotFound, Usage, did_you_mean
 from assay.loop import loop as loops
 from assay.loop.loop import Loop, Tell
-from assay.project import declaration
+from assay.project import declaration, git
+from assay.project.declaration import Declaration
 from assay.project.holding import Held
 from assay.project.workspace import Project
-from assay.workflows.models import target
 
 if TYPE_CHECKING:
+    from assay.ledger.database import Ledger
     from assay.ledger.decisions import Decision
 
 
@@ -21,15 +23,41 @@ if TYPE_CHECKING:
 def opened(
     project: Project, endpoint: str | None, *, branch: str | None = None, tell: Tell
 ) -> Iterator[Loop]:
-    """Give the loop of an endpoint, by default of the declared one."""
+    """Give the loop of an endpoint, by default of the declared one.
+
+    What is declared is what is committed: somebody may be editing.
+    """
     from assay.ledger.database import open_ledger
 
-    name, _ = target(project, endpoint)
-    source = loops.source_branch(project, branch, declaration.read(project))
+    commit = git.resolve(project.git_root, branch or "HEAD")
+    declared = declaration.read_at(project, commit)
+    source = loops.source_branch(project, branch, declared)
     if (caution := loops.uncommitted(project, source)) is not None:
         tell({"event": "note", "message": caution})
     with open_ledger(project.ledger_path, create=False) as ledger:
+        name = _name(ledger, endpoint, declared)
         yield Loop(project=project, ledger=ledger, endpoint=name, branch=source, tell=tell)
+
+
+def _name(ledger: Ledger, endpoint: str | None, declared: Declaration) -> str:
+    """Return the endpoint that is meant, which is declared or was deployed to."""
+    from assay.deploy.endpoints import endpoints
+
+    if endpoint is None:
+        if declared.deploy is None:
+            raise Usage(
+                "it is not said which endpoint is meant",
+                hint=f"name it, or write 'deploy: {{endpoint: NAME}}' into {declaration.FILE}, "
+                "and commit that",
+            )
+        return declared.deploy.endpoint
+    known = [*endpoints(ledger), *([declared.deploy.endpoint] if declared.deploy else [])]
+    if endpoint not in known:
+        raise NotFound(
+            f"nothing was ever deployed to '{endpoint}'",
+            hint=did_you_mean(endpoint, known) or "'assay deployments list' shows all endpoints",
+        )
+    return endpoint
 
 
 def retrain(loop: Loop, *, reason: str | None) -> tuple[Decision, bool]:
@@ -37,8 +65,6 @@ def retrain(loop: Loop, *, reason: str | None) -> tuple[Decision, bool]:
 
     Returns the decision, and whether it was done here.
     """
-    from assay.base.errors import Negative
-
     try:
         with loops.only_loop(loop.project, loop.endpoint):
             return loops.go_on(loop, loops.by_hand(loop, reason=reason)), True
