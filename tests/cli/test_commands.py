@@ -143,7 +143,7 @@ def test_a_broken_pipe_in_the_midst_of_much_output_is_quiet(project: Path):
 def test_an_interrupt_is_130_and_changes_nothing(project: Path):
     (project / "big").write_bytes(b"")
     os.truncate(project / "big", 300_000_000)  # a hole: fast to make, slow to hash
-    before = make.snapshot(project, without=(".git", ".assay", "cache"))
+    before = make.snapshot(project, without=(".git", ".assay", "cache", "tmp"))
     running = subprocess.Popen(
         make.command("add", "big"), cwd=project, stderr=subprocess.PIPE, text=True
     )
@@ -154,5 +154,5 @@ def test_an_interrupt_is_130_and_changes_nothing(project: Path):
     _, err = running.communicate()
     assert running.returncode == 130
     assert "error: interrupted" in err
-    assert make.snapshot(project, without=(".git", ".assay", "cache")) == before
+    assert make.snapshot(project, without=(".git", ".assay", "cache", "tmp")) == before
     assert list(cache.iterdir()) == []

@@ -41,6 +41,29 @@ def test_its_files_are_read_only_as_dvcs_are(store: Path, tmp_path: Path):
     assert stat.S_IMODE((store / one.key).stat().st_mode) == 0o444
 
 
+def test_a_folder_of_the_group_can_be_written_to_by_the_group(store: Path, tmp_path: Path):
+    one = check_remote.item(tmp_path / "a", b"one")
+    settings = RemoteSettings(name="st", url=str(store), options={"shared": "group"})
+    open_remote(settings).upload([one], advance=lambda _: None)
+    for folder in (store, store / "files", (store / one.key).parent):
+        assert stat.S_IMODE(folder.stat().st_mode) & 0o2775 == 0o2775
+    with pytest.raises(Error, match="'shared' is 'all'"):
+        open_remote(RemoteSettings(name="st", url=str(store), options={"shared": "all"}))
+
+
+def test_files_can_be_asked_for_read_and_removed(store: Path, tmp_path: Path):
+    one = check_remote.item(tmp_path / "a", b"one")
+    remote = open_remote(RemoteSettings(name="st", url=str(store)))
+    remote.upload([one], advance=lambda _: None)
+    assert [entry.size for entry in remote.entries("files/md5")] == [3]
+    assert remote.stat("files") is None
+    assert remote.get_file(one.key, Path("/dev/null")) == (one.oid, 3)
+    with pytest.raises(NotFound, match="not on the remote"):
+        remote.get_file("nothing", tmp_path / "x")
+    remote.remove([one.key, "nothing"])
+    assert remote.find([one.key]) == set()
+
+
 def test_a_file_is_no_remote(tmp_path: Path):
     (tmp_path / "store").write_text("")
     with pytest.raises(Error, match="is a file, not a folder") as caught:

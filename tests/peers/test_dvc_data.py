@@ -156,8 +156,7 @@ def clean(folder: Path) -> None:
     """Assert that both find nothing that changed."""
     assert json.loads(dvc(folder, "status", "--json")) == {}
     status = json.loads(make.done(folder, "data", "status", "--json"))
-    assert not status["not_in_cache"]
-    assert status["uncommitted"] == {"added": [], "deleted": [], "modified": [], "renamed": []}
+    assert not {"not_in_cache", "uncommitted"}.intersection(status)
 
 
 def test_the_two_take_turns_on_one_repository(tmp_path: Path):

@@ -60,7 +60,8 @@ def changed(project: Path) -> Path:
 
 
 def test_the_state_of_all_data_is_shown(changed: Path):
-    status = json.loads(make.done(changed, "data", "status", "--json"))
+    shown = make.done(changed, "data", "status", "--json", "--unchanged")
+    status = json.loads(shown)
     assert status["committed"]["modified"] == ["d/", "f"]
     assert status["committed"]["added"] == ["new"]
     assert status["uncommitted"]["modified"] == ["d/", "f"]

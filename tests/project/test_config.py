@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.base.errors import Error, NotFound, Usage
-from assay.project import config
+from assay.project import config, ini
 from assay.project.config import Config
 from tests import make
 
@@ -52,8 +52,7 @@ def test_what_is_set_is_read_back_and_nothing_else_changes(name: str, value: str
     text = "# mine\n[core]\n    remote = st  # why\n    analytics = false\n"
     for new in (value, other):
         section = f'remote "{name}"'
-        line = f"    url = {config._quote(new)}"
-        text = config._edited(text, section, "url", line, f"['{section}']")
+        text = ini.with_option(text, section, "url", new)
         found = config.parse(text, where="config")
         assert found == {
             "core": {"remote": "st", "analytics": "false"},
@@ -156,3 +155,98 @@ def test_a_file_that_is_no_text_is_named(dvc: Path):
     with pytest.raises(Error, match="cannot be read") as caught:
         Config.of(dvc)
     assert caught.value.where == str(dvc / "config")
+
+
+BOTH = {
+    ".dvc/config": "[core]\n    remote = st\n# ours\n['remote \"st\"']\n    url = s3://b/p\n",
+    ".dvc/config.local": "['remote \"st\"']\n    access_key_id = AK\n",
+}
+
+
+def test_a_remote_is_renamed_in_both_files_and_stays_the_default(dvc: Path, tmp_path: Path):
+    make.write(tmp_path, BOTH)
+    found = Config.of(dvc)
+    found.rename_remote("st", "new", levels=("project", "local"))
+    assert found.remote().name == "new"
+    assert found.remote().options == {"access_key_id": "AK"}
+    assert (dvc / "config").read_text() == BOTH[".dvc/config"].replace("st\n", "new\n").replace(
+        '"st"', '"new"'
+    )
+
+
+@pytest.mark.parametrize("action", ["rename", "remove"])
+def test_a_remote_changes_in_all_files_or_in_none(dvc: Path, tmp_path: Path, action: str):
+    make.write(tmp_path, BOTH)
+    found = Config.of(dvc)
+    before = make.snapshot(tmp_path)
+
+    def act(*levels: config.Level) -> None:
+        if action == "rename":
+            found.rename_remote("st", "new", levels=levels)
+        else:
+            found.remove_remote("st", levels=levels)
+
+    with pytest.raises(Usage, match="would have no address"):
+        act("project")
+    assert make.snapshot(tmp_path) == before
+    (dvc / "config.local").unlink()
+    (dvc / "config.local").mkdir()  # cannot be written: the first file is put back
+    found._levels["local"] = {'remote "st"': {"access_key_id": "AK"}}
+    with pytest.raises(Error):
+        act("project", "local")
+    assert (dvc / "config").read_text() == BOTH[".dvc/config"]
+
+
+def test_a_remote_that_is_removed_is_no_default_any_more(dvc: Path, tmp_path: Path):
+    make.write(tmp_path, BOTH)
+    found = Config.of(dvc)
+    found.remove_remote("ST", levels=("project", "local"))
+    assert found.merged() == {}
+    assert (dvc / "config").read_text() == "# ours\n"
+
+
+def test_a_remote_of_another_level_is_named(dvc: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "user"))
+    make.write(tmp_path, {"user/config": "['remote \"st\"']\n    url = /s\n"})
+    with pytest.raises(NotFound) as caught:
+        Config.of(dvc).remove_remote("st", levels=("project", "local"))
+    assert "--global" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "wanted"),
+    [
+        ('remote "st"', "region", "eu", "no option 'region'"),
+        ('remote "st"', "jobs", "0", "not a whole number from 1"),
+        ('remote "st"', "verify", "yes", "not 'true' or 'false'"),
+        ('remote "s3"', "read_timeout", "1.5", "not a whole number"),
+        ('remote "web"', "read_timeout", "soon", "not a number of seconds"),
+        ('remote "web"', "auth", "kerberos", "not 'basic'"),
+        ("core", "autostage", "1", "not 'true' or 'false'"),
+        ("cache", "type", "hardlink,simlink", "not a list of"),
+        ("cache", "shared", "all", "not 'group'"),
+    ],
+)
+def test_no_value_goes_in_that_dvc_would_fail_on(dvc: Path, section, key, value, wanted):
+    (dvc / "config").write_text(
+        "['remote \"st\"']\n    url = /s\n['remote \"s3\"']\n    url = s3://b\n"
+        "['remote \"web\"']\n    url = https://host/x\n"
+    )
+    before = (dvc / "config").read_text()
+    with pytest.raises(Usage, match=wanted):
+        Config.of(dvc).set(section, key, value)
+    assert (dvc / "config").read_text() == before
+
+
+def test_an_address_that_the_options_do_not_fit_is_refused(dvc: Path):
+    (dvc / "config").write_text("['remote \"st\"']\n    url = s3://b\n    region = eu\n")
+    with pytest.raises(Usage, match="no option 'region'"):
+        Config.of(dvc).set('remote "st"', "url", "/folder")
+
+
+def test_a_key_file_is_relative_to_the_file_that_names_it(dvc: Path, tmp_path: Path):
+    found = Config.of(dvc)
+    found.set('remote "st"', "url", "ssh://host/p")
+    found.set('remote "st"', "keyfile", "key", cwd=tmp_path / "sub")
+    assert "keyfile = ../sub/key" in (dvc / "config").read_text()
+    assert found.remote("st").options == {"keyfile": str(tmp_path / "sub" / "key")}

@@ -60,3 +60,19 @@ def test_what_git_tracks_is_refused_with_the_way_out(project: Path, tracked: str
         gitignore.refuse_tracked(Project(project), project / "a")
     assert "git rm -r --cached" in (caught.value.hint or "")
     gitignore.refuse_tracked(Project(project), project / "b")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.text(st.sampled_from("ab[]*?!#\\ "), min_size=1).filter(str.strip), unique=True)
+)
+def test_what_was_added_and_removed_leaves_the_file_as_it_was(names: list[str]):
+    import tempfile
+
+    with tempfile.TemporaryDirectory(dir=make.memory()) as folder:
+        root = make.project(Path(folder) / "p")
+        make.write(root, {".gitignore": "# mine\n*.log\n"})
+        paths = [root / name for name in names if not name.endswith(" ")]
+        gitignore.add(Project(root), paths)
+        gitignore.remove(Project(root), paths)
+        assert (root / ".gitignore").read_text() == "# mine\n*.log\n"

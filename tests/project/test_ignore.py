@@ -18,11 +18,13 @@ PATTERNS = st.lists(
     st.sampled_from(["a", "/a", "a/", "*.b", "!a", "!*.b", "a/b", "**/b", "# a", "", "?", "s/"]),
     max_size=4,
 )
+# Nor "!a" in the deeper file: DVC, and so we, let it bring back what lies in 'a' too.
+DEEPER = PATTERNS.map(lambda patterns: [p for p in patterns if p != "!a"])
 PATHS = ["a", "b", "x.b", "s/a", "s/b", "s/x.b", "a/b", "s/s/a", "s/a/b"]
 
 
 @settings(max_examples=60, deadline=None)
-@given(PATTERNS, PATTERNS)
+@given(PATTERNS, DEEPER)
 def test_it_agrees_with_git(above, below):
     with tempfile.TemporaryDirectory(dir=make.memory()) as folder:
         root = make.repository(Path(folder))
@@ -46,3 +48,17 @@ def test_a_path_outside_is_nothing_to_it(tmp_path: Path):
 def test_a_file_that_is_no_text_is_read_as_far_as_it_goes(tmp_path: Path):
     (tmp_path / ".dvcignore").write_bytes(b"\xff\n*.log\n")
     assert Ignore(tmp_path)(str(tmp_path / "a.log"), False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(PATTERNS, PATTERNS)
+def test_the_last_pattern_that_is_shown_is_the_one_that_decides(above, below):
+    with tempfile.TemporaryDirectory(dir=make.memory()) as folder:
+        root = Path(folder)
+        texts = {".dvcignore": "\n".join(above), "s/.dvcignore": "\n".join(below)}
+        make.write(root, texts)
+        ignore = Ignore(root)
+        for name in PATHS:
+            rules = ignore.rules(str(root / name), is_dir=False)
+            hit = bool(rules) and rules[-1].ignores
+            assert hit == ignore.covers(str(root / name), is_dir=False)

@@ -137,7 +137,7 @@ def test_all_settings_are_listed_ours_with_their_defaults(project: Path):
     rows = json.loads(make.done(project, "config", "--list", "--json"))
     assert rows["profile.auto"] is True
     assert rows["core.remote"] == "st"
-    assert rows["remote.st.url"] == "../../store"
+    assert rows["remote.st.url"] == str(project.parent / "store")
 
 
 @pytest.mark.parametrize(

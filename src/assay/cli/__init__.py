@@ -13,18 +13,44 @@ import click
 from assay.base.errors import Error, did_you_mean
 
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
-    "Data": {
+    "Project": {
         "init": ("Make a project in a git repository.", "project:init_command"),
+        "config": ("Read and write settings.", "config:config_command"),
+        "remote": ("Name the places where data is shared.", "config:remote_group"),
+        "cache": ("Say where objects lie on this machine.", "config:cache_group"),
+        "root": ("Print the way to the root of the project.", "project:root_command"),
+        "doctor": ("Show versions, places, and what works here.", "project:doctor_command"),
+        "install": ("Have git call Assay by hooks.", "project:install_command"),
+        "help": ("Show all commands, or how one is used.", "project:help_command"),
+        "git-hook": ("What the hooks call.", "hook:hook_group"),
+        "completion": ("Print what a shell needs to complete.", "project:completion_command"),
+        "destroy": ("Take DVC's and Assay's files away.", "project:destroy_command"),
+    },
+    "Data": {
         "add": ("Put files and folders under version control.", "data:add_command"),
         "commit": ("Record the present content of tracked data.", "data:commit_command"),
         "checkout": ("Bring data to what is recorded.", "data:checkout_command"),
-        "push": ("Copy data to a remote.", "data:push_command"),
-        "pull": ("Copy data from a remote and check it out.", "data:pull_command"),
-        "data": ("Show the state of tracked data.", "data:data_group"),
-        "diff": ("Show what data changed between two revisions.", "data:diff_command"),
+        "fetch": ("Copy data from a remote into the cache.", "transfers:fetch_command"),
+        "push": ("Copy data to a remote.", "transfers:push_command"),
+        "pull": ("Copy data from a remote and check it out.", "transfers:pull_command"),
+        "data": ("Show the state of tracked data.", "differences:data_group"),
+        "diff": ("Show what data changed between two revisions.", "differences:diff_command"),
+        "gc": ("Delete what nobody names any more.", "garbage:gc_command"),
         "profile": ("Show statistics of a table.", "profile:profile_command"),
-        "remote": ("Name the places where data is shared.", "project:remote_group"),
-        "config": ("Read and write settings.", "project:config_command"),
+        "move": ("Give tracked data another place.", "files:move_command"),
+        "remove": ("Stop tracking data or a stage.", "files:remove_command"),
+        "unprotect": ("Make linked files writable.", "files:unprotect_command"),
+        "check-ignore": ("Say what .dvcignore keeps out.", "files:check_ignore_command"),
+    },
+    "Imports": {
+        "import": ("Take data of another repository.", "imports:import_command"),
+        "import-url": ("Take data from a path or URL.", "imports:import_url_command"),
+        "update": ("Bring imports to what their source has now.", "imports:update_command"),
+        "get": ("Copy data of another repository.", "imports:get_command"),
+        "get-url": ("Copy data from a path or URL.", "imports:get_url_command"),
+        "list": ("List what a repository has.", "listing:list_command"),
+        "list-url": ("List what lies at a path or URL.", "listing:list_url_command"),
+        "du": ("Show how much a repository holds.", "listing:du_command"),
     },
     "Quality": {
         "schema": ("Infer and show what is expected of a table.", "quality:schema_group"),
@@ -41,7 +67,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Pipelines": {
         "repro": ("Run the stages that changed.", "pipeline:repro_command"),
-        "status": ("Show which stages and data changed.", "pipeline:status_command"),
+        "status": ("Show which stages and data changed.", "status:status_command"),
         "dag": ("Show the graph of stages.", "pipeline:dag_command"),
         "stage": ("List stages.", "pipeline:stage_group"),
         "metrics": ("Show and compare metrics.", "results:metrics_group"),
@@ -75,6 +101,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 """Section of `--help` -> command -> one-line help and `module:attribute`."""
 
+ALIASES = {"version": "doctor", "ls": "list", "ls-url": "list-url"}
+"""Other names of commands, DVC's; `--help` does not show them."""
+
 _COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
 EXIT_CODES = """
@@ -92,6 +121,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
+        cmd_name = ALIASES.get(cmd_name, cmd_name)
         if cmd_name not in _COMMANDS:
             return None
         module, _, attribute = _COMMANDS[cmd_name][1].partition(":")
@@ -104,7 +134,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a command, or name the nearest one."""
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in {**_COMMANDS, **ALIASES} and not args[0].startswith("-"):
             hint = did_you_mean(args[0], _COMMANDS) or "see 'assay --help'"
             raise click.UsageError(f"there is no command '{args[0]}'\n  hint: {hint}", ctx)
         return super().resolve_command(ctx, args)

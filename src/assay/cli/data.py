@@ -1,19 +1,27 @@
-"""`add`, `commit`, `checkout`, `push`, `pull`, `data status`, `diff`."""
+"""`add`, `commit`, `checkout`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from assay.cli.output import did, json_option, note, show, suggest_git_add
+from assay.base.progress import counted
+from assay.cli.options import (
+    glob_option,
+    recursive_option,
+    targets_argument,
+    targets_of,
+    with_deps_option,
+)
+from assay.cli.output import did, json_option, note, suggest_git_add
 from assay.objects.checkout import Change
 from assay.project import workspace
 from assay.project.tracking import Added
 from assay.project.workspace import Project
 
-_targets = click.argument("targets", nargs=-1)
 _no_profile = click.option(
     "--no-profile", is_flag=True, help="Make no statistics of tables."
 )  # fmt: skip
@@ -21,34 +29,65 @@ _no_profile = click.option(
 
 @click.command("add")
 @click.argument("paths", nargs=-1, required=True)
+@glob_option
+@click.option("--no-commit", is_flag=True, help="Only record; put nothing into the cache.")
+@click.option("-o", "--out", metavar="PATH", help="Copy the data to PATH, and track that.")
+@click.option("--to-remote", is_flag=True, help="Send the data to a remote, and keep none here.")
+@click.option("-r", "--remote", metavar="NAME", help="The remote for --to-remote.")
+@click.option("-j", "--remote-jobs", type=click.IntRange(min=1), help="Objects sent at a time.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite what lies at --out.")
 @_no_profile
 @json_option
-def add_command(paths: tuple[str, ...], no_profile: bool, as_json: bool) -> int:
+def add_command(
+    paths: tuple[str, ...], no_profile: bool, as_json: bool, **options: Any
+) -> int:  # fmt: skip
     """Put files and folders under version control.
 
     The content goes to the cache, a small PATH.dvc file says which content it was, and git is told
     to ignore the data itself. Commit the .dvc file: that is a version of the data.
+
+    A path inside a tracked folder records that part of the folder.
     """
-    from assay.workflows import data
+    from assay.workflows import adding, data
 
     project = workspace.find()
-    added, complaints = data.add(project, paths, cwd=Path.cwd(), profile=not no_profile)
+    elsewhere = adding.check(paths, adding.Elsewhere(
+        out=options["out"],
+        to_remote=options["to_remote"],
+        remote=options["remote"],
+        jobs=options["remote_jobs"],
+        force=options["force"],
+    ), glob=options["glob"], keep=not options["no_commit"])  # fmt: skip
+    if elsewhere is not None:
+        added = [adding.add(project, paths[0], elsewhere, cwd=Path.cwd())]
+        complaints = data.profiled(project, added, profile=not no_profile)
+    else:
+        added, complaints = data.add(
+            project,
+            paths,
+            cwd=Path.cwd(),
+            profile=not no_profile,
+            glob=options["glob"],
+            keep=not options["no_commit"],
+        )
     _show_recorded(project, added, complaints, as_json=as_json)
     return 0
 
 
 @click.command("commit")
-@_targets
+@targets_argument
 @click.option("-f", "--force", is_flag=True, help="Also outputs of stages.")
+@with_deps_option
+@recursive_option
 @_no_profile
 @json_option
-def commit_command(targets: tuple[str, ...], force: bool, no_profile: bool, as_json: bool) -> int:
+def commit_command(force: bool, no_profile: bool, as_json: bool, **options: Any) -> int:
     """Record the present content of tracked data (all of it without TARGETS)."""
     from assay.workflows import data
 
     project = workspace.find()
     recorded, complaints = data.commit(
-        project, targets, cwd=Path.cwd(), force=force, profile=not no_profile
+        project, targets_of(options), force=force, profile=not no_profile
     )
     _show_recorded(project, recorded, complaints, as_json=as_json)
     return 0
@@ -85,184 +124,70 @@ def _show_recorded(
 
 
 @click.command("checkout")
-@_targets
+@targets_argument
 @click.option("-f", "--force", is_flag=True, help="Overwrite data that is not in the cache.")
+@click.option("--relink", is_flag=True, help="Link all files anew, as cache.type says.")
+@click.option("--allow-missing", is_flag=True, help="Go on without what the cache has not.")
+@click.option("--summary", "in_short", is_flag=True, help="Print only how many files changed.")
+@with_deps_option
+@recursive_option
 @json_option
-def checkout_command(targets: tuple[str, ...], force: bool, as_json: bool) -> int:
+def checkout_command(
+    force: bool,
+    relink: bool,
+    allow_missing: bool,
+    in_short: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
     """Bring data to what is recorded, as after 'git checkout'."""
     from assay.workflows import data
 
     project = workspace.find()
-    changes = data.checkout(project, targets, cwd=Path.cwd(), force=force)
-    did(_change_rows(project, changes), as_json=as_json, text=_change_lines(project, changes))
+    changes = data.checkout(
+        project, targets_of(options), force=force, relink=relink, allow_missing=allow_missing
+    )
+    short = summary(changes) or "No changes."
+    lines = [short if in_short else change_lines(project, changes)]
+    lines += ["Relinked successfully"] if relink else []
+    text = "\n".join(line for line in lines if line)
+    did(change_rows(project, changes), as_json=as_json, text=text)
+    note_missing(project, changes)
     return 0
 
 
-def _change_rows(project: Project, changes: list[Change]) -> list[dict[str, str]]:
+def change_rows(project: Project, changes: Sequence[Change]) -> list[dict[str, str]]:
+    """Return the changes of a checkout as a document."""
     return [{"path": project.relative(c.path), "state": c.state} for c in changes]
 
 
-def _change_lines(project: Project, changes: list[Change]) -> str:
+def change_lines(project: Project, changes: Sequence[Change]) -> str:
+    """Return a line for each change: modified, then added, then deleted."""
     order = {"modified": 0, "added": 1, "deleted": 2}
+    done = [change for change in changes if change.state in order]
     return "\n".join(
         f"{c.state[0].upper()}\t{project.shown(c.path)}{'/' if c.path.is_dir() else ''}"
-        for c in sorted(changes, key=lambda c: (order[c.state], str(c.path)))
+        for c in sorted(done, key=lambda c: (order[c.state], str(c.path)))
     )
 
 
-_remote = click.option("-r", "--remote", metavar="NAME", help="Another remote than the default.")
-
-
-@click.command("push")
-@_targets
-@_remote
-@json_option
-def push_command(targets: tuple[str, ...], remote: str | None, as_json: bool) -> int:
-    """Copy the data that the project records to a remote."""
-    from assay.workflows import data
-
-    synced = data.push(workspace.find(), targets, cwd=Path.cwd(), remote=remote)
-    did(synced, as_json=as_json, text=_moved(synced.data.moved, "pushed"))
-    return 0
-
-
-@click.command("pull")
-@_targets
-@_remote
-@click.option("-f", "--force", is_flag=True, help="Overwrite data that is not in the cache.")
-@json_option
-def pull_command(targets: tuple[str, ...], remote: str | None, force: bool, as_json: bool) -> int:
-    """Copy the data that the project records from a remote, and check it out."""
-    from assay.workflows import data
-
-    project = workspace.find()
-    synced = data.pull(project, targets, cwd=Path.cwd(), remote=remote, force=force)
-    lines = [_change_lines(project, synced.changes), _moved(synced.data.moved, "fetched")]
-    document = {
-        "remote": synced.remote,
-        "data": synced.data,
-        "changes": _change_rows(project, synced.changes),
+def summary(changes: Sequence[Change], *, fetched: int = 0) -> str:
+    """Return how many files were fetched, modified, added and deleted; "" if none was."""
+    done = [change for change in changes if change.state != "missing"]
+    added, deleted = sum(c.n_added for c in done), sum(c.n_deleted for c in done)
+    counts = {
+        "fetched": fetched,
+        "modified": sum(c.n_files for c in done) - added - deleted,
+        "added": added,
+        "deleted": deleted,
     }
-    did(document, as_json=as_json, text="\n".join(line for line in lines if line))
-    return 0
+    parts = [f"{counted(count, 'file')} {verb}" for verb, count in counts.items() if count]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-def _moved(count: int, verb: str) -> str:
-    if not count:
-        return "Everything is up to date."
-    return f"{count} file{'' if count == 1 else 's'} {verb}"
-
-
-@click.group("data")
-def data_group() -> None:
-    """Show the state of tracked data."""
-
-
-@data_group.command("status")
-@click.option("--granular", is_flag=True, help="List the files inside tracked folders too.")
-@click.option("--unchanged", is_flag=True, help="List unchanged data too.")
-@json_option
-def data_status(granular: bool, unchanged: bool, as_json: bool) -> int:
-    """Show what differs between the last commit, the records, the cache and the workspace."""
-    from assay.project import changes
-
-    status = changes.status(workspace.find(), granular=granular)
-    blocks: list[tuple[str, list[str], list[str]]] = [
-        (
-            "Not in cache:",
-            ['(use "assay pull <file>..." to get files from a remote)'],
-            status.not_in_cache,
-        ),
-        (
-            "Committed changes:",
-            ["(git commit the corresponding dvc files to update the repo)"],
-            _difference_lines(status.committed),
-        ),
-        (
-            "Uncommitted changes:",
-            [
-                '(use "assay commit <file>..." to track changes)',
-                '(use "assay checkout <file>..." to discard changes)',
-            ],
-            _difference_lines(status.uncommitted),
-        ),
-        ("Unchanged files:", [], status.unchanged if unchanged else []),
-    ]
-    parts = []
-    for title, hints, items in blocks:
-        if items:
-            parts.append("\n".join([title, *(f"  {h}" for h in hints),
-                                    *(f"        {item}" for item in items)]))  # fmt: skip
-    if not parts:
-        parts = ["No changes."]
-    if status.git_dirty:
-        other = "other " if parts != ["No changes."] else ""
-        parts[-1] += f'\n(there are {other}changes not tracked as data, use "git status" to see)'
-    show(status, as_json=as_json, text="\n\n".join(parts))
-    return 0
-
-
-def _difference_lines(difference: Any) -> list[str]:
-    return [
-        *(f"modified: {path}" for path in difference.modified),
-        *(f"added: {path}" for path in difference.added),
-        *(f"renamed: {r.old} -> {r.new}" for r in difference.renamed),
-        *(f"deleted: {path}" for path in difference.deleted),
-    ]
-
-
-@click.command("diff")
-@click.argument("before", default="HEAD")
-@click.argument("after", required=False)
-@click.option("--show-hash", is_flag=True, help="Show the hashes.")
-@json_option
-def diff_command(before: str, after: str | None, show_hash: bool, as_json: bool) -> int:
-    """Show what data changed from BEFORE (HEAD) to AFTER (the workspace)."""
-    from assay.project import changes
-
-    difference, old, new = changes.diff(workspace.find(), before, after)
-
-    def line(path: str) -> str:
-        first, second = old.get(path), new.get(path)
-        if not show_hash:
-            return f"    {path}"
-        shown = [oid[:8] for oid in dict.fromkeys((first, second)) if oid]
-        return f"    {'..'.join(shown)}  {path}"
-
-    parts = []
-    for title, paths in (
-        ("Added", difference.added),
-        ("Deleted", difference.deleted),
-        ("Modified", difference.modified),
-    ):
-        if paths:
-            parts.append("\n".join([f"{title}:", *map(line, paths)]))
-    if difference.renamed:
-        renamed = [f"    {r.old} -> {r.new}" for r in difference.renamed]
-        parts.insert(min(2, len(parts)), "\n".join(["Renamed:", *renamed]))
-    if parts:
-        counts = [
-            f"{len(files)} {word}"
-            for word, paths in (
-                ("added", difference.added),
-                ("deleted", difference.deleted),
-                ("renamed", [r.new for r in difference.renamed]),
-                ("modified", difference.modified),
-            )
-            if (files := [p for p in paths if not p.endswith("/")])
-        ]
-        parts.append(f"files summary: {', '.join(counts)}" if counts else "")
-    document = {
-        "added": [{"path": p, "hash": new[p]} for p in difference.added],
-        "deleted": [{"path": p, "hash": old[p]} for p in difference.deleted],
-        "modified": [
-            {"path": p, "hash": {"old": old[p], "new": new[p]}} for p in difference.modified
-        ],
-        "renamed": [
-            {"path": {"old": r.old, "new": r.new}, "hash": new[r.new]} for r in difference.renamed
-        ],
-    }
-    show(document if difference else {}, as_json=as_json, text="\n\n".join(p for p in parts if p))
-    if not difference and not as_json:
-        note("no data changed")
-    return 0
+def note_missing(project: Project, changes: Sequence[Change]) -> None:
+    """Say what a checkout left out."""
+    for change in changes:
+        if change.state == "missing":
+            lacking = counted(change.n_files, "object")
+            note(f"  left out: {lacking} of '{project.shown(change.path)}' not in the cache")

@@ -60,7 +60,7 @@ def is_quiet() -> bool:
 def suggest_git_add(project: Project, files: Iterable[Path]) -> None:
     """Stage files that were written, where `core.autostage` says so; else say how."""
     paths = list(dict.fromkeys(files))
-    if not paths:
+    if not paths or not project.uses_git:
         return
     if project.config.flag("core", "autostage"):
         git.stage(

@@ -1,4 +1,4 @@
-"""`repro`, `status`, `dag`, `stage list`."""
+"""`repro`, `dag`, `stage list`."""
 
 from __future__ import annotations
 
@@ -132,49 +132,6 @@ def _next_steps(project: Project, outcome: Outcome) -> None:
     suggest_git_add(project, outcome.files)
     if outcome.run:
         note("Use 'assay push' to share the outputs.")
-
-
-@click.command("status")
-@_targets
-@json_option
-def status_command(targets: tuple[str, ...], as_json: bool) -> int:
-    """Show which stages and data changed. With -q: exit 1 if anything did."""
-    from assay.workflows import pipeline
-
-    project = workspace.find()
-    found = pipeline.status(project, targets, cwd=Path.cwd())
-    quiet = is_quiet()
-    if found.is_empty:
-        text = (
-            "There is nothing tracked in this project yet.\n"
-            "  next: 'assay add FILE', or write stages into dvc.yaml"
-        )
-    elif not found.changes:
-        text = "Data and pipelines are up to date."
-    else:
-        text = "\n".join(_status_lines(found.document()))
-    if as_json or not quiet:
-        show(found.document(), as_json=as_json, text=text)
-    return 1 if quiet and found.changes else 0
-
-
-def _status_lines(document: dict[str, list[Any]]) -> list[str]:
-    lines = []
-    for address, items in document.items():
-        lines.append(f"{address}:")
-        for item in items:
-            if isinstance(item, str):
-                lines.append(f"\t{item}")
-                continue
-            for title, entries in item.items():
-                lines.append(f"\t{title}:")
-                for path, state in entries.items():
-                    if isinstance(state, dict):
-                        lines.append(f"\t\t{path}:")
-                        lines += [f"\t\t\t{f'{s}:':<20}{key}" for key, s in state.items()]
-                    else:
-                        lines.append(f"\t\t{f'{state}:':<20}{path}")
-    return lines
 
 
 @click.command("dag")

@@ -1,149 +1,151 @@
-"""`init`, `remote`, `config`."""
+"""`init`, `root`, `destroy`, `install`, `doctor`, `completion`: a project and its surroundings."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
 
-from assay.base.errors import Error, NotFound, Usage
+from assay.base.errors import Negative, NotFound, Usage
 from assay.cli.output import did, json_option, note, show
-from assay.objects import remotes
-from assay.objects.remotes import RemoteSettings
 from assay.project import workspace
-from assay.project.config import Level
 
 
 @click.command("init")
 @click.argument("folder", default=".", type=click.Path(file_okay=False))
+@click.option("--no-scm", is_flag=True, help="Do without git.")
+@click.option("--subdir", is_flag=True, help="In a sub-folder of a git repository.")
 @click.option("-f", "--force", is_flag=True, help="Make what is missing in a project that exists.")
-def init_command(folder: str, force: bool) -> int:
+def init_command(folder: str, no_scm: bool, subdir: bool, force: bool) -> int:
     """Make a project in the root of a git repository.
 
     Its files are those of DVC: a project of Assay is a DVC repository, and the other way round.
     """
-    project = workspace.init(Path(folder), force=force)
+    project = workspace.init(Path(folder), force=force, no_scm=no_scm, subdir=subdir)
     did(None, as_json=False, text=f"Made a project in {project.root}")
-    note("  next: track data with 'assay add FILE', then 'git commit'")
+    if project.uses_git:
+        note("  next: track data with 'assay add FILE', then 'git commit'")
+    else:
+        note("  next: track data with 'assay add FILE'; without git there is no history of it")
     return 0
 
 
-@click.group("remote")
-def remote_group() -> None:
-    """Name the places where data is shared."""
+@click.command("root")
+@json_option
+def root_command(as_json: bool) -> int:
+    """Print the way from here to the root of the project."""
+    relative = os.path.relpath(workspace.find().root, Path.cwd())
+    show({"root": relative}, as_json=as_json, text=relative)
+    return 0
 
 
-@remote_group.command("add")
-@click.argument("name")
-@click.argument("url")
-@click.option("-d", "--default", is_flag=True, help="Make it the default remote.")
-@click.option("-f", "--force", is_flag=True, help="Overwrite a remote with this name.")
-@click.option("--local", is_flag=True, help="Write to .dvc/config.local, which git ignores.")
-def remote_add(name: str, url: str, default: bool, force: bool, local: bool) -> int:
-    """Add the remote NAME at URL: a folder, for now."""
+@click.command("destroy")
+@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+def destroy_command(force: bool) -> int:
+    """Take DVC's and Assay's files away: records, cache, runs. Data, code and git stay."""
+    from assay.base.progress import counted
+    from assay.project import destroying
+
     project = workspace.find()
-    if '"' in name or not name.strip():
-        raise Usage(f"'{name}' cannot be the name of a remote")
-    if name in project.config.remotes() and not force:
-        raise Usage(
-            f"there is a remote '{name}' already", hint="choose another name, or use --force"
-        )
-    remotes.kind_of(RemoteSettings(name=name, url=url))
-    if "://" not in url and not url.startswith("~"):
-        absolute = Path(os.path.normpath(Path.cwd() / url))
-        if absolute.exists() and not absolute.is_dir():
-            raise Error("this is a file, not a folder", where=url, hint="give a folder")
-        folder = (project.home / ".dvc") if local else project.dvc_dir
-        url = url if os.path.isabs(url) else os.path.relpath(absolute, folder)  # noqa: PTH117
-    level: Level = "local" if local else "project"
-    project.config.set(f'remote "{name}"', "url", url, level=level)
-    if default:
-        project.config.set("core", "remote", name, level=level)
-        note(f"'{name}' is the default remote now")
+    doomed = destroying.look(project)
+    if not force:
+        records = counted(len(doomed.records), "file")
+        parts = [f"{records} that {'records' if records == '1 file' else 'record'} data or stages"]
+        parts += [f"the cache in {doomed.cache}"] if doomed.cache else []
+        parts += ["the record of all runs and models"] if doomed.has_ledger else []
+        text = f"This deletes, for ever: {'; '.join(parts)}."
+        if not sys.stdin.isatty():
+            raise Negative(
+                "nobody can be asked, since this is not a terminal; nothing was deleted",
+                where=project.root,
+                hint=f"{text[0].lower()}{text[1:-1]}. To do it, give '--force'",
+            )
+        if not click.confirm(f"{text}\nGo on?", err=True):
+            raise Negative("nothing was deleted")
+    destroying.destroy(project, doomed)
+    note(f"{project.root} is not a project any more; its data are plain files")
     return 0
 
 
-@remote_group.command("list")
+@click.command("install")
+@click.option("--use-pre-commit-tool", is_flag=True, help="Write .pre-commit-config.yaml instead.")
 @json_option
-def remote_list(as_json: bool) -> int:
-    """List the remotes."""
-    config = workspace.find().config
-    default = config.get("core", "remote")
-    remotes = config.remotes()
-    width = max((len(name) for name in remotes), default=0)
-    lines = [
-        f"{name:<{width}}  {r.url}{'  (default)' if name == default else ''}"
-        for name, r in remotes.items()
-    ]
-    rows = [{"name": n, "url": r.url, "default": n == default} for n, r in remotes.items()]
-    show(rows, as_json=as_json, text="\n".join(lines))
-    return 0
+def install_command(use_pre_commit_tool: bool, as_json: bool) -> int:
+    """Have git call Assay: 'checkout' after a checkout, 'status' before a commit, 'push' too.
 
-
-@remote_group.command("default")
-@click.argument("name", required=False)
-@click.option("-u", "--unset", is_flag=True, help="Have no default remote.")
-@click.option("--local", is_flag=True, help="Write to .dvc/config.local, which git ignores.")
-def remote_default(name: str | None, unset: bool, local: bool) -> int:
-    """Show the default remote, or make NAME the default."""
-    config = workspace.find().config
-    level: Level = "local" if local else "project"
-    if unset:
-        config.unset("core", "remote", level=level)
-    elif name is None:
-        show(None, as_json=False, text=config.remote().name)
-    else:
-        config.remote(name)
-        config.set("core", "remote", name, level=level)
-    return 0
-
-
-@click.command("config")
-@click.argument("key", required=False)
-@click.argument("value", required=False)
-@click.option("-l", "--list", "list_all", is_flag=True, help="List all settings.")
-@click.option("-u", "--unset", is_flag=True, help="Remove the setting.")
-@click.option("--global", "user", is_flag=True, help="The file of this user.")
-@click.option("--local", is_flag=True, help="The file of this clone, which git ignores.")
-@json_option
-def config_command(
-    key: str | None,
-    value: str | None,
-    list_all: bool,
-    unset: bool,
-    user: bool,
-    local: bool,
-    as_json: bool,
-) -> int:
-    """Read or write a setting, such as core.remote (DVC's) or profile.auto (ours).
-
-    'assay config schema' prints the JSON schema of assay.yaml, for editors.
-
-    DVC's settings go to .dvc/config, ours to files of our own: DVC refuses what it does not know.
-    What assay.yaml has under 'settings' holds for all clones, and is written there by hand.
+    Also tells git how to merge .dvc files. A hook that is there already is not touched.
     """
-    from assay.project import settings
+    from assay.project import hooks
 
-    if key == "schema" and value is None:
-        from assay.project import declaration
+    project = workspace.find()
+    install = hooks.install_for_tool if use_pre_commit_tool else hooks.install
+    done = install(project)
+    lines = [f"wrote {project.shown(path)}" for path in done.files]
+    lines += ["told git how to merge .dvc files"] if done.driver else []
+    did(done, as_json=as_json, text="\n".join(lines or ["Everything is installed already."]))
+    if not done.attributes and not as_json:
+        note("\nTo have .dvc files merged, run:\n\n\techo '*.dvc merge=dvc' >> .gitattributes")
+    if use_pre_commit_tool and not as_json:
+        types = " ".join(f"--hook-type {name}" for name in hooks.HOOKS)
+        note(f"\nTo have the hooks called, run:\n\n\tpre-commit install {types}")
+    return 0
 
-        show(declaration.json_schema(), as_json=True, text="")
-        return 0
-    if user and local:
-        raise Usage("'--global' and '--local' are two files: choose one")
-    level: settings.Level | None = "global" if user else "local" if local else None
-    store = settings.Store(workspace.find())
-    if list_all or key is None:
-        rows = store.all()
-        show(rows, as_json=as_json, text="\n".join(f"{k}={v}" for k, v in rows.items()))
-    elif unset:
-        store.unset(key, level=level)
-    elif value is None:
-        found = store.get(key)
+
+@click.command("doctor")
+@json_option
+def doctor_command(as_json: bool) -> int:
+    """Show versions, places, and which links work here: for a report of a problem."""
+    from assay import __version__
+    from assay.project import diagnosis
+
+    try:
+        found = diagnosis.diagnose(workspace.find(), version=__version__)
+    except NotFound:
+        found = diagnosis.diagnose(None, version=__version__)
+    show(found, as_json=as_json, text="\n".join(diagnosis.lines(found)))
+    return 0
+
+
+@click.command("completion")
+@click.option(
+    "-s", "--shell", type=click.Choice(["bash", "zsh", "fish"]), required=True, help="Which shell."
+)
+def completion_command(shell: str) -> int:
+    """Print what a shell needs to complete commands and options with the tab key.
+
+    For bash: assay completion -s bash > ~/.local/share/bash-completion/completions/assay
+    """
+    from click.shell_completion import get_completion_class
+
+    from assay.cli import main
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise Usage(f"there is no completion for '{shell}'")
+    maker = kind(main, {}, "assay", "_ASSAY_COMPLETE")
+    text = maker.source_template % maker.source_vars()
+    # what is no command or option is most often a file
+    text = text.replace("-o nosort", "-o nosort -o default")
+    added = "compadd -U -V unsorted -a completions\n    fi"
+    none = '[ -z "$completions$completions_with_descriptions" ]'
+    text = text.replace(added, f"{added}\n\n    if {none}; then\n        _files\n    fi")
+    show(None, as_json=False, text=text.strip())
+    return 0
+
+
+@click.command("help")
+@click.argument("names", nargs=-1, metavar="[COMMAND]...")
+@click.pass_context
+def help_command(ctx: click.Context, names: tuple[str, ...]) -> int:
+    """Show all commands in their groups, or how one of them is used."""
+    here = ctx.find_root()
+    for name in names:
+        group = here.command
+        found = group.resolve_command(here, [name])[1] if isinstance(group, click.Group) else None
         if found is None:
-            raise NotFound(f"'{key}' is not set", hint="see 'assay config --list'")
-        show({key: found}, as_json=as_json, text=str(found))
-    else:
-        store.set(key, value, level=level)
+            raise Usage(f"'{here.info_name}' has no command '{name}'", hint="see 'assay help'")
+        here = click.Context(found, info_name=name, parent=here)
+    show(None, as_json=False, text=here.get_help())
     return 0

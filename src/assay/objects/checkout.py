@@ -9,47 +9,41 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from assay.base.errors import Error, NotFound
-from assay.base.files import explain, inside, temporary_beside
+from assay.base.files import explain, temporary_beside
 from assay.base.progress import counted, progress
-from assay.objects import scan, tree
+from assay.objects import scan
 from assay.objects.cache import DIR, Cache
 from assay.objects.index import Index, seen
 from assay.objects.links import DEFAULT, Linker, LinkType
+from assay.objects.planning import Plan, Planner, State, Target
 from assay.objects.scan import Skip, no_skip
 from assay.objects.staging import Staging, staging
 
-State = Literal["added", "modified", "deleted"]
-
-
-class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What should lie at a path; `oid` None means nothing should."""
-
-    path: Path
-    oid: str | None
-    is_executable: bool = False
+__all__ = ["Change", "State", "Target", "Unsaved", "checkout", "missing_objects"]
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What a checkout did to a path."""
+    """What a checkout did to a path.
+
+    Attributes
+    ----------
+    n_files : int
+        Files that were written or removed; of state "missing", those that could not be written.
+    n_added, n_deleted : int
+        How many of them were not there before, and are not there now.
+    """
 
     path: Path
     state: State
     n_files: int
-
-
-class _Plan(msgspec.Struct):
-    target: Target
-    state: State
-    write: list[tuple[str, str]]  # (absolute path, oid)
-    remove: list[str]
-    remove_tree: bool = False
+    n_added: int = 0
+    n_deleted: int = 0
 
 
 def checkout(
@@ -61,6 +55,8 @@ def checkout(
     types: Sequence[LinkType] = DEFAULT,
     skip: Skip = no_skip,
     force: bool = False,
+    relink: bool = False,
+    allow_missing: bool = False,
 ) -> list[Change]:
     """Bring every target to its content and say what changed.
 
@@ -78,19 +74,26 @@ def checkout(
         What in the workspace does not count.
     force : bool
         Overwrite and remove also what is not saved in the cache.
+    relink : bool
+        Link files anew that are as they should be.
+    allow_missing : bool
+        Leave out what is not in the cache; a change of state "missing" counts it.
 
     Raises
     ------
     NotFound
         If objects are missing; all of them are named.
-    Negative
+    Unsaved
         If unsaved files are in the way.
     """
-    plans = [plan for plan in (_plan(t, cache, index, skip=skip) for t in targets) if plan]
-    wanted = {oid for plan in plans for _, oid in plan.write}
+    planner = Planner(cache, index, skip=skip, relink=relink, allow_missing=allow_missing)
+    plans = [plan for plan in map(planner.plan, targets) if plan]
+    wanted = {oid for plan in plans for _, oid in (*plan.write, *plan.again)}
     missing = sorted(oid for oid in wanted if not cache.has(oid))
-    if missing:
+    if missing and not allow_missing:
         raise missing_objects(missing, cache)
+    for plan in plans if missing else ():
+        plan.leave_out(missing)
     if not force:
         _refuse_unsaved(plans, cache, index)
     if not plans:
@@ -101,11 +104,18 @@ def checkout(
         for plan in plans:
             _apply(plan, ready)
     _remember(plans, index)
-    return [
-        Change(p.target.path, p.state, len(p.write) + len(p.remove))
-        for p in plans
-        if p.write or p.remove or p.remove_tree or p.state == "added"
-    ]
+    return [change for plan in plans for change in _changes(plan)]
+
+
+def _changes(plan: Plan) -> list[Change]:
+    path, n_files = plan.target.path, len(plan.write) + len(plan.remove)
+    found = []
+    is_new = plan.state == "added" and not plan.missing
+    if n_files or plan.remove_tree or is_new:
+        found.append(Change(path, plan.state, n_files, plan.n_new, len(plan.remove)))
+    if plan.missing:
+        found.append(Change(path, "missing", len(plan.missing)))
+    return found
 
 
 def missing_objects(missing: Sequence[str], cache: Cache) -> NotFound:
@@ -119,64 +129,7 @@ def missing_objects(missing: Sequence[str], cache: Cache) -> NotFound:
     )
 
 
-def _plan(target: Target, cache: Cache, index: Index, *, skip: Skip) -> _Plan | None:
-    path, oid = target.path, target.oid
-    there = os.path.lexists(path)
-    if oid is None:
-        if not there:
-            return None
-        is_tree = path.is_dir() and not path.is_symlink()
-        return _Plan(target, "deleted", [], [] if is_tree else [str(path)], is_tree)
-    if oid.endswith(DIR):
-        return _plan_directory(target, oid, cache, index, skip=skip)
-    if not there or not path.exists():
-        return _Plan(target, "added", [(str(path), oid)], [])
-    if path.is_dir() and not path.is_symlink():
-        return _Plan(target, "modified", [(str(path), oid)], [], remove_tree=True)
-    now = scan.scan(path, index)
-    if now.oid == oid and now.is_executable == target.is_executable:
-        return None
-    if now.oid == oid and not target.is_executable:
-        return None  # an x bit of the user's own
-    return _Plan(target, "modified", [(str(path), oid)], [])
-
-
-def _plan_directory(
-    target: Target, oid: str, cache: Cache, index: Index, *, skip: Skip
-) -> _Plan | None:
-    path = target.path
-    if path.is_symlink() and path.is_dir():
-        raise Error(
-            "the path is a link to a folder, and what it points to is not ours to change",
-            where=path,
-            hint="remove the link; then 'assay checkout' makes the folder",
-        )
-    entries = tree.read(cache, oid)
-    if path.is_dir():
-        now = scan.scan(path, index, skip=skip, label=f"checking {path.name}")
-        if now.oid == oid:
-            return None
-        before = {e.relpath: e.oid for e in now.entries or []}
-    else:
-        before = {}
-    after = {e.relpath: e.oid for e in entries}
-    write = [(f"{path}/{name}", o) for name, o in after.items() if before.get(name) != o]
-    remove = [f"{path}/{name}" for name in before if name not in after]
-    if os.path.lexists(path) and not path.is_dir():
-        remove.append(str(path))
-    _refuse_links(path, after, {n for n in before if n not in after}, where=cache.path(oid))
-    return _Plan(target, "modified" if path.is_dir() else "added", write, remove)
-
-
-def _refuse_links(root: Path, names: Iterable[str], gone: set[str], *, where: Path) -> None:
-    """Raise if a folder that files go to is a link; one that is removed first does not count."""
-    for folder in {name.rpartition("/")[0] for name in names} - {""}:
-        parts = folder.split("/")
-        if gone.isdisjoint("/".join(parts[:n]) for n in range(1, len(parts) + 1)):
-            inside(root, f"{folder}/file", where=where)
-
-
-def _refuse_unsaved(plans: list[_Plan], cache: Cache, index: Index) -> None:
+def _refuse_unsaved(plans: list[Plan], cache: Cache, index: Index) -> None:
     unsaved: list[str] = []
     for plan in plans:
         if plan.remove_tree:
@@ -201,13 +154,13 @@ class Unsaved(Error):
     exit_code = 1
 
 
-def _prepare(plans: list[_Plan], linker: Linker, stage: Staging) -> dict[str, str]:
+def _prepare(plans: list[Plan], linker: Linker, stage: Staging) -> dict[str, str]:
     """Stage every new file; returns the staged path by final path."""
     ready: dict[str, str] = {}
-    total = sum(len(plan.write) for plan in plans)
+    total = sum(len(plan.write) + len(plan.again) for plan in plans)
     with progress("checking out", total=total) as bar:
         for plan in plans:
-            for path, oid in plan.write:
+            for path, oid in (*plan.write, *plan.again):
                 staged = stage.new()
                 linker.place(oid, staged, is_executable=plan.target.is_executable)
                 ready[path] = staged
@@ -215,7 +168,7 @@ def _prepare(plans: list[_Plan], linker: Linker, stage: Staging) -> dict[str, st
     return ready
 
 
-def _apply(plan: _Plan, ready: dict[str, str]) -> None:
+def _apply(plan: Plan, ready: dict[str, str]) -> None:
     root = plan.target.path
     try:
         if plan.remove_tree:
@@ -228,9 +181,10 @@ def _apply(plan: _Plan, ready: dict[str, str]) -> None:
             emptied.add(os.path.dirname(name))  # noqa: PTH120
         _remove_emptied(emptied, root)  # first: a file may belong where a folder was
         made: set[str] = set()
-        if plan.target.oid is not None and plan.target.oid.endswith(DIR):
+        is_tree = plan.target.oid is not None and plan.target.oid.endswith(DIR)
+        if is_tree and plan.state != "missing":
             root.mkdir(parents=True, exist_ok=True)
-        for name, _ in plan.write:
+        for name, _ in (*plan.write, *plan.again):
             parent = os.path.dirname(name)  # noqa: PTH120
             if parent not in made:
                 os.makedirs(parent, exist_ok=True)  # noqa: PTH103
@@ -270,10 +224,10 @@ def _remove_emptied(folders: set[str], root: Path) -> None:
             current = os.path.dirname(current)  # noqa: PTH120
 
 
-def _remember(plans: list[_Plan], index: Index) -> None:
+def _remember(plans: list[Plan], index: Index) -> None:
     rows = {}
     for plan in plans:
-        for path, oid in plan.write:
+        for path, oid in (*plan.write, *plan.again):
             status = os.stat(path)  # noqa: PTH116
             if stat.S_ISREG(status.st_mode):
                 rows[path] = seen(status, oid)

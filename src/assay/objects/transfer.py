@@ -2,12 +2,15 @@
 
 A manifest on a remote says that its files are there, so it goes last, and only when all of its
 files arrived. Each object is checked by its hash on the way; a damaged one stays where it is and
-is named.
+is named. Objects move in batches, so that what arrived stays when a process or a network dies; a
+connection that drops is the business of the remote, which tries again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -21,6 +24,9 @@ MD5_PREFIX = "files/md5"
 """Where DVC's objects lie on a remote."""
 SHA256_PREFIX = "assay/sha256"
 """Where ours lie."""
+
+_BATCH_FILES = 2000
+_BATCH_SIZE = 1 << 30
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +55,13 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
         return not self.missing and not self.damaged
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """An object that is to be moved; of a manifest's files those that `holds` says yes to."""
+
+    oid: str
+    holds: Callable[[str], bool] | None = None
+
+
 def key_of(oid: str, prefix: str = MD5_PREFIX) -> str:
     """Return the key of an object on a remote.
 
@@ -60,49 +73,59 @@ def key_of(oid: str, prefix: str = MD5_PREFIX) -> str:
     return f"{prefix}/{oid[:2]}/{oid[2:]}"
 
 
-def push(oids: Iterable[str], cache: Cache, remote: Remote, *, prefix: str = MD5_PREFIX) -> Moved:
+def push(
+    oids: Iterable[str | Wanted], cache: Cache, remote: Remote, *, prefix: str = MD5_PREFIX
+) -> Moved:
     """Copy objects, and the files that their manifests name, to a remote.
 
     Unlike DVC's, a manifest that is on the remote proves nothing: its files are asked for too, so
-    that pushing again repairs a remote that lost some.
+    that pushing again repairs a remote that lost some. A manifest of which only a part is asked
+    for goes along where all its other files are there.
     """
-    trees, files, missing = _expand(oids, cache)
-    there = remote.find([key_of(oid, prefix) for oid in (*files, *trees)])
-    to_send = [oid for oid in files if key_of(oid, prefix) not in there]
-    absent = [oid for oid in to_send if not cache.has(oid)]
-    held_back = {o for o, names in trees.items() if not names.isdisjoint(absent)}
-    missing += absent
-    sending = [_item(oid, cache, prefix) for oid in to_send if oid not in set(absent)]
-    manifests = [oid for oid in trees if key_of(oid, prefix) not in there and oid not in held_back]
-    total = len(sending) + len(manifests)
-    damaged: list[Damage] = []
-    with progress("pushing", total=total) as bar:
-        if sending:
-            damaged = remote.upload(sending, advance=bar.advance)
+    trees, chosen, lost = _expand(oids, cache)
+    files = dict.fromkeys(oid for names in trees.values() for oid in names) | chosen
+    there = remote.find([key_of(oid, prefix) for oid in (*files, *trees, *lost)])
+    lacking = [oid for oid in files if key_of(oid, prefix) not in there]
+    absent = {oid for oid in lacking if oid not in chosen or not cache.has(oid)}
+    missing = [oid for oid in lost if key_of(oid, prefix) not in there]
+    missing += [oid for oid in lacking if oid in absent and oid in chosen]
+    sending = [item_of(oid, cache, prefix) for oid in lacking if oid not in absent]
+    last = [o for o in trees if key_of(o, prefix) not in there and trees[o].isdisjoint(absent)]
+    with progress("pushing", total=len(sending) + len(last)) as bar:
+        damaged: list[Damage] = []
+        for batch in _batches(sending):
+            damaged += remote.upload(batch, advance=bar.advance)
         bad = {damage.item.oid for damage in damaged}
-        last = [o for o in manifests if trees[o].isdisjoint(bad)]
-        if last:
-            damaged += remote.upload([_item(o, cache, prefix) for o in last], advance=bar.advance)
+        last = [oid for oid in last if trees[oid].isdisjoint(bad)]
+        for batch in _batches([item_of(oid, cache, prefix) for oid in last]):
+            damaged += remote.upload(batch, advance=bar.advance)
     for damage in damaged:
         cache.damaged(damage.item.oid)  # aside, so that a pull brings a good one
+    asked = {key_of(oid, prefix) for oid in (*chosen, *trees, *lost)}
     return Moved(
         moved=len(sending) + len(last) - len(damaged),
-        present=len(there),
+        present=len(there & asked),
         missing=sorted(missing),
         damaged=[d.where for d in damaged],
     )
 
 
-def pull(oids: Iterable[str], cache: Cache, remote: Remote, *, prefix: str = MD5_PREFIX) -> Moved:
+def pull(
+    oids: Iterable[str | Wanted], cache: Cache, remote: Remote, *, prefix: str = MD5_PREFIX
+) -> Moved:
     """Copy objects, and the files that their manifests name, from a remote into a cache."""
-    asked = list(dict.fromkeys(oids))
-    trees = [oid for oid in asked if oid.endswith(DIR)]
-    first = _fetch(trees, cache, remote, prefix=prefix)
-    names = [oid for oid in asked if not oid.endswith(DIR)]
-    for oid in trees:
-        if cache.has(oid):
-            names += [entry.oid for entry in tree.read(cache, oid)]
-    second = _fetch(list(dict.fromkeys(names)), cache, remote, prefix=prefix)
+    asked = [Wanted(one) if isinstance(one, str) else one for one in oids]
+    trees = list(dict.fromkeys(one.oid for one in asked if one.oid.endswith(DIR)))
+    first = fetch(trees, cache, remote, prefix=prefix)
+    names: dict[str, None] = {}
+    for one in asked:
+        if not one.oid.endswith(DIR):
+            names[one.oid] = None
+        elif cache.has(one.oid):
+            entries = tree.read(cache, one.oid)
+            holds = one.holds
+            names.update({e.oid: None for e in entries if holds is None or holds(e.relpath)})
+    second = fetch(list(names), cache, remote, prefix=prefix)
     return Moved(
         moved=first.moved + second.moved,
         present=first.present + second.present,
@@ -111,16 +134,19 @@ def pull(oids: Iterable[str], cache: Cache, remote: Remote, *, prefix: str = MD5
     )
 
 
-def _fetch(oids: list[str], cache: Cache, remote: Remote, *, prefix: str) -> Moved:
+def fetch(
+    oids: Sequence[str], cache: Cache, remote: Remote, *, prefix: str = MD5_PREFIX
+) -> Moved:  # fmt: skip
+    """Copy just these objects from a remote into a cache: of a folder its list, not its files."""
     wanted = [oid for oid in oids if not cache.has(oid)]
     if not wanted:
         return Moved(present=len(oids))
     there = remote.find([key_of(oid, prefix) for oid in wanted])
-    items = [_item(oid, cache, prefix) for oid in wanted if key_of(oid, prefix) in there]
+    items = [item_of(oid, cache, prefix) for oid in wanted if key_of(oid, prefix) in there]
     damaged: list[Damage] = []
-    if items:
-        with progress("fetching", total=len(items)) as bar:
-            damaged = remote.download(items, advance=bar.advance)
+    with progress("fetching", total=len(items)) as bar:
+        for batch in _batches(items):
+            damaged += remote.download(batch, advance=bar.advance)
     return Moved(
         moved=len(items) - len(damaged),
         present=len(oids) - len(wanted),
@@ -129,40 +155,67 @@ def _fetch(oids: list[str], cache: Cache, remote: Remote, *, prefix: str) -> Mov
     )
 
 
+def _batches(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """Split items into batches of not too many files, nor, as far as they are here, bytes."""
+    batch: list[Item] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        with contextlib.suppress(OSError):
+            size += os.stat(item.path).st_size  # noqa: PTH116 -- for every object
+        if len(batch) >= _BATCH_FILES or size >= _BATCH_SIZE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
 def _expand(
-    oids: Iterable[str], cache: Cache
-) -> tuple[dict[str, frozenset[str]], list[str], list[str]]:
-    """Split oids into manifests with their files, files, and manifests that are not here."""
+    oids: Iterable[str | Wanted], cache: Cache
+) -> tuple[dict[str, frozenset[str]], dict[str, None], list[str]]:
+    """Return manifests with all their files, the files that are asked for, and lost manifests."""
     trees: dict[str, frozenset[str]] = {}
-    files: dict[str, None] = {}
-    missing: list[str] = []
-    for oid in dict.fromkeys(oids):
+    chosen: dict[str, None] = {}
+    missing: dict[str, None] = {}
+    for one in oids:
+        oid, holds = (one, None) if isinstance(one, str) else (one.oid, one.holds)
         if not oid.endswith(DIR):
-            files[oid] = None
+            chosen[oid] = None
         elif cache.has(oid):
-            names = [entry.oid for entry in tree.read(cache, oid)]
-            trees[oid] = frozenset(names)
-            files.update(dict.fromkeys(names))
+            entries = tree.read(cache, oid)
+            trees[oid] = frozenset(entry.oid for entry in entries)
+            chosen.update({e.oid: None for e in entries if holds is None or holds(e.relpath)})
         else:
-            missing.append(oid)
-    return trees, list(files), missing
+            missing[oid] = None
+    return trees, chosen, list(missing)
 
 
-def _item(oid: str, cache: Cache, prefix: str) -> Item:
+def item_of(oid: str, cache: Cache, prefix: str = MD5_PREFIX) -> Item:
+    """Return what a remote needs to know to move an object."""
     return Item(key_of(oid, prefix), cache.path(oid), oid, cache.algorithm)
 
 
-def raise_incomplete(moved: Moved, *, remote: str, verb: str) -> None:
-    """Raise if a transfer left something out, naming what and what to do."""
+def raise_incomplete(
+    moved: Moved, *, remote: str, verb: str, names: Mapping[str, str] | None = None
+) -> None:
+    """Raise if a transfer left something out, naming what and what to do.
+
+    Parameters
+    ----------
+    names : mapping, optional
+        What a person calls an object, by oid.
+    """
     if moved.complete:
         return
     what = []
     if moved.missing:
-        names = ", ".join(f"md5:{oid}" for oid in moved.missing[:5])
-        what.append(f"{counted(len(moved.missing), 'object')} neither here nor there: {names}")
+        shown = ", ".join(_shown(oid, names or {}) for oid in moved.missing[:5])
+        more = f" and {len(moved.missing) - 5:,} more" if len(moved.missing) > 5 else ""
+        lacking = counted(len(moved.missing), "object")
+        what.append(f"{lacking} neither here nor there: {shown}{more}")
     if moved.damaged:
-        names = ", ".join(moved.damaged[:5])
-        what.append(f"{counted(len(moved.damaged), 'object')} damaged: {names}")
+        shown = ", ".join(moved.damaged[:5])
+        what.append(f"{counted(len(moved.damaged), 'object')} damaged: {shown}")
     hint = "'assay push' from a clone that has the data repairs a remote"
     if moved.damaged and verb == "pushed":
         hint = "they were moved aside; get good ones with 'assay pull', then push again"
@@ -173,3 +226,7 @@ def raise_incomplete(moved: Moved, *, remote: str, verb: str) -> None:
         where=f"remote '{remote}'",
         hint=f"{hint}; 'assay repro' makes outputs again",
     )
+
+
+def _shown(oid: str, names: Mapping[str, str]) -> str:
+    return f"md5:{oid} ({names[oid]})" if oid in names else f"md5:{oid}"

@@ -66,6 +66,16 @@ def save(project: Project, stage: Stage, entry: Entry) -> None:
         write_atomic(path, emit.dump(data))
 
 
+def is_entry(file: Path, *, name: str) -> bool:
+    """Say whether a file holds an entry of this name; one from elsewhere may hold anything."""
+    try:
+        data = Source.of(file).load()
+        lock.parse_entry(Source.of(file))
+    except Error:
+        return False
+    return isinstance(data, dict) and _hash(data) == name
+
+
 def _folder(project: Project, key: str) -> Path:
     return project.cache.folder.parent.parent / "runs" / key[:2] / key
 

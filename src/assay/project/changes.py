@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
-from assay.base.errors import Error
+from assay.base.errors import Error, NotFound, did_you_mean
 from assay.objects import scan, tree
 from assay.objects.cache import DIR, Cache
+from assay.objects.remotes import Remote
+from assay.objects.transfer import key_of
 from assay.project import definition, git
+from assay.project.choosing import Chosen, choose, is_within
 from assay.project.definition import Definition
 from assay.project.tracking import in_cache
 from assay.project.workspace import Project
@@ -82,10 +86,12 @@ def _put(found: Files, path: str, oid: str, cache: Cache, *, granular: bool) -> 
         found.update({f"{path}/{e.relpath}": e.oid for e in tree.read(cache, oid)})
 
 
-def present(declared: Definition, *, granular: bool = True) -> Files:
+def present(
+    declared: Definition, chosen: Sequence[Chosen], *, granular: bool = True
+) -> Files:  # fmt: skip
     """Return what lies in the workspace where something is tracked."""
     project, found = declared.project, dict[str, str | None]()
-    for item in declared.tracked:
+    for item in (one.item for one in chosen):
         if not item.path.exists():
             continue
         now = scan.scan(item.path, project.index, skip=project.ignore)
@@ -99,77 +105,214 @@ def present(declared: Definition, *, granular: bool = True) -> Files:
     return found
 
 
-Block = Literal["not_in_cache", "committed", "uncommitted", "unchanged"]
-
-
 class DataStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of all tracked data.
+    """The state of all tracked data, or of what was asked for.
 
     Attributes
     ----------
+    not_in_remote : list of str
+        Recorded, but not on the remote that was asked.
     not_in_cache : list of str
         Recorded, but no longer in the cache.
     committed : Difference
         From the last git commit to the `.dvc` files and locks.
     uncommitted : Difference
         From those to the workspace.
+    untracked : list of str
+        Files that neither git nor a record knows, relative to where the person is.
     unchanged : list of str
         The same in all three.
     git_dirty : bool
         Whether git has changes or new files.
     """
 
+    not_in_remote: list[str] = []
     not_in_cache: list[str]
     committed: Difference
     uncommitted: Difference
+    untracked: list[str] = []
     unchanged: list[str]
     git_dirty: bool
 
 
-def status(project: Project, *, granular: bool = False) -> DataStatus:
-    """Compare the last commit, the records, the cache and the workspace."""
+def status(
+    project: Project,
+    *,
+    granular: bool = False,
+    targets: Sequence[str] = (),
+    cwd: Path | None = None,
+    remote: Remote | None = None,
+    untracked: bool = False,
+) -> DataStatus:
+    """Compare the last commit, the records, the cache and the workspace.
+
+    Parameters
+    ----------
+    granular : bool
+        Also file by file inside tracked folders.
+    targets : sequence of str
+        What is asked for; all without them.
+    remote : Remote, optional
+        Is asked for what is recorded.
+    untracked : bool
+        List the files that nobody tracks.
+    """
     declared = definition.read(project)
-    record = recorded(declared, granular=granular)
-    workspace = present(declared, granular=granular)
-    head = git.head(project.git_root)
-    last = (
-        recorded(definition.read_at(project, head), granular=granular)
-        if head is not None
-        else Files()
-    )
-    absent = [
-        path
-        for item in declared.tracked
-        if item.row is not None
-        and item.row.oid is not None
-        and item.out.cache
-        and not in_cache(project, item.row.oid)
-        for path in [project.relative(item.path) + ("/" if item.row.is_directory else "")]
-    ]
+    cwd = cwd or Path.cwd()
+    chosen = choose(declared, targets, cwd=cwd)
+    asked = _Asked(project, chosen if targets else None)
+    head = git.head(project.git_root) if project.uses_git else None
+    record = asked.part_of(recorded(declared, granular=granular))
+    workspace = asked.part_of(present(declared, chosen, granular=granular))
+    before = Files() if project.uses_git else record  # without git nothing is committed
+    if head is not None:
+        before = asked.part_of(recorded(definition.read_at(project, head), granular=granular))
+    absent = _absent(project, chosen, granular=granular)
+    lacking = [] if remote is None else _not_there(project, chosen, remote, granular=granular)
     return DataStatus(
-        not_in_cache=sorted(absent),
-        committed=compare(last, record),
+        not_in_remote=sorted(lacking),
+        not_in_cache=sorted(asked.part_of(dict.fromkeys(absent))),
+        committed=compare(before, record),
         uncommitted=compare(record, workspace),
-        unchanged=sorted(p for p in record if last.get(p) == record[p] == workspace.get(p)),
-        git_dirty=git.is_dirty(project.git_root),
+        untracked=_untracked(project, cwd) if untracked and project.uses_git else [],
+        unchanged=sorted(p for p in record if before.get(p) == record[p] == workspace.get(p)),
+        git_dirty=project.uses_git and git.is_dirty(project.git_root),
     )
 
 
-def diff(project: Project, before: str, after: str | None) -> tuple[Difference, Files, Files]:
-    """Return what differs between two commits, or a commit and the workspace, with both states.
+class _Asked:
+    """What a person asked for, of all the paths there are."""
+
+    def __init__(self, project: Project, chosen: Sequence[Chosen] | None) -> None:
+        self._paths: list[str] | None = None
+        if chosen is not None:
+            self._paths = [
+                f"{project.relative(one.item.path)}/{inside}" if inside else path
+                for one in chosen
+                for path in [project.relative(one.item.path)]
+                for inside in (one.within or ("",))
+            ]
+
+    def part_of(self, files: Files) -> Files:
+        """Return those of the files that are meant."""
+        if self._paths is None:
+            return files
+        return {p: oid for p, oid in files.items() if is_within(p.rstrip("/"), self._paths)}
+
+
+def _recorded_outs(chosen: Sequence[Chosen]) -> Iterator[tuple[Chosen, str]]:
+    for one in chosen:
+        row = one.item.row
+        if row is not None and row.oid is not None and one.item.out.cache:
+            yield one, row.oid
+
+
+def _absent(project: Project, chosen: Sequence[Chosen], *, granular: bool) -> Iterator[str]:
+    """Go through what is recorded and not in the cache; whole outputs, or file by file."""
+    for one, oid in _recorded_outs(chosen):
+        path = project.relative(one.item.path)
+        if not oid.endswith(DIR):
+            if not project.cache.has(oid):
+                yield path
+        elif not granular or not project.cache.has(oid):
+            if not in_cache(project, oid):
+                yield f"{path}/"
+        else:
+            for entry in tree.read(project.cache, oid):
+                if not project.cache.has(entry.oid):
+                    yield f"{path}/{entry.relpath}"
+
+
+def _not_there(
+    project: Project, chosen: Sequence[Chosen], remote: Remote, *, granular: bool
+) -> list[str]:
+    """Return what is recorded and not on a remote."""
+    keys: dict[str, list[str]] = {}
+    for one, oid in _recorded_outs(chosen):
+        if not one.item.out.push:
+            continue
+        path = project.relative(one.item.path)
+        is_tree = oid.endswith(DIR)
+        keys.setdefault(key_of(oid), []).append(f"{path}/" if is_tree else path)
+        for entry in tree.read(project.cache, oid) if is_tree and project.cache.has(oid) else ():
+            if one.holds(entry.relpath):
+                shown = f"{path}/{entry.relpath}" if granular else f"{path}/"
+                keys.setdefault(key_of(entry.oid), []).append(shown)
+    there = remote.find(list(keys))
+    return list(dict.fromkeys(p for key, paths in keys.items() if key not in there for p in paths))
+
+
+def _untracked(project: Project, cwd: Path) -> list[str]:
+    root = project.git_root
+    paths = [root / name for name in git.untracked(root)]
+    return [os.path.relpath(path, cwd) for path in paths if project.root in path.parents]
+
+
+class Diff(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs between two states, with the states.
+
+    Attributes
+    ----------
+    not_in_cache : list of str
+        Of the older state, where the newer one is the workspace.
+    """
+
+    difference: Difference
+    before: Files
+    after: Files
+    not_in_cache: list[str] = []
+
+
+def diff(
+    project: Project,
+    before: str,
+    after: str | None,
+    *,
+    targets: Sequence[str] = (),
+    cwd: Path | None = None,
+) -> Diff:
+    """Return what differs between two commits, or a commit and the workspace.
 
     Raises
     ------
     NotFound
-        If git does not know a revision.
+        If git does not know a revision, or neither state has a target.
     """
-    old = recorded(definition.read_at(project, git.resolve(project.git_root, before)))
+    first = definition.read_at(project, git.resolve(project.git_root, before))
+    old = recorded(first)
     if after is None:
-        new = present(definition.read(project))
+        second = definition.read(project)
+        new = present(second, choose(second, (), cwd=project.root))
     else:
-        new = recorded(definition.read_at(project, git.resolve(project.git_root, after)))
+        second = definition.read_at(project, git.resolve(project.git_root, after))
+        new = recorded(second)
+    if targets:
+        old, new = _targeted(project, old, new, targets, cwd=cwd or Path.cwd())
+    absent: list[str] = []
+    if after is None:
+        chosen = [Chosen(item=item) for item in first.tracked]
+        absent = sorted(path for path in _absent(project, chosen, granular=True) if path in old)
     _refuse_unknown_trees(project, old, new, recorded=[old] if after is None else [old, new])
-    return compare(old, new), old, new
+    return Diff(difference=compare(old, new), before=old, after=new, not_in_cache=absent)
+
+
+def _targeted(
+    project: Project, old: Files, new: Files, targets: Sequence[str], *, cwd: Path
+) -> tuple[Files, Files]:
+    """Return the part of two states that targets name; a target in neither raises."""
+    names = [os.path.relpath(cwd / target, project.root) for target in targets]
+    for name, target in zip(names, targets, strict=True):
+        if not _named(old | new, [name]):
+            raise NotFound(
+                f"'{target}' is tracked in neither of the two",
+                where=project.root,
+                hint=did_you_mean(name, [path.rstrip("/") for path in old | new]),
+            )
+    return _named(old, names), _named(new, names)
+
+
+def _named(files: Files, names: Sequence[str]) -> Files:
+    return {path: oid for path, oid in files.items() if is_within(path.rstrip("/"), names)}
 
 
 def _refuse_unknown_trees(

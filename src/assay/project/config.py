@@ -1,100 +1,29 @@
 """`.dvc/config`: DVC's INI files, four of them, the later one wins. Ours never go in there.
 
-Source: DVC 3.67 writes them with ConfigObj: sections and options in lower case, options indented
-by four blanks, a named section as `['remote "name"']`. Unlike DVC we keep a person's comments.
+How the text is read and edited is `ini`'s business, what may stand in it that of `options`.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from assay.base.errors import Error, NotFound, Usage, did_you_mean
 from assay.base.files import explain, write_atomic
-from assay.base.settings import SETTINGS
 from assay.objects.links import DEFAULT, LINK_TYPES, LinkType
 from assay.objects.remotes import RemoteSettings
+from assay.project import ini, options
+from assay.project.ini import Sections, parse
+from assay.project.options import KEYS
+
+__all__ = ["KEYS", "LEVELS", "Config", "Level", "Sections", "parse"]
 
 Level = Literal["system", "global", "project", "local"]
-Sections = dict[str, dict[str, str]]
 
 LEVELS: tuple[Level, ...] = ("system", "global", "project", "local")
-
-KEYS: dict[str, frozenset[str]] = {
-    "core": frozenset(
-        [
-            "remote",
-            "checksum_jobs",
-            "interactive",
-            "analytics",
-            "hardlink_lock",
-            "no_scm",
-            "autostage",
-            "check_update",
-            "site_cache_dir",
-            "machine",
-        ]
-    ),
-    "cache": frozenset(["dir", "type", "shared", "slow_link_warning", "verify", "protected"]),
-    "exp": frozenset(["auto_push", "git_remote"]),
-    "plots": frozenset(["html_template", "auto_open", "out_dir"]),
-    "parsing": frozenset(["bool", "list"]),
-    "hydra": frozenset(["enabled", "config_dir", "config_module", "config_name", "plugins_path"]),
-    "studio": frozenset(["token", "url", "repo_url", "offline"]),
-    "state": frozenset(["dir", "row_limit", "row_cleanup_quota"]),
-    "index": frozenset(("dir",)),
-    "feature": frozenset(("machine",)),
-}
-"""DVC's sections and options; those of a remote depend on its kind and are not listed."""
-
-OURS = tuple(dict.fromkeys(key.partition(".")[0] for key in SETTINGS))
-"""Sections of our own settings, which lie elsewhere."""
-
-_SECTION = re.compile(r"^\s*\[\s*(?P<name>.*?)\s*\]\s*(#.*)?$")
-_OPTION = re.compile(r"^\s*(?P<key>[^=#\s][^=]*?)\s*=\s*(?P<value>.*?)\s*$")
-_NAMED = re.compile(r"""^['"]?(?P<kind>\w+) "(?P<name>.*)"['"]?$""")
-
-
-def parse(text: str, *, where: str | Path) -> Sections:
-    """Read an INI text into section -> option -> value; a named section is `remote "st"`."""
-    sections: Sections = {}
-    current: dict[str, str] | None = None
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith(("#", ";")):
-            continue
-        if match := _SECTION.match(line):
-            current = sections.setdefault(_section_name(match["name"]), {})
-        elif (match := _OPTION.match(line)) and current is not None:
-            current[match["key"].strip("'\"").lower()] = _unquote(match["value"])
-        else:
-            raise Error(
-                f"{line.strip()!r} is neither a [section] nor an 'option = value' in one",
-                where=f"{where}:{number}",
-                hint="correct the line, or remove it",
-            )
-    return sections
-
-
-def _section_name(text: str) -> str:
-    if named := _NAMED.match(text):
-        return f'{named["kind"].lower()} "{named["name"]}"'
-    return text.strip("'\"").lower()
-
-
-def _unquote(value: str) -> str:
-    if value[:1] in {'"', "'"}:
-        end = value.find(value[0], 1)
-        if end > 0:
-            return value[1:end]
-    return re.split(r"\s+#", value, maxsplit=1)[0].rstrip()
-
-
-def _quote(value: str) -> str:
-    if value and not re.search(r"""[,'"#]|^\s|\s$""", value):
-        return value
-    return f"'{value}'" if '"' in value else f'"{value}"'
 
 
 class Config:
@@ -144,6 +73,17 @@ class Config:
                 return self.files[level], value
         return None
 
+    def at(self, level: Level) -> Sections:
+        """Return what one file says."""
+        return self._levels[level]
+
+    def shown(self, section: str, key: str, value: str, *, file: Path) -> str:
+        """Return a value of a file as it is printed: a relative path is made absolute."""
+        kind = options.kind_of(section, key, url=self.get(section, "url"))
+        return (
+            str(_absolute(value, file.parent)) if kind == "path" and _is_folder(value) else value
+        )
+
     def flag(self, section: str, key: str, *, default: bool = False) -> bool:
         """Return a boolean option."""
         value = self.get(section, key)
@@ -164,8 +104,8 @@ class Config:
         """Return all options as they count."""
         merged: Sections = {}
         for level in self.files:
-            for section, options in self._levels[level].items():
-                merged.setdefault(section, {}).update(options)
+            for section, values in self._levels[level].items():
+                merged.setdefault(section, {}).update(values)
         return merged
 
     def link_types(self) -> tuple[LinkType, ...]:
@@ -184,19 +124,20 @@ class Config:
         return tuple(t for a in asked for t in LINK_TYPES if t == a)
 
     def remotes(self) -> dict[str, RemoteSettings]:
-        """Return all remotes by name, addresses of folders made absolute."""
+        """Return all remotes by name, their folders and files made absolute."""
         found = {}
-        for section, options in self.merged().items():
+        for section in self.merged():
             if match := re.fullmatch(r'remote "(.*)"', section):
-                origin = self.origin(section, "url")
-                if origin is None:
+                values = {key: self._meant(section, key) for key in self.merged()[section]}
+                url = values.pop("url", None)
+                if url is None:
                     raise Error(f"remote '{match[1]}' has no 'url'", where=self.files["project"])
-                url = origin[1]
-                if "://" not in url:
-                    url = str(_absolute(url, origin[0].parent))
-                rest = {key: value for key, value in options.items() if key != "url"}
-                found[match[1]] = RemoteSettings(name=match[1], url=url, options=rest)
+                found[match[1]] = RemoteSettings(name=match[1], url=url, options=values)
         return found
+
+    def _meant(self, section: str, key: str) -> str:
+        file, value = self.origin(section, key) or (Path(), "")
+        return self.shown(section, key, value, file=file)
 
     def remote(self, name: str | None = None) -> RemoteSettings:
         """Return the remote `name`, or the default one.
@@ -207,7 +148,7 @@ class Config:
             If there is none, with the command that makes one.
         """
         remotes = self.remotes()
-        wanted = name or self.get("core", "remote")
+        wanted = (name or self.get("core", "remote") or "").lower() or None
         if wanted is None:
             hint = (
                 f"choose one with 'assay remote default {next(iter(remotes))}', or give '-r NAME'"
@@ -225,40 +166,131 @@ class Config:
             )
         return remotes[wanted]
 
-    def set(self, section: str, key: str, value: str, *, level: Level = "project") -> None:
-        """Write one option, in place, keeping the rest of the file as it is."""
-        check_key(section, key)
+    def set(
+        self,
+        section: str,
+        key: str,
+        value: str,
+        *,
+        level: Level = "project",
+        cwd: Path | None = None,
+    ) -> None:
+        """Write one option, in place, keeping the rest of the file as it is.
+
+        With `cwd` a relative path is one from there, and written as one from the file's folder.
+
+        Raises
+        ------
+        Usage
+            If real DVC would fail on the option or its value; then nothing is written.
+        """
+        url = value if key == "url" else self.get(section, "url")
+        if '"' in section and url is None:
+            raise self.no_remote(section.partition('"')[2].rstrip('"'))
+        options.check_key(section, key, url=url)
+        options.check_value(section, key, value, url=url)
+        if key == "url" and '"' in section:
+            self._check_options(section, url=value)
         path = self.files[level]
-        text = _text(path)
-        header = f"['{section}']" if '"' in section else f"[{section}]"
-        write_atomic_in(path, _edited(text, section, key, f"    {key} = {_quote(value)}", header))
-        self._levels[level] = _read(path)
+        is_path = options.kind_of(section, key, url=url) == "path" and _is_folder(value)
+        if cwd is not None and is_path and not value.startswith(("/", "~")):
+            value = os.path.relpath(cwd / value, path.parent)
+        self._write({level: ini.with_option(_text(path), section, key, value)})
 
     def unset(self, section: str, key: str, *, level: Level = "project") -> None:
         """Remove one option; one that is not set is an error."""
         path = self.files[level]
         if key not in self._levels[level].get(section, {}):
-            raise NotFound(f"'{section}.{key}' is not set", where=path)
-        write_atomic_in(path, _edited(_text(path), section, key, None, ""))
-        self._levels[level] = _read(path)
+            raise NotFound(
+                f"'{section}.{key}' is not set", where=path, hint=self._elsewhere(section, key)
+            )
+        if key == "url" and '"' in section:
+            raise Usage(
+                "a remote cannot be without an address",
+                where=path,
+                hint="change it with 'assay remote modify NAME url URL', or remove the remote",
+            )
+        self._write({level: ini.without_option(_text(path), section, key)})
+
+    def rename_remote(self, old: str, new: str, *, levels: tuple[Level, ...]) -> None:
+        """Rename a remote, and the default where it is that, in all files or in none."""
+        old, new = old.lower(), new.lower()
+        self._check_remote(old, levels)
+        if new in self.remotes():
+            raise Usage(f"there is a remote '{new}' already", hint="choose another name")
+        texts = {}
+        for level in levels:
+            text = _text(self.files[level])
+            edited = ini.renamed_section(text, f'remote "{old}"', f'remote "{new}"')
+            if self._levels[level].get("core", {}).get("remote", "").lower() == old:
+                edited = ini.with_option(edited, "core", "remote", new)
+            texts[level] = edited
+        self._write(texts)
+
+    def remove_remote(self, name: str, *, levels: tuple[Level, ...]) -> None:
+        """Remove a remote, and the default where it is that, from all files or from none."""
+        name = name.lower()
+        self._check_remote(name, levels)
+        texts = {}
+        for level in levels:
+            text = _text(self.files[level])
+            if self._levels[level].get("core", {}).get("remote", "").lower() == name:
+                text = ini.without_option(text, "core", "remote")
+            text = ini.without_section(text, f'remote "{name}"')
+            texts[level] = text
+        self._write(texts)
+
+    def no_remote(self, name: str) -> NotFound:
+        """Return the error that says a remote does not exist."""
+        hint = did_you_mean(name, self.remotes()) or "see 'assay remote list'"
+        return NotFound(f"there is no remote '{name}'", where=self.files["project"], hint=hint)
+
+    def _check_remote(self, name: str, levels: tuple[Level, ...]) -> None:
+        """Raise unless a remote is in these files, and nothing of it stays in another one."""
+        section = f'remote "{name}"'
+        there = [level for level in self.files if section in self._levels[level]]
+        if not set(there) & set(levels):
+            hint = f"give '--{there[0]}': it is in {self.files[there[0]]}" if there else None
+            missing = self.no_remote(name)
+            raise missing if hint is None else NotFound(missing.what, where=name, hint=hint)
+        kept = [level for level in there if level not in levels]
+        if kept and not any("url" in self._levels[level][section] for level in kept):
+            raise Usage(
+                f"the file has options of the remote '{name}' too, which would have no address",
+                where=self.files[kept[0]],
+                hint=f"change both files, or give '--{kept[0]}' first",
+            )
+
+    def _check_options(self, section: str, *, url: str) -> None:
+        """Raise if a remote has options that one with another address cannot have."""
+        for key, value in self.merged().get(section, {}).items():
+            if key != "url":
+                options.check_key(section, key, url=url)
+                options.check_value(section, key, value, url=url)
+
+    def _elsewhere(self, section: str, key: str) -> str:
+        for level in self.files:
+            if key in self._levels[level].get(section, {}):
+                return f"it is set in {self.files[level]}: give '--{level}'"
+        return "see 'assay config --list'"
+
+    def _write(self, texts: Mapping[Level, str]) -> None:
+        """Write all files, or leave them all as they were."""
+        before = {level: _text(self.files[level]) for level in texts}
+        done: list[Level] = []
+        try:
+            for level, text in texts.items():
+                if text != before[level]:
+                    write_in(self.files[level], text)
+                    done.append(level)
+        except BaseException:
+            for level in done:
+                write_in(self.files[level], before[level])
+            raise
+        self._levels.update({level: _read(self.files[level]) for level in texts})
 
 
-def check_key(section: str, key: str) -> None:
-    """Refuse a section or option that real DVC would fail on."""
-    if '"' in section:
-        return
-    if section not in KEYS:
-        raise Usage(
-            f"there is no section '{section}', neither of DVC's nor of ours",
-            hint=did_you_mean(section, [*KEYS, *OURS]) or "see 'assay config --list'",
-        )
-    if key not in KEYS[section]:
-        raise Usage(
-            f"the section '{section}' has no option '{key}'", hint=did_you_mean(key, KEYS[section])
-        )
-
-
-def write_atomic_in(path: Path, text: str) -> None:
+def write_in(path: Path, text: str) -> None:
     """Write a configuration file, making its folder where it is missing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -267,48 +299,8 @@ def write_atomic_in(path: Path, text: str) -> None:
     write_atomic(path, text)
 
 
-def _edited(text: str, section: str, key: str, line: str | None, header: str) -> str:
-    """Return the text with one option set to `line`, or removed."""
-    lines = text.splitlines()
-    start = end = None
-    for number, existing in enumerate(lines):
-        if match := _SECTION.match(existing):
-            if start is not None:
-                break
-            if _section_name(match["name"]) == section:
-                start = number
-        if start is not None and existing.strip():
-            end = number + 1
-    if start is None or end is None:
-        at = len(lines) if '"' in section else _first_named(lines)
-        lines[at:at] = [header, line or ""]
-        return "\n".join([*lines, ""])
-    for number in range(start + 1, end):
-        option = _OPTION.match(lines[number])
-        if option and option["key"].strip("'\"").lower() == key:
-            lines[number : number + 1] = [] if line is None else [line]
-            break
-    else:
-        lines[end:end] = [] if line is None else [line]
-        return "\n".join([*lines, ""])
-    if line is None and end == start + 2:
-        del lines[start]  # a section without options goes too
-    return "\n".join([*lines, ""]) if lines else ""
-
-
-def _first_named(lines: list[str]) -> int:
-    """Return where a new section goes: as DVC has it, before the remotes and their comments."""
-    for at, line in enumerate(lines):
-        header = _SECTION.match(line)
-        if header and '"' in _section_name(header["name"]):
-            while at and lines[at - 1].lstrip().startswith("#"):
-                at -= 1  # noqa: PLW2901 -- the loop ends here
-            return at
-    return len(lines)
-
-
 def _read(path: Path) -> Sections:
-    return parse(_text(path), where=path)
+    return ini.parse(_text(path), where=path)
 
 
 def _text(path: Path) -> str:
@@ -318,6 +310,10 @@ def _text(path: Path) -> str:
         return ""
     except (OSError, UnicodeDecodeError) as error:
         raise Error(f"cannot be read: {error}", where=path) from error
+
+
+def _is_folder(value: str) -> bool:
+    return "://" not in value
 
 
 def _absolute(value: str, base: Path) -> Path:

@@ -155,7 +155,7 @@ class Definition:
 def read(project: Project) -> Definition:
     """Read the work tree."""
     files, data, entries = [], [], {}
-    for path in _find_files(project):
+    for path in find_files(project):
         shown = project.relative(path)
         source = Source.of(path, shown=shown)
         if path.name == dvcyaml.FILE:
@@ -199,7 +199,7 @@ def _is_ours(name: str) -> bool:
     )
 
 
-def _find_files(project: Project) -> Iterator[Path]:
+def find_files(project: Project) -> Iterator[Path]:
     """Go through the `dvc.yaml` and `.dvc` files, folder by folder, names sorted.
 
     Tracked folders are not entered: their files may be many, and none of ours is in there.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from assay.base.errors import Error
+from assay.objects.hashing import hash_bytes
 from assay.project import edit, rows
 from assay.project.grammar import Source, mapping
 from assay.project.stages import Out, Row, Stage
@@ -52,6 +56,46 @@ _OUT: dict[str, Any] = _HASHES | {
     "push": bool,
 }
 _DEP: dict[str, Any] = _HASHES | {"repo": dict, "db": dict}
+_REPO: dict[str, Any] = {
+    "url": str,
+    "rev": str,
+    "rev_lock": str,
+    "config": (str, dict),
+    "remote": (str, dict),
+}
+
+_NOT_IN_MD5 = frozenset(
+    "desc type labels meta locked frozen metric persist isexec size nfiles".split()  # noqa: SIM905
+)
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the data of an import come from.
+
+    Attributes
+    ----------
+    path : str
+        As written: a path in the other repository, or a path or URL of its own.
+    url, rev, rev_lock : str or None
+        The other repository, the revision to follow, the commit that was imported.
+    config, remote : mapping, str or None
+        What overrides the other repository's configuration: a file or options, and its remote.
+    recorded : mapping
+        The whole row as it stands in the file.
+    """
+
+    path: str
+    url: str | None = None
+    rev: str | None = None
+    rev_lock: str | None = None
+    config: str | dict[str, Any] | None = None
+    remote: str | dict[str, Any] | None = None
+    recorded: dict[str, Any] = {}
+
+    @property
+    def is_repository(self) -> bool:
+        """Whether the data come from another repository; else from a path or URL."""
+        return self.url is not None
 
 
 def parse(source: Source, *, path: Path, root: Path) -> Stage:
@@ -60,6 +104,8 @@ def parse(source: Source, *, path: Path, root: Path) -> Stage:
     top = mapping(source, data, [], _TOP, what="the file")
     wdir = Path(os.path.normpath(path.parent / top.get("wdir", ".")))
     outs, recorded = [], {}
+    deps = [_dep(source, item, number) for number, item in enumerate(top.get("deps", []))]
+    is_shared = any("repo" in dep for dep in deps)  # the other repository's remote has it
     for number, item in enumerate(top.get("outs", [])):
         at = ["outs", number]
         row = mapping(source, item, at, _OUT, what="the output", required=["path"])
@@ -70,13 +116,11 @@ def parse(source: Source, *, path: Path, root: Path) -> Stage:
             path=row["path"],
             cache=row.get("cache", True),
             persist=row.get("persist", False),
-            push=row.get("push", True),
+            push=row.get("push", True) and not is_shared,
             remote=row.get("remote"),
         )
         outs.append(out)
         recorded[out.path] = rows.parse(source, row, at)
-    for number, item in enumerate(top.get("deps", [])):
-        mapping(source, item, ["deps", number], _DEP, what="the dependency")
     address = path.relative_to(root).as_posix()
     return Stage(
         name=address,
@@ -89,8 +133,47 @@ def parse(source: Source, *, path: Path, root: Path) -> Stage:
         desc=top.get("desc"),
         meta=top.get("meta"),
         recorded=recorded,
-        is_import=bool(top.get("deps")),
+        is_import=bool(deps),
     )
+
+
+def _dep(source: Source, item: Any, number: int) -> dict[str, Any]:
+    at = ["deps", number]
+    dep = mapping(source, item, at, _DEP, what="the dependency")
+    if "repo" in dep:
+        what = "'repo' of the dependency"
+        mapping(source, dep["repo"], [*at, "repo"], _REPO, what=what, required=["url"])
+        mapping(source, item, at, _DEP, what="the dependency", required=["path"])
+    return dep
+
+
+def origin(source: Source) -> Origin | None:
+    """Return where the data of a `.dvc` file come from, or None if it is not an import."""
+    deps = (source.load() or {}).get("deps") or []
+    if len(deps) != 1 or "db" in deps[0] or "path" not in deps[0]:
+        return None
+    repo = _dep(source, deps[0], 0).get("repo") or {}
+    return Origin(path=deps[0]["path"], recorded=deps[0], **repo)
+
+
+def stage_md5(data: dict[str, Any]) -> str:
+    """Return the `md5` that a `.dvc` file with dependencies has of itself.
+
+    Examples
+    --------
+    >>> stage_md5({"frozen": True, "outs": [{"path": "a"}]})
+    'ade08b712b37b1d3ed2bfc8ad185aa72'
+    """
+    top = {key: value for key, value in data.items() if key not in {"md5", "meta", "desc"}}
+    if top.get("wdir") == ".":
+        del top["wdir"]
+    return hash_bytes(json.dumps(_filtered(top), sort_keys=True).encode())
+
+
+def _filtered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _filtered(v) for k, v in value.items() if k not in _NOT_IN_MD5}
+    return [_filtered(item) for item in value] if isinstance(value, list) else value
 
 
 def refuse_other(path: Path, written: str) -> None:
@@ -119,6 +202,8 @@ def write(path: Path, row: Row) -> bool:
             }
             fresh = rows.for_dvc_file(row)
             outs[number] = {k: v for k, v in fresh.items() if k != "path"} | kept
+            if "md5" in data and data.get("deps"):
+                data["md5"] = stage_md5(data)
             return edit.write(path, data)
     raise _no_output(path, row.path)
 

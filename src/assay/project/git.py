@@ -55,6 +55,12 @@ def git(
             "git is not installed", hint="install git; Assay keeps code with it"
         ) from None
     if done.returncode not in accept:
+        if top(cwd) is None and not (cwd / "HEAD").exists():  # nor a bare repository
+            raise Failed(
+                f"'git {arguments[0]}' failed: this is not a git repository",
+                where=cwd,
+                hint="make one with 'git init', then 'git add' and 'git commit'",
+            )
         said = done.stderr.decode(errors="replace").strip() or f"exit status {done.returncode}"
         raise Failed(f"'git {arguments[0]}' failed: {said.splitlines()[-1]}", where=cwd)
     return done.stdout
@@ -108,6 +114,12 @@ def resolve(root: Path, revision: str) -> str:
         )
         if out.strip():
             return out.decode().strip()
+    if top(root) is None and not (root / "HEAD").exists():
+        raise NotFound(
+            f"there are no revisions such as '{revision}': the project is not in a git repository",
+            where=root,
+            hint="make one with 'git init', then 'git add' and 'git commit'",
+        )
     raise NotFound(
         f"git knows no revision '{revision}'",
         where=root,
@@ -164,8 +176,8 @@ def stage(root: Path, paths: Iterable[str]) -> None:
 
 
 def is_dirty(root: Path) -> bool:
-    """Say whether files that git tracks are changed, or others are there."""
-    return bool(git("status", "--porcelain", cwd=root).strip())
+    """Say whether files that git tracks are changed, or others are there; no without git."""
+    return top(root) is not None and bool(git("status", "--porcelain", cwd=root).strip())
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,8 @@ from assay.project.workspace import Project
 
 def refuse_tracked(project: Project, path: Path) -> None:
     """Raise if git tracks what is about to be tracked as data."""
+    if not project.uses_git:
+        return
     relative = path.relative_to(project.git_root).as_posix()
     if git.tracked(project.git_root, relative):
         shown = project.shown(path)
@@ -27,13 +29,15 @@ def refuse_tracked(project: Project, path: Path) -> None:
 
 def add(project: Project, paths: Iterable[Path]) -> list[Path]:
     """Make git ignore the paths, and return the `.gitignore` files that changed for it."""
+    if not project.uses_git:
+        return []
     wanted = {path.relative_to(project.git_root).as_posix(): path for path in paths}
     ignored = git.ignored(project.git_root, wanted)
     missing = [path for name, path in wanted.items() if name not in ignored]
     changed = []
     for path in missing:
         file = path.parent / ".gitignore"
-        text = os.fsdecode(file.read_bytes()) if file.exists() else ""
+        text = _text(file)
         line = f"/{escape(path.name)}"
         if line in text.splitlines():
             continue
@@ -41,6 +45,33 @@ def add(project: Project, paths: Iterable[Path]) -> list[Path]:
         write_atomic(file, os.fsencode(f"{text}{gap}{line}\n"))
         changed.append(file)
     return list(dict.fromkeys(changed))
+
+
+def remove(project: Project, paths: Iterable[Path]) -> list[Path]:
+    """Take the lines of paths away, and return the `.gitignore` files that changed for it.
+
+    A file in which nothing is left is deleted, as DVC does.
+    """
+    if not project.uses_git:
+        return []
+    changed = []
+    for path in paths:
+        file = path.parent / ".gitignore"
+        lines = _text(file).splitlines(keepends=True)
+        ours = {f"/{escape(path.name)}", f"/{path.name}"}
+        kept = [line for line in lines if line.rstrip("\r\n") not in ours]
+        if kept == lines:
+            continue
+        if kept:
+            write_atomic(file, os.fsencode("".join(kept)))
+        else:
+            file.unlink()
+        changed.append(file)
+    return list(dict.fromkeys(changed))
+
+
+def _text(file: Path) -> str:
+    return os.fsdecode(file.read_bytes()) if file.exists() else ""
 
 
 def escape(name: str) -> str:

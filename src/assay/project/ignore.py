@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _BUILT_IN = frozenset({".git", ".hg", ".dvc", ".assay"})
+
+
+class Rule(NamedTuple):
+    """A pattern with the place where it stands; a built-in one has neither file nor line."""
+
+    file: str
+    line: int
+    pattern: str
+    ignores: bool
 
 
 class Ignore:
@@ -55,15 +64,55 @@ class Ignore:
                 return True
         return False
 
+    def rules(self, path: str, *, is_dir: bool) -> list[Rule]:
+        """Return the patterns that match a path, or the first of its parents that is ignored.
+
+        The last one decides.
+        """
+        parts = Path(os.path.relpath(path, self._root)).parts
+        found: list[Rule] = []
+        current = self._root
+        if parts[:1] == ("..",):
+            return found
+        for number, part in enumerate(parts, 1):
+            current = f"{current}/{part}"
+            is_folder = is_dir or number < len(parts)
+            found = self._rules_of(current, is_dir=is_folder)
+            hit = self(current, is_folder)
+            while found and found[-1].ignores != hit:
+                found.pop()  # it matches a folder around, and gives way to a closer one
+            if hit:
+                break
+        return found
+
+    def _rules_of(self, path: str, *, is_dir: bool) -> list[Rule]:
+        folder, _, name = path.rpartition("/")
+        if name in _BUILT_IN:
+            return [Rule("", 0, f"{name}/" if is_dir else name, True)]
+        found = []
+        for place, _ in reversed(self._around(folder)):
+            relative = path[len(place) + 1 :] + ("/" if is_dir else "")
+            for number, line in enumerate(_lines(place), 1):
+                if not line or line.startswith("#"):
+                    continue
+                for pattern in _compile([line]).patterns:
+                    if pattern.include is not None and pattern.match_file(relative) is not None:
+                        file = f"{place}/.dvcignore"
+                        found.append(Rule(file, number, line, bool(pattern.include)))
+        return found
+
     @staticmethod
     def _spec(folder: str) -> Any:
-        try:
-            text = os.fsdecode(Path(folder, ".dvcignore").read_bytes())
-        except OSError:
-            return None
-        lines = [line.strip() for line in text.split("\n")]
-        patterns = [line for line in lines if line and not line.startswith("#")]
+        patterns = [line for line in _lines(folder) if line and not line.startswith("#")]
         return _compile(patterns) if patterns else None
+
+
+def _lines(folder: str) -> list[str]:
+    try:
+        text = os.fsdecode(Path(folder, ".dvcignore").read_bytes())
+    except OSError:
+        return []
+    return [line.strip() for line in text.split("\n")]
 
 
 def _compile(patterns: list[str]) -> Any:

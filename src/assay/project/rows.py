@@ -9,7 +9,7 @@ from assay.project.stages import Row
 
 LEGACY_HINT = (
     "this entry was written by DVC 2 (it has no 'hash: md5'); "
-    "convert the repository once with 'dvc cache migrate --dvc-files'"
+    "convert the repository once with 'assay cache migrate --dvc-files'"
 )
 
 

@@ -12,22 +12,29 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from assay.base import settings
 from assay.base.errors import Error, NotFound, Usage, did_you_mean
 from assay.base.files import explain, write_atomic
-from assay.project import config as dvc_config
+from assay.project import options
+from assay.project.config import Level
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
     from assay.project.grammar import Source
 
-Level = Literal["global", "local"]
-
 DECLARATION = "assay.yaml"
 
 _FIRST = {key.partition(".")[0] for key in settings.SETTINGS}
+
+
+class Setting(NamedTuple):
+    """A setting that holds: its name, its value, and the file or place that says so."""
+
+    key: str
+    value: Any
+    origin: str
 
 
 class Store:
@@ -76,30 +83,64 @@ class Store:
         """Return one of our settings, typed."""
         return settings.resolve(key, self._places())
 
-    def get(self, key: str) -> Any:
-        """Return a setting as a person names it, or None where it is not set."""
+    def get(self, key: str, *, level: Level | None = None) -> Setting | None:
+        """Return a setting as a person names it, or None where it is not set (in that file)."""
         if _is_ours(key):
             settings.known(key)
-            return self.value(key)
+            if level is None:
+                return self._one(key)
+            return next((found for found in self._ours(level) if found.key == key), None)
         section, name = _split(key)
-        return self._project.config.get(section, name)
+        config = self._project.config
+        if level is None:
+            found = config.origin(section, name)
+        else:
+            value = config.at(level).get(section, {}).get(name)
+            found = None if value is None else (config.files[level], value)
+        if found is None:
+            return None
+        return Setting(key, config.shown(section, name, found[1], file=found[0]), str(found[0]))
 
-    def all(self) -> dict[str, Any]:
-        """Return all settings: ours with their defaults, and what is set of DVC's."""
-        found = {key: self.value(key) for key in settings.SETTINGS}
-        for section, options in self._project.config.merged().items():
+    def all(self, *, level: Level | None = None) -> list[Setting]:
+        """Return all settings: ours with their defaults, and what is set of DVC's.
+
+        With a level, only what stands in that file.
+        """
+        found = [*self._ours(level)]
+        config = self._project.config
+        sections = config.merged() if level is None else config.at(level)
+        for section, values in sections.items():
             label = section.replace('remote "', "remote.").rstrip('"')
-            found.update({f"{label}.{name}": value for name, value in options.items()})
+            keys = (f"{label}.{name}" for name in values)
+            found += [one for key in keys if (one := self.get(key, level=level)) is not None]
         return found
 
-    def set(self, key: str, value: str, *, level: Level | None) -> None:
+    def _ours(self, level: Level | None) -> Iterator[Setting]:
+        """Yield our settings that are in force, or those of one file."""
+        if level is not None:
+            path = {"global": self._user, "local": self._local}.get(level)
+            values = {"global": self._of_user, "local": self._of_clone}.get(level, {})
+            if level == "project":
+                path, values = self._project.root / DECLARATION, self._of_project
+            yield from (Setting(key, value, str(path)) for key, value in values.items())
+            return
+        yield from (self._one(key) for key in settings.SETTINGS)
+
+    def _one(self, key: str) -> Setting:
+        """Return one of our settings; no place is looked at when a stronger one has it."""
+        origin = next((where for where, values in self._places() if key in values), "default")
+        return Setting(key, self.value(key), origin)
+
+    def set(
+        self, key: str, value: str, *, level: Level | None, cwd: Path | None = None
+    ) -> None:  # fmt: skip
         """Write a setting: by default to the project's file for DVC's, the clone's for ours."""
         if not _is_ours(key):
             section, name = _split(key)
-            self._project.config.set(section, name, value, level=level or "project")
+            self._project.config.set(section, name, value, level=level or "project", cwd=cwd)
             return
         settings.known(key)
-        path = self._user if level == "global" else self._made_local()
+        path = self._place(key, level)
         _write_toml(path, key, settings.parse(key, value, where=str(path)))
 
     def unset(self, key: str, *, level: Level | None) -> None:
@@ -109,7 +150,22 @@ class Store:
             self._project.config.unset(section, name, level=level or "project")
             return
         settings.known(key)
-        _write_toml(self._user if level == "global" else self._made_local(), key, None)
+        _write_toml(self._place(key, level), key, None)
+
+    def _place(self, key: str, level: Level | None) -> Path:
+        """Return the file in which one of our settings is written."""
+        if level == "project":
+            raise Usage(
+                f"'{key}' of the project stands in {DECLARATION}, under 'settings'",
+                where=self._project.root / DECLARATION,
+                hint="write it there by hand; the file is yours",
+            )
+        if level == "system":
+            raise Usage(
+                f"'{key}' has no file for all users of a machine",
+                hint="give '--global' for yours, or '--local' for this clone's",
+            )
+        return self._user if level == "global" else self._made_local()
 
     def _made_local(self) -> Path:
         return self._project.assay_dir / "config.toml"
@@ -123,17 +179,17 @@ def _split(key: str) -> tuple[str, str]:
     """Split `remote.NAME.option` or `section.option`."""
     section, _, name = key.rpartition(".")
     if not section or not name:
-        options = sorted(f"{key}.{name}" for name in dvc_config.KEYS.get(key.lower(), ()))
+        names = sorted(f"{key}.{name}" for name in options.KEYS.get(key.lower(), ()))
         raise Usage(
             f"'{key}' is not a setting",
-            hint=f"name one of {', '.join(options)}"
-            if options
+            hint=f"name one of {', '.join(names)}"
+            if names
             else did_you_mean(key, settings.SETTINGS)
             or "name it as SECTION.OPTION, such as core.remote",
         )
     if section.lower().startswith("remote."):
-        return f'remote "{section[7:]}"', name.lower()
-    dvc_config.check_key(section.lower(), name.lower())
+        return f'remote "{section[7:].lower()}"', name.lower()
+    options.check_key(section.lower(), name.lower())
     return section.lower(), name.lower()
 
 

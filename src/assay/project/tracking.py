@@ -15,6 +15,7 @@ from assay.objects import scan
 from assay.objects.checkout import Change, Target
 from assay.objects.scan import Content
 from assay.project import definition, dvcfile, gitignore
+from assay.project.choosing import Chosen
 from assay.project.definition import Definition, Tracked
 from assay.project.stages import Row
 from assay.project.workspace import Project
@@ -39,16 +40,43 @@ class Added(msgspec.Struct, frozen=True, kw_only=True):
     changed: bool
 
 
-def add(project: Project, path: Path) -> Added:
+def add(project: Project, path: Path, *, keep: bool = True) -> Added:
     """Put a file or folder under version control, or record its present content.
 
-    A path inside a tracked folder records that folder.
+    A path inside a tracked folder records that part of the folder.
+
+    Parameters
+    ----------
+    keep : bool
+        Put the content into the cache, too.
 
     Raises
     ------
     Error
         If git tracks it, it does not exist, it is ignored, or it overlaps with other outputs.
     """
+    declared = definition.read(project)
+    around = next((item for item in declared.tracked if item.path in path.parents), None)
+    if around is not None and around.stage.is_data:
+        from assay.project import parts
+
+        inside = path.relative_to(around.path).as_posix()
+        return parts.record(declared, around, [inside], keep=keep)
+    scan.look(path)
+    if path.is_symlink() and path.is_dir():
+        raise Usage(
+            "a link to a folder cannot be tracked",
+            where=project.shown(path),
+            hint="put the folder itself there; 'cache.dir' may lie on another disk",
+        )
+    refuse(declared, path)
+    content = store(project, path) if keep else _scan(project, path)
+    return record(project, path, content)
+
+
+def refuse(declared: Definition, path: Path) -> None:
+    """Raise if a path cannot be tracked as data, whatever lies there."""
+    project = declared.project
     if path.suffix == dvcfile.SUFFIX:
         raise Usage("a '.dvc' file is a record and cannot be data", where=project.shown(path))
     if path in {project.root, project.dvc_dir} or project.dvc_dir in path.parents:
@@ -57,23 +85,13 @@ def add(project: Project, path: Path) -> Added:
             where=project.shown(path),
             hint="name the files and folders in it that are data",
         )
-    scan.look(path)
-    if path.is_symlink() and path.is_dir():
-        raise Usage(
-            "a link to a folder cannot be tracked",
-            where=project.shown(path),
-            hint="put the folder itself there; 'cache.dir' may lie on another disk",
-        )
-    declared = definition.read(project)
     for item in declared.tracked:
-        if item.path == path and not item.stage.is_data:
+        if (item.path == path and not item.stage.is_data) or item.path in path.parents:
             raise Usage(
                 f"this is an output of stage '{item.stage.address}'",
                 where=project.shown(path),
                 hint=f"record it with 'assay commit {item.stage.address}'",
             )
-        if item.path in path.parents:
-            return commit(declared, item)
         if path in item.path.parents:
             raise Negative(
                 f"it holds '{project.shown(item.path)}', which is tracked by itself",
@@ -83,12 +101,14 @@ def add(project: Project, path: Path) -> Added:
     if project.ignore.covers(str(path), is_dir=path.is_dir()):
         raise Negative(".dvcignore says not to look at this", where=project.shown(path))
     gitignore.refuse_tracked(project, path)
+    dvcfile.refuse_other(path.with_name(path.name + dvcfile.SUFFIX), path.name)
+
+
+def record(project: Project, path: Path, content: Content) -> Added:
+    """Write the `.dvc` file of a path that `refuse` let pass, and make git ignore the data."""
     file = path.with_name(path.name + dvcfile.SUFFIX)
-    dvcfile.refuse_other(file, path.name)
-    content = store(project, path)
-    row = row_of(path.name, content)
     is_new = not file.exists()
-    changed = dvcfile.write(file, row)
+    changed = dvcfile.write(file, row_of(path.name, content))
     try:
         ignored = gitignore.add(project, [path])
     except BaseException:  # both or neither
@@ -173,15 +193,27 @@ def _scan(project: Project, path: Path) -> Content:
 
 
 def checkout(
-    project: Project, items: Sequence[Tracked], *, force: bool = False
-) -> list[Change]:  # fmt: skip
+    project: Project,
+    items: Sequence[Tracked | Chosen],
+    *,
+    force: bool = False,
+    relink: bool = False,
+    allow_missing: bool = False,
+) -> list[Change]:
     """Bring outputs to their recorded content; those without a record or cache are passed by."""
     targets = []
-    for item in items:
+    for one in items:
+        item, within = (one.item, one.within) if isinstance(one, Chosen) else (one, ())
         if item.row is not None and item.row.oid is not None and item.out.cache:
             _refuse_outside(project, item)
-            executable = item.row.is_executable
-            targets.append(Target(path=item.path, oid=item.row.oid, is_executable=executable))
+            targets.append(
+                Target(
+                    path=item.path,
+                    oid=item.row.oid,
+                    is_executable=item.row.is_executable,
+                    holds=one.holds if isinstance(one, Chosen) and within else None,
+                )
+            )
     return objects_checkout.checkout(
         targets,
         project.cache,
@@ -190,6 +222,8 @@ def checkout(
         types=project.config.link_types(),
         skip=project.ignore,
         force=force,
+        relink=relink,
+        allow_missing=allow_missing,
     )
 
 

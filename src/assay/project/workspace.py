@@ -16,6 +16,7 @@ from assay.project.ignore import Ignore
 
 _IGNORE_ALL = "*\n"
 _DVC_GITIGNORE = "/config.local\n/tmp\n/cache\n"
+_NO_SCM = "[core]\n    no_scm = True\n"
 _DVCIGNORE = (
     "# Add patterns of files dvc should ignore, which could improve\n"
     "# the performance. Learn more at\n"
@@ -24,7 +25,7 @@ _DVCIGNORE = (
 
 
 class Project:
-    """A folder with `.dvc`, in a git repository.
+    """A folder with `.dvc`, as a rule in a git repository.
 
     Attributes
     ----------
@@ -40,6 +41,11 @@ class Project:
         self.git_root = git.top(root) or root
         main = git.main_root(self.git_root)
         self.home = main / root.relative_to(self.git_root)
+
+    @cached_property
+    def uses_git(self) -> bool:
+        """Whether code is kept with git; `assay init --no-scm` makes a project without it."""
+        return git.top(self.root) is not None and not self.config.flag("core", "no_scm")
 
     @property
     def dvc_dir(self) -> Path:
@@ -158,8 +164,19 @@ def find(start: Path | None = None) -> Project:
     )
 
 
-def init(folder: Path, *, force: bool = False) -> Project:
+def init(
+    folder: Path, *, force: bool = False, no_scm: bool = False, subdir: bool = False
+) -> Project:
     """Make a project in the root of a git repository, as `dvc init` does, and stage its files.
+
+    Parameters
+    ----------
+    force : bool
+        Make what is missing in a project that exists.
+    no_scm : bool
+        Do without git.
+    subdir : bool
+        Make it in a sub-folder of a git repository.
 
     Raises
     ------
@@ -167,27 +184,51 @@ def init(folder: Path, *, force: bool = False) -> Project:
         If there is one already, or no git repository.
     """
     root = Path(os.path.realpath(folder))
+    if no_scm and subdir:
+        raise Usage(
+            "'--no-scm' and '--subdir' exclude each other",
+            hint="the one does without git, the other wants a sub-folder of a git repository",
+        )
     if (root / ".dvc").exists() and not force:
         raise Error("there is a project here already", where=root / ".dvc", hint="go on with it")
-    repository = git.top(root)
-    if repository is None:
-        raise Error("this is not a git repository", where=root, hint="run 'git init' first")
-    if repository != root:
-        raise Error(
-            "this is not the root of the git repository",
-            where=root,
-            hint=f"run 'assay init' in {repository}",
-        )
+    if not no_scm:
+        _check_repository(root, subdir=subdir)
     try:
         (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise explain(error, root) from error
     files = {".dvc/.gitignore": _DVC_GITIGNORE, ".dvc/config": "", ".dvcignore": _DVCIGNORE}
+    if no_scm:
+        files = {".dvc/config": _NO_SCM, ".dvcignore": _DVCIGNORE}
     for name, text in files.items():
         if not (root / name).exists():
             write_atomic(root / name, text)
     (root / ".dvc" / "tmp" / "btime").touch()
     project = Project(root)
     _ = project.assay_dir
-    git.stage(root, files)
+    if project.uses_git is no_scm:  # a project that exists, now with git or without it
+        project.config.set("core", "no_scm", "True" if no_scm else "False")
+        project = Project(root)
+    if project.uses_git:
+        git.stage(project.git_root, [_in_git(project, name) for name in files])
     return project
+
+
+def _check_repository(root: Path, *, subdir: bool) -> None:
+    repository = git.top(root)
+    if repository is None:
+        raise Error(
+            "this is not a git repository",
+            where=root,
+            hint="run 'git init' first, or do without git: 'assay init --no-scm'",
+        )
+    if repository != root and not subdir:
+        raise Error(
+            "this is not the root of the git repository",
+            where=root,
+            hint=f"run 'assay init' in {repository}, or have a project here with '--subdir'",
+        )
+
+
+def _in_git(project: Project, name: str) -> str:
+    return (project.root / name).relative_to(project.git_root).as_posix()

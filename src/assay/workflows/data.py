@@ -1,4 +1,4 @@
-"""Add, commit, check out, push and pull: data, and what is kept beside it."""
+"""Add, commit and check out data, and what is kept beside it."""
 
 from __future__ import annotations
 
@@ -8,41 +8,82 @@ from pathlib import Path
 
 import msgspec
 
-from assay.base.errors import Error, Negative, Usage
-from assay.objects import scan, transfer
+from assay.base.errors import Error, Negative
+from assay.objects import scan
 from assay.objects.checkout import Change
-from assay.objects.remotes import open_remote
-from assay.objects.transfer import Moved
-from assay.project import definition, tracking
-from assay.project.definition import Tracked
+from assay.project import choosing, definition, parts, tracking
+from assay.project.choosing import Chosen
+from assay.project.definition import Definition
+from assay.project.guarding import using
 from assay.project.tracking import Added
 from assay.project.workspace import Project
 
 
+class Targets(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person named, from where, and how far that reaches.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Paths, patterns, stages; all of the project where there are none.
+    with_deps : bool
+        Also what the named stages depend on.
+    recursive : bool
+        A folder names the stages in it, too.
+    glob : bool
+        The names are patterns.
+    """
+
+    names: tuple[str, ...] = ()
+    cwd: Path
+    with_deps: bool = False
+    recursive: bool = False
+    glob: bool = False
+
+
 def add(
-    project: Project, paths: Sequence[str], *, cwd: Path, profile: bool
+    project: Project,
+    paths: Sequence[str],
+    *,
+    cwd: Path,
+    profile: bool,
+    glob: bool = False,
+    keep: bool = True,
 ) -> tuple[list[Added], list[str]]:
     """Put paths under version control, then profile those that are tables.
 
     All paths are looked at before the first is added: a wrong one changes nothing. Returns what
     was added, and why a table could not be profiled.
+
+    Parameters
+    ----------
+    glob : bool
+        The paths are patterns.
+    keep : bool
+        Put the content into the cache; without it only the record is written.
     """
-    resolved = [project.resolve(path, cwd=cwd) for path in paths]
+    names = choosing.expand_new(paths, cwd=cwd) if glob else paths
+    resolved = [project.resolve(path, cwd=cwd) for path in names]
+    tracked: list[Path] | None = None
     for path in resolved:
         if os.path.lexists(path):
             scan.look(path)
-        else:
+            continue
+        if tracked is None:
+            tracked = [item.path for item in definition.read(project).tracked]
+        if not any(one in path.parents for one in tracked):  # there it may be gone on purpose
             raise Error(
                 "there is no such file or folder",
                 where=project.shown(path, cwd=cwd),
                 hint="check the spelling; nothing was added",
             )
-    added = [tracking.add(project, path) for path in dict.fromkeys(resolved)]
-    return added, _profiled(project, added, profile=profile)
+    with using(project):
+        added = [tracking.add(project, path, keep=keep) for path in dict.fromkeys(resolved)]
+    return added, profiled(project, added, profile=profile)
 
 
 def commit(
-    project: Project, targets: tuple[str, ...], *, cwd: Path, force: bool, profile: bool
+    project: Project, targets: Targets, *, force: bool, profile: bool
 ) -> tuple[list[Added], list[str]]:
     """Record the present content of tracked data and outputs that changed.
 
@@ -55,93 +96,84 @@ def commit(
         stage's command made it.
     """
     declared = definition.read(project)
-    chosen = [item for item in declared.select(targets, cwd=cwd) if item.path.exists()]
-    changed = [
-        item
-        for item in chosen
-        if tracking.state_of(project, item) is not None and declared.recorded(item.stage)
-    ]
-    made = [item for item in changed if not item.stage.is_data]
-    if made and not force:
-        raise Negative(
-            f"'{project.shown(made[0].path)}' is made by stage '{made[0].stage.address}'; "
-            "recording it says that the stage's command made it like this",
-            hint="run the stage with 'assay repro', or record it with 'assay commit --force'",
-        )
-    recorded = [tracking.commit(declared, item) for item in changed]
-    return recorded, _profiled(project, recorded, profile=profile)
+    with using(project):
+        changed = [one for one in choose(declared, targets) if _is_changed(declared, one)]
+        made = [one.item for one in changed if not one.item.stage.is_data]
+        if made and not force:
+            raise Negative(
+                f"'{project.shown(made[0].path)}' is made by stage '{made[0].stage.address}'; "
+                "recording it says that the stage's command made it like this",
+                hint="run the stage with 'assay repro', or record it with 'assay commit --force'",
+            )
+        recorded = [_commit(declared, one) for one in changed]
+    return recorded, profiled(project, recorded, profile=profile)
 
 
-def _profiled(project: Project, added: Sequence[Added], *, profile: bool) -> list[str]:
+def _is_changed(declared: Definition, one: Chosen) -> bool:
+    item = one.item
+    if not item.path.exists() or not declared.recorded(item.stage):
+        return False
+    return bool(one.within) or tracking.state_of(declared.project, item) is not None
+
+
+def _commit(declared: Definition, one: Chosen) -> Added:
+    if one.within and one.item.stage.is_data:
+        return parts.record(declared, one.item, one.within)
+    return tracking.commit(declared, one.item)
+
+
+def profiled(project: Project, added: Sequence[Added], *, profile: bool) -> list[str]:
+    """Profile tables that were added; return why one could not be."""
     if not profile:
         return []
     from assay.workflows import profiles
 
-    return profiles.after(project, [(one.path, one.content) for one in added])[1]
+    here = [(one.path, one.content) for one in added if one.path.exists()]
+    return profiles.after(project, here)[1]
 
 
 def checkout(
-    project: Project, targets: tuple[str, ...], *, cwd: Path, force: bool
-) -> list[Change]:  # fmt: skip
+    project: Project,
+    targets: Targets,
+    *,
+    force: bool = False,
+    relink: bool = False,
+    allow_missing: bool = False,
+) -> list[Change]:
     """Bring data to what is recorded."""
     declared = definition.read(project)
-    return tracking.checkout(project, declared.select(targets, cwd=cwd), force=force)
+    with using(project):
+        return tracking.checkout(
+            project,
+            choose(declared, targets),
+            force=force,
+            relink=relink,
+            allow_missing=allow_missing,
+        )
 
 
-class Synced(msgspec.Struct, frozen=True, kw_only=True):
-    """What a push or pull did: the objects, and the workspace."""
-
-    remote: str
-    data: Moved
-    changes: list[Change] = []
-
-
-def push(project: Project, targets: tuple[str, ...], *, cwd: Path, remote: str | None) -> Synced:
-    """Copy the objects of tracked data to a remote.
+def choose(declared: Definition, targets: Targets) -> list[Chosen]:
+    """Return the outputs, or parts of them, that targets name.
 
     Raises
     ------
-    Error
-        If something could not be pushed; what could, was.
+    NotFound
+        If a target names nothing.
     """
-    settings = project.config.remote(remote)
-    store = open_remote(settings)
-    declared = definition.read(project)
-    items = [item for item in declared.select(targets, cwd=cwd) if item.out.push]
-    _refuse_unrecorded(project, items, targets)
-    oids = _oids(items)
-    data = transfer.push(oids, project.cache, store)
-    transfer.raise_incomplete(data, remote=settings.name, verb="pushed")
-    return Synced(remote=settings.name, data=data)
+    names: Sequence[str] = targets.names
+    if targets.glob:
+        names = choosing.expand(names, declared, cwd=targets.cwd)
+    chosen = choosing.choose(declared, names, cwd=targets.cwd, recursive=targets.recursive)
+    if not targets.with_deps or not names:
+        return chosen
+    from assay.pipeline.graph import Graph
 
-
-def pull(
-    project: Project, targets: tuple[str, ...], *, cwd: Path, remote: str | None, force: bool
-) -> Synced:
-    """Copy the objects of tracked data from a remote, and check them out."""
-    settings = project.config.remote(remote)
-    store = open_remote(settings)
-    declared = definition.read(project)
-    items = [item for item in declared.select(targets, cwd=cwd) if item.out.push]
-    oids = _oids(items)
-    data = transfer.pull(oids, project.cache, store)
-    transfer.raise_incomplete(data, remote=settings.name, verb="pulled")
-    changes = tracking.checkout(project, items, force=force)
-    return Synced(remote=settings.name, data=data, changes=changes)
-
-
-def _oids(items: Sequence[Tracked]) -> list[str]:
-    found = (i.row.oid for i in items if i.row is not None and i.out.cache)
-    return [oid for oid in dict.fromkeys(found) if oid is not None]
-
-
-def _refuse_unrecorded(
-    project: Project, items: Sequence[Tracked], targets: tuple[str, ...]
-) -> None:  # fmt: skip
-    for item in items:
-        if targets and (item.row is None or item.row.oid is None):
-            raise Usage(
-                "nothing is recorded of it yet",
-                where=project.shown(item.path),
-                hint=f"run 'assay repro {item.stage.address}' first",
-            )
+    graph = Graph(declared.all, declared.project)
+    wanted = graph.with_needs([one.item.stage.address for one in chosen]).stages
+    known = {one.item.path for one in chosen}
+    needed = [
+        Chosen(item=item)
+        for item in declared.tracked
+        if item.stage.address in wanted and item.path not in known
+    ]
+    return sorted(chosen + needed, key=lambda one: str(one.item.path))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from assay.base.errors import NotFound, did_you_mean
+from assay.base.errors import Error, NotFound, did_you_mean
 from assay.objects.hashing import Algorithm
 
 
@@ -22,6 +22,11 @@ class RemoteSettings(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     url: str
     options: dict[str, str] = {}
+
+    @property
+    def where(self) -> str:
+        """How an error names this remote."""
+        return f"remote '{self.name}'"
 
 
 class Item(NamedTuple):
@@ -40,14 +45,29 @@ class Damage(NamedTuple):
     where: str
 
 
+class Entry(NamedTuple):
+    """What a remote says of a file: size in bytes, ETag, time in Unix milliseconds; or None."""
+
+    key: str
+    size: int | None = None
+    etag: str | None = None
+    modified: int | None = None
+
+
 class Remote(Protocol):
     """What every remote can do. All calls may be repeated: what is done stays done."""
 
     def list_(self, prefix: str) -> Iterable[str]:
-        """Go through the keys that begin with `prefix`."""
+        """Go through the keys that begin with `prefix`, a folder."""
+
+    def entries(self, prefix: str) -> Iterable[Entry]:
+        """Go through the same, with what the remote says of each."""
 
     def find(self, keys: Sequence[str]) -> set[str]:
         """Return those of `keys` that are there, in as few questions as possible."""
+
+    def stat(self, key: str) -> Entry | None:
+        """Return what the remote says of one file, or None; the key "" is its own address."""
 
     def upload(self, items: Sequence[Item], *, advance: Callable[[int], None]) -> list[Damage]:
         """Copy files to the remote, each checked by its hash, whole or not at all."""
@@ -55,8 +75,30 @@ class Remote(Protocol):
     def download(self, items: Sequence[Item], *, advance: Callable[[int], None]) -> list[Damage]:
         """Copy files from the remote into a cache, each checked by its hash."""
 
+    def get_file(self, key: str, path: Path, *, algorithm: Algorithm = "md5") -> tuple[str, int]:
+        """Write one file, whatever its hash, over `path`; return its hash and size in bytes.
 
-_KINDS = {"local": "assay.objects.remotes.local:LocalRemote"}
+        With `os.devnull` as the path it is only hashed. The key "" is the remote's own address.
+        """
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Remove files; one that is not there is fine."""
+
+
+_HERE = "assay.objects.remotes"
+_KINDS = {
+    "local": f"{_HERE}.local:LocalRemote",
+    "s3": f"{_HERE}.s3:S3Remote",
+    "gs": f"{_HERE}.gs:GSRemote",
+    "azure": f"{_HERE}.azure:AzureRemote",
+    "ssh": f"{_HERE}.ssh:SSHRemote",
+    "http": f"{_HERE}.http:HTTPRemote",
+    "https": f"{_HERE}.http:HTTPRemote",
+    "webdav": f"{_HERE}.webdav:WebDAVRemote",
+    "webdavs": f"{_HERE}.webdav:WebDAVRemote",
+    # DVC's others; what else fsspec knows is asked of fsspec
+    **dict.fromkeys(("hdfs", "webhdfs", "oss"), f"{_HERE}.fsspec:FsspecRemote"),
+}
 
 
 def open_remote(settings: RemoteSettings) -> Remote:
@@ -67,6 +109,13 @@ def open_remote(settings: RemoteSettings) -> Remote:
     NotFound
         If no kind of remote has that scheme.
     """
+    for option in ("version_aware", "worktree"):
+        if settings.options.get(option, "false").lower() == "true":
+            raise Error(
+                f"'{option}' is not there yet: assay keeps objects by their content",
+                where=settings.where,
+                hint="use real dvc with this remote, or one without this option",
+            )
     make: Callable[[RemoteSettings], Remote] = kind_of(settings)
     return make(settings)
 
@@ -79,19 +128,37 @@ def kind_of(settings: RemoteSettings) -> Any:
     NotFound
         If no kind of remote has the scheme of its address.
     """
-    import importlib
-
     scheme = settings.url.split("://", 1)[0] if "://" in settings.url else "local"
     scheme = "local" if scheme == "file" else scheme
     if scheme in _KINDS:
-        module, _, name = _KINDS[scheme].partition(":")
-        return getattr(importlib.import_module(module), name)
+        return _load(_KINDS[scheme])
     from importlib.metadata import entry_points
 
     for point in entry_points(group="assay.remotes", name=scheme):
         return point.load()
+    if _fsspec_knows(scheme):
+        return _load(_KINDS["hdfs"])
     raise NotFound(
         f"no kind of remote is called '{scheme}'",
-        where=f"remote '{settings.name}'",
-        hint=did_you_mean(scheme, _KINDS) or "a folder on this machine works: give its path",
+        where=settings.where,
+        hint=did_you_mean(scheme, _KINDS)
+        or "a folder on this machine works: give its path; others come with "
+        "\"pip install 'assay[fsspec]'\"",
     )
+
+
+def _load(address: str) -> Any:
+    import importlib
+
+    module, _, name = address.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _fsspec_knows(scheme: str) -> bool:
+    import importlib.util
+
+    if importlib.util.find_spec("fsspec") is None:
+        return False
+    from fsspec import available_protocols
+
+    return scheme in available_protocols()

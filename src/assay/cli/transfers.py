@@ -1,0 +1,91 @@
+"""`push`, `fetch`, `pull`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from assay.base.progress import counted
+from assay.cli.data import change_lines, change_rows, note_missing, summary
+from assay.cli.options import request_of, transfer_options
+from assay.cli.output import did, json_option, note
+from assay.project import workspace
+
+if TYPE_CHECKING:
+    from assay.workflows.transfers import Synced
+
+
+@click.command("push")
+@transfer_options
+@json_option
+def push_command(as_json: bool, **options: Any) -> int:
+    """Copy the data that the project records to a remote.
+
+    TARGETS are files, folders, parts of tracked folders, .dvc files or stages.
+    """
+    from assay.workflows import transfers
+
+    synced = transfers.push(workspace.find(), request_of(options))
+    _show(synced, "pushed", as_json=as_json)
+    return 0
+
+
+@click.command("fetch")
+@transfer_options
+@json_option
+def fetch_command(as_json: bool, **options: Any) -> int:
+    """Copy the data that the project records from a remote into the cache.
+
+    'assay pull' does the same, and checks it out.
+    """
+    from assay.workflows import transfers
+
+    synced = transfers.fetch(workspace.find(), request_of(options))
+    _show(synced, "fetched", as_json=as_json)
+    return 0
+
+
+@click.command("pull")
+@transfer_options
+@click.option("-f", "--force", is_flag=True, help="Overwrite data that is not in the cache.")
+@click.option("--allow-missing", is_flag=True, help="Go on without what the remote has not.")
+@json_option
+def pull_command(force: bool, allow_missing: bool, as_json: bool, **options: Any) -> int:
+    """Copy the data that the project records from a remote, and check it out."""
+    from assay.workflows import transfers
+
+    project = workspace.find()
+    synced = transfers.pull(
+        project, request_of(options), force=force, allow_missing=allow_missing
+    )  # fmt: skip
+    document = _document(synced) | {"changes": change_rows(project, synced.changes)}
+    moved = synced.data.moved + synced.n_runs
+    counts = summary(synced.changes, fetched=moved) or "Everything is up to date."
+    lines = [change_lines(project, synced.changes), counts]
+    did(document, as_json=as_json, text="\n".join(line for line in lines if line))
+    _complain(synced)
+    note_missing(project, synced.changes)
+    return 0
+
+
+def _show(synced: Synced, verb: str, *, as_json: bool) -> None:
+    count = synced.data.moved + synced.n_runs
+    text = f"{counted(count, 'file')} {verb}" if count else "Everything is up to date."
+    did(_document(synced), as_json=as_json, text=text)
+    _complain(synced)
+
+
+def _document(synced: Synced) -> dict[str, Any]:
+    return {
+        "remote": synced.remote,
+        "data": synced.data,
+        "runs": synced.n_runs,
+        "changes": [],
+        "complaints": synced.complaints,
+    }
+
+
+def _complain(synced: Synced) -> None:
+    for complaint in synced.complaints:
+        note(f"  warning: {complaint}; left out")

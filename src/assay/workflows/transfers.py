@@ -1,0 +1,242 @@
+"""Fetch, push and pull: the objects of the work tree and of other commits, by their remotes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from assay.base.errors import NotFound, Usage
+from assay.objects import transfer
+from assay.objects.checkout import Change
+from assay.objects.remotes import Remote, RemoteSettings, open_remote
+from assay.objects.transfer import Moved, Wanted
+from assay.project import definition, revisions, tracking
+from assay.project.choosing import Chosen
+from assay.project.collecting import History
+from assay.project.definition import Definition
+from assay.project.guarding import using
+from assay.project.revisions import Scope
+from assay.project.workspace import Project
+from assay.workflows.data import Targets, choose
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be moved.
+
+    Attributes
+    ----------
+    scope : Scope
+        The commits that count beside the work tree.
+    remote : str or None
+        The remote; without it that of each output, or the default one.
+    jobs : int or None
+        How many objects move at a time; the remote's own setting where not given.
+    run_cache : bool
+        Also what commands made before, DVC's `runs`.
+    """
+
+    targets: Targets
+    scope: Scope = Scope()
+    remote: str | None = None
+    jobs: int | None = None
+    run_cache: bool = False
+
+
+class Synced(msgspec.Struct, frozen=True, kw_only=True):
+    """What a push, fetch or pull did: the objects, and the workspace.
+
+    Attributes
+    ----------
+    remote : str
+        The remotes that were asked, by name.
+    n_runs : int
+        Entries of the run cache that were moved.
+    complaints : list of str
+        What of other commits cannot be read.
+    """
+
+    remote: str
+    data: Moved
+    n_runs: int = 0
+    changes: list[Change] = []
+    complaints: list[str] = []
+
+
+class Group(NamedTuple):
+    """What goes to, or comes from, one remote; what a person calls an object, by its oid."""
+
+    settings: RemoteSettings
+    wanted: list[Wanted]
+    names: dict[str, str]
+
+
+class Collected(NamedTuple):
+    """The outputs that are meant, with the commit that recorded them; None for the work tree."""
+
+    chosen: list[tuple[str | None, Chosen]]
+    complaints: list[str]
+
+
+def push(project: Project, request: Request) -> Synced:
+    """Copy the objects of recorded data to their remotes.
+
+    Raises
+    ------
+    Error
+        If something could not be pushed; what could, was.
+    """
+    found = collect(project, request, pushing=True)
+    _refuse_unrecorded(project, found, request)
+    with using(project):
+        done = []
+        for group in groups(project, found, request):
+            data = transfer.push(
+                group.wanted, project.cache, open_with(group.settings, jobs=request.jobs)
+            )
+            name = group.settings.name
+            transfer.raise_incomplete(data, remote=name, verb="pushed", names=group.names)
+            done.append((name, data))
+        n_runs = _move_runs(project, request, pushing=True) if request.run_cache else 0
+    return _synced(done, n_runs, found)
+
+
+def fetch(project: Project, request: Request, *, allow_missing: bool = False) -> Synced:
+    """Copy the objects of recorded data from their remotes into the cache.
+
+    Raises
+    ------
+    Error
+        If something could not be had; what could, is there.
+    """
+    with using(project):
+        n_runs = _move_runs(project, request, pushing=False) if request.run_cache else 0
+        found = collect(project, request, pushing=False)
+        done = []
+        for group in groups(project, found, request):
+            data = transfer.pull(
+                group.wanted, project.cache, open_with(group.settings, jobs=request.jobs)
+            )
+            name = group.settings.name
+            if data.damaged or not allow_missing:
+                transfer.raise_incomplete(data, remote=name, verb="pulled", names=group.names)
+            done.append((name, data))
+    return _synced(done, n_runs, found)
+
+
+def pull(
+    project: Project, request: Request, *, force: bool = False, allow_missing: bool = False
+) -> Synced:
+    """Copy the objects of recorded data from their remotes, and check the work tree out."""
+    fetched = fetch(project, request, allow_missing=allow_missing)
+    chosen = choose(definition.read(project), request.targets)
+    with using(project):
+        changes = tracking.checkout(project, chosen, force=force, allow_missing=allow_missing)
+    return msgspec.structs.replace(fetched, changes=changes)
+
+
+def _synced(done: Sequence[tuple[str, Moved]], n_runs: int, found: Collected) -> Synced:
+    total = Moved(
+        moved=sum(data.moved for _, data in done),
+        present=sum(data.present for _, data in done),
+        missing=[oid for _, data in done for oid in data.missing],
+    )
+    names = ", ".join(name for name, _ in done)
+    return Synced(remote=names, data=total, n_runs=n_runs, complaints=found.complaints)
+
+
+def collect(project: Project, request: Request, *, pushing: bool) -> Collected:
+    """Return the outputs that a request means: of the work tree, and of the commits of its scope.
+
+    Raises
+    ------
+    NotFound
+        If a target names nothing, neither in the work tree nor in one of the commits.
+    """
+    found: list[tuple[str | None, Chosen]] = []
+    complaints: list[str] = []
+    unknown: NotFound | None = None
+    is_known = False
+    for commit, declared in _versions(project, request.scope, complaints):
+        try:
+            chosen = choose(declared, request.targets)
+        except NotFound as error:
+            unknown = unknown or error
+            continue
+        is_known = True
+        found += [(commit, one) for one in chosen if one.item.out.push or not pushing]
+    if unknown is not None and not is_known:
+        raise unknown
+    return Collected(found, complaints)
+
+
+def _versions(
+    project: Project, scope: Scope, complaints: list[str]
+) -> Iterator[tuple[str | None, Definition]]:
+    yield None, definition.read(project)
+    if not scope:
+        return
+    if not project.uses_git:
+        raise Usage("this project has no commits: it does without git", where=project.root)
+    commits = revisions.commits(project.git_root, scope)
+    with History(project) as history:
+        yield from history.versions(commits)
+        complaints += [f"{where}: {what}" for where, what in history.complaints.items()]
+
+
+def groups(project: Project, found: Collected, request: Request) -> list[Group]:
+    """Return what is wanted by remote: an output's own, else the one asked for or the default.
+
+    Raises
+    ------
+    NotFound
+        If a remote is not there.
+    """
+    made: dict[str, Group] = {}
+    for commit, one in found.chosen:
+        row, own = one.item.row, one.item.out.remote
+        if row is None or row.oid is None or not one.item.out.cache:
+            continue
+        if request.remote is not None and own not in {None, request.remote}:
+            continue
+        name = request.remote or own or ""
+        if name not in made:
+            made[name] = Group(project.config.remote(name or None), [], {})
+        group = made[name]
+        group.wanted.append(Wanted(row.oid, one.holds if one.within else None))
+        path = project.relative(one.item.path)
+        group.names.setdefault(row.oid, f"{path} at {commit[:10]}" if commit else path)
+    if not made and (found.chosen or request.remote is not None):
+        project.config.remote(request.remote)  # raises where there is none
+    return list(made.values())
+
+
+def open_with(settings: RemoteSettings, *, jobs: int | None) -> Remote:
+    """Open a remote that moves so many objects at a time; its own number where not given."""
+    if jobs is not None:
+        options = settings.options | {"jobs": str(jobs)}
+        settings = msgspec.structs.replace(settings, options=options)
+    return open_remote(settings)
+
+
+def _move_runs(project: Project, request: Request, *, pushing: bool) -> int:
+    from assay.workflows import shared_runs
+
+    remote = open_with(project.config.remote(request.remote), jobs=request.jobs)
+    move = shared_runs.push if pushing else shared_runs.fetch
+    return move(project, remote)
+
+
+def _refuse_unrecorded(project: Project, found: Collected, request: Request) -> None:
+    """Raise if a person names an output of which nothing is recorded."""
+    if not request.targets.names:
+        return
+    recorded = {one.item.path for _, one in found.chosen if one.item.row and one.item.row.oid}
+    for _, one in found.chosen:
+        if one.item.path not in recorded:
+            raise Usage(
+                "nothing is recorded of it yet",
+                where=project.shown(one.item.path),
+                hint=f"run 'assay repro {one.item.stage.address}' first",
+            )
