@@ -12,9 +12,9 @@ import pytest
 from sklearn import metrics as oracle
 
 from assay.base.errors import Error, NotFound, Usage
+from assay.evaluate import judging
 from assay.evaluate.judging import Judged
 from assay.project import workspace
-from assay.evaluate import judging
 from assay.workflows import checking
 from tests import make
 from tests.bundle import trained

@@ -110,7 +110,7 @@ def with_files(oids: Iterable[str], caches: Sequence[Cache]) -> tuple[set[str], 
             if entries is None:
                 lost.append(oid)
             else:
-                pass
+                live.update(entry.oid for entry in entries)
     return live, lost
 
 
