@@ -24,6 +24,8 @@ evaluation:
     rush: hour(start) IN (7, 8) AND temperature < 0.5
     fast: "lower(city) LIKE 'b%' AND wind > 1"
   baselines: {before: {sql: "coalesce(cnt_before, 0)"}}
+deploy: {endpoint: bikes}
+monitor: {}
 retrain:
   data:
     table: raw
