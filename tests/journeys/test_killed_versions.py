@@ -22,6 +22,8 @@ from tests.kill import kill_repeatedly
 
 N_FILES = 1500
 N_OLD = 8000
+EDITED = 2
+"""The version that is not committed; a big file lets its commit last."""
 SEED = 20241
 
 Fresh = Callable[[Path], Path]
@@ -43,7 +45,8 @@ def version(number: int) -> dict[str, bytes]:
     draw = random.Random(SEED + number)
     own = {f"data/{n % 20}/{number}-{n}": draw.randbytes(4000) for n in range(N_FILES // 2)}
     changed = {f"data/{n % 20}/changed-{n}": draw.randbytes(4000) for n in range(N_FILES // 2)}
-    return own | changed | {"data/same": b"same"}
+    big = {"data/big": draw.randbytes(40_000_000)} if number == EDITED else {}
+    return own | changed | big | {"data/same": b"same"}
 
 
 @pytest.fixture(scope="module")
@@ -166,36 +169,35 @@ def kill_checkout(two: Path, place: Path, fresh: Fresh, count: int) -> None:
 
 def check_commit(project: Path, *, reference: Path) -> None:
     """The data is untouched, the record old or new; the same command completes it."""
-    assert data(project) == version(2)
+    assert data(project) == version(EDITED)
     assert metafiles(project)["data.dvc"] in {
         (reference / "data.dvc").read_bytes(),
         make.git(project, "show", "HEAD:data.dvc").encode(),
     }
     assert whole(objects(project)) <= whole(objects(reference))
     make.done(project, "commit")
-    assert data(project) == version(2)
+    assert data(project) == version(EDITED)
     assert metafiles(project) == metafiles(reference)
     assert whole(objects(project)) == whole(objects(reference))
     check_sweeping(project)
 
 
-def committing(project: Path) -> bool:
+def committing(project: Path, *, before: bytes) -> bool:
     """Say whether a commit has begun to store, and has not written its record yet."""
-    record = (project / "data.dvc").read_bytes()
-    is_new = record != make.git(project, "show", "HEAD:data.dvc").encode()
-    return any(objects(project).glob("tmp.*")) and not is_new
+    begun = any(objects(project).glob("tmp.*"))
+    return begun and (project / "data.dvc").read_bytes() == before
 
 
 def kill_commit(two: Path, place: Path, fresh: Fresh, count: int) -> None:
     edited = copy(two, place / f"edited-{count}")
     shutil.rmtree(edited / "data")
-    make.write(edited, version(2))
+    make.write(edited, version(EDITED))
     reference = copy(edited, place / f"committed-{count}")
     make.done(reference, "commit")
     kill_repeatedly(
         make.command("commit"),
         fresh=functools.partial(fresh, edited),
-        inside=committing,
+        inside=functools.partial(committing, before=(edited / "data.dvc").read_bytes()),
         check=functools.partial(check_commit, reference=reference),
         count=count,
         seed=SEED,

@@ -7,6 +7,7 @@ remote have to have whole: those that were there and that each collection since 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shutil
 import tempfile
 from pathlib import Path
@@ -23,7 +24,7 @@ from assay.objects.tree import Entry
 from tests import make
 
 NAMES = st.sampled_from(["f", "d/a", "d/b", "d/s/c"])
-CONTENTS = st.sampled_from(["0", "1", "2", "3"])
+CONTENTS = st.sampled_from(["new", "new", "new", "0", "1"])
 SCOPES = st.lists(st.sampled_from(["-w", "-a", "-T", "-A"]), min_size=1, max_size=2, unique=True)
 Files = dict[str, str]
 
@@ -48,6 +49,7 @@ class NothingIsLost(RuleBasedStateMachine):
         self.project = make.project(self.folder / "project")
         self.cache = make.cache(self.project)
         self.store = Cache(self.folder / "store" / "files" / "md5")
+        self.numbers = itertools.count()
         self.files: Files = {}
         self.record: Files = {}
         self.commits: dict[str, Files] = {}
@@ -67,10 +69,11 @@ class NothingIsLost(RuleBasedStateMachine):
 
     @rule(name=NAMES, content=CONTENTS)
     def edit(self, name: str, content: str) -> None:
-        path = self.project / name
-        path.unlink(missing_ok=True)
-        make.write(self.project, {name: content})
-        self.files[name] = content
+        """Write a content that no file has yet, or one that others have, too."""
+        text = f"new {next(self.numbers)}" if content == "new" else content
+        (self.project / name).unlink(missing_ok=True)
+        make.write(self.project, {name: text})
+        self.files[name] = text
 
     @rule(name=st.sampled_from(["d/b", "d/s/c"]))
     def remove(self, name: str) -> None:
@@ -95,6 +98,16 @@ class NothingIsLost(RuleBasedStateMachine):
         self.tips[self.branch] = commit
         if self.is_whole(self.record):
             self.here.add(commit)
+
+    @rule(f=CONTENTS, a=CONTENTS, tagged=st.booleans())
+    def next_version(self, f: str, a: str, tagged: bool) -> None:
+        """Go on as people do: edit, add, commit, and tag it now and then."""
+        self.edit("f", f)
+        self.edit("d/a", a)
+        self.add()
+        self.commit()
+        if tagged:
+            self.tag()
 
     @rule()
     def tag(self) -> None:
@@ -121,10 +134,11 @@ class NothingIsLost(RuleBasedStateMachine):
         """Have what is recorded, or hear that it is not there, with nothing touched."""
         if not self.is_whole(self.record):
             make.assay(self.project, "fetch")
-        is_whole = self.is_whole(self.record)
-        assert (make.assay(self.project, "checkout", "--force").code == 0) is is_whole
-        if is_whole:
+        is_done = make.assay(self.project, "checkout", "--force").code == 0
+        assert is_done or not self.is_whole(self.record)
+        if is_done:
             self.files = dict(self.record)
+        assert files_of(self.project) == self.files
 
     @rule(everything=st.booleans())
     def push(self, everything: bool) -> None:
@@ -134,6 +148,15 @@ class NothingIsLost(RuleBasedStateMachine):
         tip = self.tips[self.branch]
         if shown.code == 0 and self.record == self.commits[tip]:
             self.there.add(tip)
+
+    @rule(number=st.integers(0, 99))
+    def the_remote_loses_a_file(self, number: int) -> None:
+        """Then no commit that needs it counts as being there, until it is pushed again."""
+        oids = sorted(oid for oid in self.store if not oid.endswith(".dir"))
+        if oids:
+            lost = oids[number % len(oids)]
+            self.store.remove(lost)
+            self.there -= {c for c in self.there if lost in oids_of(self.commits[c])}
 
     @rule(scopes=SCOPES, cloud=st.booleans())
     def collect(self, scopes: list[str], cloud: bool) -> None:

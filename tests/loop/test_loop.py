@@ -180,6 +180,23 @@ def test_by_hand_once_and_the_same_rows_a_second_time_are_refused(fresh: Callabl
         by_hand(world.loop, reason=None)
 
 
+def test_after_a_failure_that_was_mended_the_same_rows_may_be_tried_again(
+    fresh: Callable[..., Offers],
+):
+    world = fresh(train__py="raise SystemExit('no memory')")
+    assert hand(world).outcome == "failed"
+    make.write(world.root, {"train.py": TRAIN})
+    make.commit(world.root, "mended")
+    assert hand(world).outcome in {"deployed", "inconclusive", "refused"}
+
+
+def test_one_by_hand_that_was_cut_off_is_taken_up_again(fresh: Callable[..., Offers]):
+    world = fresh()
+    begun = by_hand(world.loop, reason="first")
+    again = by_hand(world.loop, reason="second")
+    assert (again.id, again.details["why"]) == (begun.id, "first")
+
+
 @pytest.mark.parametrize(
     ("train", "limit", "why"),
     [

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from assay.base.errors import Error
 from assay.objects import transfer, tree
 from assay.objects.cache import Cache
-from assay.objects.remotes import RemoteSettings, open_remote
-from assay.objects.transfer import Moved, key_of
+from assay.objects.remotes import Remote, RemoteSettings, open_remote
+from assay.objects.transfer import Moved, Wanted, key_of
 from assay.objects.tree import Entry
 
 
@@ -144,3 +145,85 @@ def test_our_own_objects_lie_beside_dvcs(place: Place, tmp_path: Path):
     other = Cache(tmp_path / "other", algorithm="sha256")
     assert transfer.pull([oid], other, place.remote, prefix=transfer.SHA256_PREFIX).complete
     assert other.read(oid) == b"profile"
+
+
+def test_a_damaged_manifest_comes_again_with_a_pull(place: Place):
+    manifest, oids = place.folder(b"one", b"two")
+    transfer.push([manifest], place.here, place.remote)
+    damage(place.here.path(manifest))
+    place.here.remove(oids[0])
+    assert transfer.pull([manifest], place.here, place.remote) == Moved(moved=2, present=1)
+    assert place.here.verify(manifest)
+
+
+def test_a_damaged_manifest_stops_no_other_from_being_pushed(place: Place):
+    bad, _ = place.folder(b"one")
+    good, _ = place.folder(b"two", b"three")
+    where = place.here.place(bad)
+    damage(place.here.path(bad))
+    assert transfer.push([bad, good], place.here, place.remote) == Moved(moved=3, damaged=[where])
+    assert not place.file(bad).exists()
+
+
+def test_a_manifest_that_only_the_remote_has_is_not_missed(place: Place):
+    manifest, _ = place.folder(b"one")
+    transfer.push([manifest], place.here, place.remote)
+    place.here.remove(manifest)
+    assert transfer.push([manifest], place.here, place.remote).complete
+
+
+def test_a_part_of_a_folder_moves_alone_and_its_manifest_with_the_last_part(place: Place):
+    manifest, oids = place.folder(b"one", b"two")
+    first = Wanted(manifest, "f0".__eq__)
+    assert transfer.push([first], place.here, place.remote) == Moved(moved=1)
+    assert not place.file(manifest).exists()
+    rest = Wanted(manifest, "f1".__eq__)
+    assert transfer.push([rest], place.here, place.remote).moved == 2
+    assert transfer.pull([first], place.there, place.remote).moved == 2
+    assert {*place.there} == {manifest, oids[0]}
+
+
+class Breaking:
+    """A remote that breaks off for good after some uploads or downloads."""
+
+    def __init__(self, remote: Remote, *, after: int) -> None:
+        self._remote, self._left = remote, after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._remote, name)
+
+    def upload(self, items: Any, *, advance: Any) -> Any:
+        return self._counted(self._remote.upload, items, advance)
+
+    def download(self, items: Any, *, advance: Any) -> Any:
+        return self._counted(self._remote.download, items, advance)
+
+    def _counted(self, move: Any, items: Any, advance: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise Error("the connection broke off")
+        return move(items, advance=advance)
+
+
+def test_what_arrived_before_a_connection_broke_off_stays(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(transfer, "_BATCH_FILES", 2)
+    manifest, oids = place.folder(b"1", b"2", b"3", b"4", b"5")
+    with pytest.raises(Error, match="broke off"):
+        transfer.push([manifest], place.here, Breaking(place.remote, after=2))
+    assert sum(place.file(oid).exists() for oid in oids) == 4
+    assert not place.file(manifest).exists()
+    assert transfer.push([manifest], place.here, place.remote) == Moved(moved=2, present=4)
+    with pytest.raises(Error, match="broke off"):
+        transfer.pull([manifest], place.there, Breaking(place.remote, after=2))
+    assert len({*place.there}) == 3
+    assert transfer.pull([manifest], place.there, place.remote) == Moved(moved=3, present=3)
+
+
+def test_a_batch_holds_not_too_many_bytes(place: Place, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(transfer, "_BATCH_SIZE", 10)
+    manifest, oids = place.folder(b"123456", b"1234567", b"1")
+    with pytest.raises(Error, match="broke off"):
+        transfer.push([manifest], place.here, Breaking(place.remote, after=1))
+    assert [place.file(oid).exists() for oid in oids] == [True, True, False]

@@ -44,7 +44,8 @@ def watched(subject: Subject) -> Iterator[Check]:
     yield Check(
         ok=False,
         text="no trigger can start a retraining",
-        next_step="write 'retrain: {on: [drift], every: 28d}' into assay.yaml, then: assay check",
+        next_step="write 'retrain: {on: [drift], every: 28d, data: {table: NAME}}' into "
+        "assay.yaml, with the table that is to grow, then: assay check",
     )
 
 

@@ -56,8 +56,12 @@ def loop_command(
         if as_json:
             loop.tell({"event": "passed", **msgspec.to_builtins(passed)})
         elif not passed.decisions:
-            seen = "nothing logged yet" if passed.watermark is None else iso(passed.watermark)
-            did(passed, as_json=False, text=f"watched up to {seen}; nothing to retrain")
+            seen = (
+                "nothing is logged yet"
+                if passed.watermark is None
+                else f"watched up to {iso(passed.watermark)}"
+            )
+            did(passed, as_json=False, text=f"{seen}; nothing to retrain")
         if passed.waiting and not as_json:
             note(passed.waiting)
     return 0
@@ -149,8 +153,12 @@ def _in_words(event: Mapping[str, Any]) -> str:
         case "alert":
             return f"alert: {event['message']}"
         case "retraining" | "resumed":
-            why = event.get("why") or "it was cut off"
-            return f"retraining ({event['trigger']}): {why}"
+            begins = (
+                "retraining" if event["event"] == "retraining" else "going on with a retraining"
+            )
+            return f"{begins} ({event['trigger']}): {event.get('why') or event['id']}"
+        case "idle":
+            return f"waiting: {event['waiting']}" if event.get("waiting") else ""
         case "decision":
             version = f": {event['version']}" if event["outcome"] == "deployed" else ""
             stays = "" if version else "; production stays"

@@ -26,6 +26,7 @@ from assay.cli.output import is_quiet, json_option, note, show
 from assay.project import workspace
 
 if TYPE_CHECKING:
+    from assay.project.stages import Stage
     from assay.project.workspace import Project
 
 _cloud_options = with_options(
@@ -44,9 +45,12 @@ _cloud_options = with_options(
 @with_deps_option
 @recursive_option
 @glob_option
+@click.option("--no-updates", is_flag=True, help="Do not ask where imports come from.")
 @click.option("--verify", is_flag=True, help="Read every file, whatever its time stamp says.")
 @json_option
-def status_command(cloud: bool, verify: bool, as_json: bool, **options: Any) -> int:
+def status_command(
+    cloud: bool, verify: bool, no_updates: bool, as_json: bool, **options: Any
+) -> int:  # fmt: skip
     """Show which stages and data changed. With -q: exit 1 if anything did.
 
     With --cloud: what is not on the remote (new), only there (deleted), or nowhere (missing).
@@ -62,10 +66,12 @@ def status_command(cloud: bool, verify: bool, as_json: bool, **options: Any) -> 
     for name in ("all_branches", "all_tags", "all_commits", "jobs"):
         if options[name]:
             raise Usage(f"'--{name.replace('_', '-')}' means nothing without '--cloud'")
-    return _local(project, options, verify=verify, as_json=as_json)
+    return _local(project, options, verify=verify, no_updates=no_updates, as_json=as_json)
 
 
-def _local(project: Project, options: dict[str, Any], *, verify: bool, as_json: bool) -> int:
+def _local(
+    project: Project, options: dict[str, Any], *, verify: bool, no_updates: bool, as_json: bool
+) -> int:
     from assay.workflows import pipeline
 
     if verify:
@@ -74,19 +80,34 @@ def _local(project: Project, options: dict[str, Any], *, verify: bool, as_json: 
         project.index = Index(Path(":memory:"))
     addresses = _addresses(project, options)
     found = pipeline.status(project, addresses, cwd=Path.cwd())
+    document = found.document()
+    if found.imports and not no_updates:
+        _add_updates(project, found.imports, document)
     quiet = is_quiet()
     if found.is_empty:
         text = (
             "There is nothing tracked in this project yet.\n"
             "  next: 'assay add FILE', or write stages into dvc.yaml"
         )
-    elif not found.changes:
+    elif not document:
         text = "Data and pipelines are up to date."
     else:
-        text = "\n".join(_lines(found.document()))
+        text = "\n".join(_lines(document))
     if as_json or not quiet:
-        show(found.document(), as_json=as_json, text=text)
-    return 1 if quiet and found.changes else 0
+        show(document, as_json=as_json, text=text)
+    return 1 if quiet and document else 0
+
+
+def _add_updates(
+    project: Project, imports: list[Stage], document: dict[str, list[Any]]
+) -> None:  # fmt: skip
+    """Say of imports that their repository has moved on."""
+    from assay.workflows import updates
+
+    for address, names in updates.available(project, imports, cwd=Path.cwd()).items():
+        shown = os.path.relpath(project.root / address)
+        states = dict.fromkeys(names, "update available")
+        document.setdefault(shown, []).insert(0, {"changed deps": states})
 
 
 def _addresses(project: Project, options: dict[str, Any]) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def pull_command(force: bool, allow_missing: bool, as_json: bool, **options: Any
         project, request_of(options), force=force, allow_missing=allow_missing
     )  # fmt: skip
     document = _document(synced) | {"changes": change_rows(project, synced.changes)}
-    moved = synced.data.moved + synced.n_runs
+    moved = _count(synced)
     counts = summary(synced.changes, fetched=moved) or "Everything is up to date."
     lines = [change_lines(project, synced.changes), counts]
     did(document, as_json=as_json, text="\n".join(line for line in lines if line))
@@ -70,10 +70,14 @@ def pull_command(force: bool, allow_missing: bool, as_json: bool, **options: Any
 
 
 def _show(synced: Synced, verb: str, *, as_json: bool) -> None:
-    count = synced.data.moved + synced.n_runs
+    count = _count(synced)
     text = f"{counted(count, 'file')} {verb}" if count else "Everything is up to date."
     did(_document(synced), as_json=as_json, text=text)
     _complain(synced)
+
+
+def _count(synced: Synced) -> int:
+    return synced.data.moved + synced.n_runs + synced.n_imported
 
 
 def _document(synced: Synced) -> dict[str, Any]:
@@ -81,6 +85,7 @@ def _document(synced: Synced) -> dict[str, Any]:
         "remote": synced.remote,
         "data": synced.data,
         "runs": synced.n_runs,
+        "imported": synced.n_imported,
         "changes": [],
         "complaints": synced.complaints,
     }

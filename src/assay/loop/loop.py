@@ -128,16 +128,19 @@ def one_pass(loop: Loop, *, on_windows: bool = True) -> Passed:
     made: list[Decision] = []
     for decision in decisions.unfinished(loop.ledger, loop.endpoint):
         if decisions.take(loop.ledger, decision.id):
-            loop.tell({"event": "resumed", **_about(decision)})
+            why = decision.details.get("why")
+            loop.tell({"event": "resumed", "why": why, **_about(decision)})
             made.append(_retrain(loop, commit, declared, decision))
     watched = _watch(loop, declared) if on_windows else None
     waiting: str | None = None
+    if declared.retrain is None:
+        waiting = f"no 'retrain' in {FILE} on '{loop.branch}': this loop only watches"
     while declared.retrain is not None:
-        found = triggers.due(declared.retrain, _situation(loop, declared))
+        found = triggers.due(declared.retrain, _situation(loop, commit, declared))
         if not isinstance(found, Due):
             waiting = found.reason if isinstance(found, Waiting) else None
             break
-        begun = _start(loop, found)
+        begun = _start(loop, found, source=commit)
         if begun is None:
             break
         made.append(_retrain(loop, commit, declared, begun))
@@ -176,6 +179,9 @@ def run(loop: Loop, *, poll: float = POLL, stop: Callable[[], bool] = lambda: Fa
 def by_hand(loop: Loop, *, reason: str | None) -> Decision:
     """Start a retraining by hand; the caller goes on with it, or leaves it to the loop that runs.
 
+    One by hand that was cut off is taken up again. For the same rows there is another one only
+    where the one before failed, or the code is another.
+
     Raises
     ------
     Negative
@@ -183,7 +189,10 @@ def by_hand(loop: Loop, *, reason: str | None) -> Decision:
     NotFound
         If nothing was logged for the endpoint yet.
     """
-    _, declared = _declared(loop)
+    commit, declared = _declared(loop)
+    for decision in decisions.unfinished(loop.ledger, loop.endpoint):
+        if decision.trigger == "hand" and decisions.take(loop.ledger, decision.id):
+            return decision
     watched = _watch(loop, declared)
     if watched.watermark is None:
         raise NotFound(
@@ -191,14 +200,27 @@ def by_hand(loop: Loop, *, reason: str | None) -> Decision:
             hint="a retraining learns from new rows: see 'assay monitor'",
         )
     end = watched.watermark + 1  # the newest row is in it
+    known = {
+        one.window_end: one
+        for one in decisions.list_decisions(loop.ledger, loop.endpoint)
+        if one.trigger == "hand"
+    }
+    while end in known and _may_be_tried_again(known[end], commit):
+        end += 1
     due = Due(trigger="hand", window_end=end, reason=reason or "by hand")
-    begun = _start(loop, due)
+    begun = _start(loop, due, source=commit)
     if begun is None:
         raise Negative(
             f"there was a retraining by hand up to {iso(watched.watermark)}, and nothing new came",
             hint="see 'assay decisions list'",
         )
     return begun
+
+
+def _may_be_tried_again(decision: Decision, source: str) -> bool:
+    """Say whether the same rows may bring another end: it failed, or the code has changed."""
+    other = decision.details.get("source", source) != source
+    return decision.state == "finished" and (decision.outcome == "failed" or other)
 
 
 def go_on(loop: Loop, decision: Decision) -> Decision:
@@ -252,7 +274,7 @@ def _watch(loop: Loop, declared: Declaration) -> Watched:
     return watched
 
 
-def _situation(loop: Loop, declared: Declaration) -> Situation:
+def _situation(loop: Loop, source: str, declared: Declaration) -> Situation:
     retraining = declared.retrain or Retrain()
     known = windows.list_windows(loop.ledger, loop.endpoint)
     history = deployments.list_deployments(loop.ledger, loop.endpoint)
@@ -275,10 +297,11 @@ def _situation(loop: Loop, declared: Declaration) -> Situation:
         now_ms=now_ms(),
         window_ms=round(window * 1000),
         deployed_ms=history[-1].start if history else None,
+        source=source,
     )
 
 
-def _start(loop: Loop, due: Due) -> Decision | None:
+def _start(loop: Loop, due: Due, *, source: str) -> Decision | None:
     """Begin a decision; None where it was begun before."""
     begun = decisions.start(
         loop.ledger,
@@ -287,7 +310,7 @@ def _start(loop: Loop, due: Due) -> Decision | None:
         window_end=due.window_end,
         alert=due.alert,
         reason=due.reason,
-        details={"why": due.reason},
+        details={"why": due.reason, "source": source},
     )
     if begun is not None:
         loop.tell({"event": "retraining", "why": due.reason, **_about(begun)})

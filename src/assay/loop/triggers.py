@@ -50,6 +50,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     deployed_ms : int or None
         The wall clock from which `cron` counts before its first decision: when the endpoint was
         first deployed; without it, `since` is taken.
+    source : str or None
+        The commit that the code comes from.
     """
 
     alerts: Sequence[Alert]
@@ -60,6 +62,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     now_ms: int
     window_ms: int
     deployed_ms: int | None = None
+    source: str | None = None
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,17 +110,25 @@ def due(declared: Retrain, state: Situation) -> Due | Waiting | None:
     return min(waiting, key=lambda one: one.until or 0, default=None)
 
 
-def refusals(decisions: Sequence[Decision]) -> int:
+def refusals(decisions: Sequence[Decision], *, source: str | None = None) -> int:
     """Return how many decisions in a row, the newest first, put nothing into production.
 
-    One that is not finished does not count, and does not end the row.
+    One that is not finished, or was made by hand, does not count, and does not end the row. Other
+    code does: what was mended may be tried.
+
+    Parameters
+    ----------
+    source : str, optional
+        The commit that the code comes from now.
     """
     n = 0
     for decision in decisions:
-        if decision.state == "finished":
-            if decision.outcome == "deployed":
-                break
-            n += 1
+        if decision.state != "finished":
+            continue
+        known = decision.details.get("source")
+        if decision.outcome == "deployed" or (source and known and known != source):
+            break
+        n += decision.trigger != "hand"
     return n
 
 
@@ -188,7 +199,7 @@ def _blocked(declared: Retrain, state: Situation, wanted: Due) -> Waiting | None
             return Waiting(trigger=wanted.trigger, until=None, reason=reason)
     if not state.decisions:
         return None
-    n = refusals(state.decisions)
+    n = refusals(state.decisions, source=state.source)
     wait = state.window_ms if declared.at_most_every is None else _ms(declared.at_most_every)
     why = f"at most one retraining every {_shown(wait)}"
     if wanted.trigger != "schedule" and n > 1:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from assay.base.errors import Error
 from assay.base.progress import counted, progress
 from assay.objects import tree
-from assay.objects.cache import DIR, Cache
+from assay.objects.cache import DIR, Cache, Damaged
 from assay.objects.remotes import Damage, Item, Remote
 
 MD5_PREFIX = "files/md5"
@@ -25,7 +26,7 @@ MD5_PREFIX = "files/md5"
 SHA256_PREFIX = "assay/sha256"
 """Where ours lie."""
 
-_BATCH_FILES = 2000
+_BATCH_FILES = 5000
 _BATCH_SIZE = 1 << 30
 
 
@@ -82,8 +83,8 @@ def push(
     that pushing again repairs a remote that lost some. A manifest of which only a part is asked
     for goes along where all its other files are there.
     """
-    trees, chosen, lost = _expand(oids, cache)
-    files = dict.fromkeys(oid for names in trees.values() for oid in names) | chosen
+    trees, chosen, lost, spoilt = _expand(oids, cache)
+    files = chosen | dict.fromkeys(oid for names in trees.values() for oid in names)
     there = remote.find([key_of(oid, prefix) for oid in (*files, *trees, *lost)])
     lacking = [oid for oid in files if key_of(oid, prefix) not in there]
     absent = {oid for oid in lacking if oid not in chosen or not cache.has(oid)}
@@ -106,25 +107,31 @@ def push(
         moved=len(sending) + len(last) - len(damaged),
         present=len(there & asked),
         missing=sorted(missing),
-        damaged=[d.where for d in damaged],
+        damaged=[*spoilt, *(d.where for d in damaged)],
     )
 
 
 def pull(
     oids: Iterable[str | Wanted], cache: Cache, remote: Remote, *, prefix: str = MD5_PREFIX
 ) -> Moved:
-    """Copy objects, and the files that their manifests name, from a remote into a cache."""
+    """Copy objects, and the files that their manifests name, from a remote into a cache.
+
+    A damaged manifest of the cache is put aside and comes again.
+    """
     asked = [Wanted(one) if isinstance(one, str) else one for one in oids]
     trees = list(dict.fromkeys(one.oid for one in asked if one.oid.endswith(DIR)))
+    listed = {oid: _entries(oid, cache) for oid in trees}
     first = fetch(trees, cache, remote, prefix=prefix)
     names: dict[str, None] = {}
     for one in asked:
         if not one.oid.endswith(DIR):
             names[one.oid] = None
-        elif cache.has(one.oid):
-            entries = tree.read(cache, one.oid)
-            holds = one.holds
-            names.update({e.oid: None for e in entries if holds is None or holds(e.relpath)})
+            continue
+        entries = listed[one.oid]
+        if entries is None and cache.has(one.oid):
+            entries = listed[one.oid] = tree.read(cache, one.oid)
+        holds = one.holds
+        names.update({e.oid: None for e in entries or () if holds is None or holds(e.relpath)})
     second = fetch(list(names), cache, remote, prefix=prefix)
     return Moved(
         moved=first.moved + second.moved,
@@ -170,24 +177,41 @@ def _batches(items: Sequence[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
-def _expand(
-    oids: Iterable[str | Wanted], cache: Cache
-) -> tuple[dict[str, frozenset[str]], dict[str, None], list[str]]:
-    """Return manifests with all their files, the files that are asked for, and lost manifests."""
-    trees: dict[str, frozenset[str]] = {}
-    chosen: dict[str, None] = {}
-    missing: dict[str, None] = {}
+class _Expanded(NamedTuple):
+    trees: dict[str, frozenset[str]]  # manifests with all their files
+    chosen: dict[str, None]  # the files that are asked for
+    lost: list[str]  # manifests that are not here
+    spoilt: list[str]  # where damaged manifests lay
+
+
+def _expand(oids: Iterable[str | Wanted], cache: Cache) -> _Expanded:
+    found = _Expanded({}, {}, [], [])
     for one in oids:
         oid, holds = (one, None) if isinstance(one, str) else (one.oid, one.holds)
         if not oid.endswith(DIR):
-            chosen[oid] = None
-        elif cache.has(oid):
-            entries = tree.read(cache, oid)
-            trees[oid] = frozenset(entry.oid for entry in entries)
-            chosen.update({e.oid: None for e in entries if holds is None or holds(e.relpath)})
-        else:
-            missing[oid] = None
-    return trees, chosen, list(missing)
+            found.chosen[oid] = None
+            continue
+        was_here = cache.has(oid)
+        entries = _entries(oid, cache)
+        if entries is not None:
+            found.trees[oid] = frozenset(entry.oid for entry in entries)
+            asked = {e.oid: None for e in entries if holds is None or holds(e.relpath)}
+            found.chosen.update(asked)
+        elif was_here:
+            found.spoilt.append(cache.place(oid))
+        elif oid not in found.lost:
+            found.lost.append(oid)
+    return found
+
+
+def _entries(oid: str, cache: Cache) -> list[tree.Entry] | None:
+    """Return what a manifest lists, or None where it is not here; a damaged one goes aside."""
+    if not cache.has(oid):
+        return None
+    try:
+        return tree.read(cache, oid)
+    except Damaged:
+        return None
 
 
 def item_of(oid: str, cache: Cache, prefix: str = MD5_PREFIX) -> Item:

@@ -58,10 +58,11 @@ def repro(
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """Which stages and data differ from their records."""
+    """Which stages and data differ from their records; the imports that were looked at."""
 
     changes: dict[str, Changes]
     frozen: list[str]
+    imports: list[Stage]
     is_empty: bool
     n_hashed: int
 
@@ -104,6 +105,7 @@ def status(project: Project, targets: Sequence[str], *, cwd: Path) -> Status:
             if changes
         },
         frozen=[stage.address for stage in chosen if stage.frozen],
+        imports=[stage for stage in chosen if stage.is_import],
         is_empty=not declared.all,
         n_hashed=inspector.n_hashed,
     )

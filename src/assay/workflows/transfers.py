@@ -53,6 +53,8 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True):
         The remotes that were asked, by name.
     n_runs : int
         Entries of the run cache that were moved.
+    n_imported : int
+        Outputs that came from other repositories.
     complaints : list of str
         What of other commits cannot be read.
     """
@@ -60,6 +62,7 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True):
     remote: str
     data: Moved
     n_runs: int = 0
+    n_imported: int = 0
     changes: list[Change] = []
     complaints: list[str] = []
 
@@ -113,6 +116,8 @@ def fetch(project: Project, request: Request, *, allow_missing: bool = False) ->
     with using(project):
         n_runs = _move_runs(project, request, pushing=False) if request.run_cache else 0
         found = collect(project, request, pushing=False)
+        imported = [row for row in found.chosen if row[1].item.stage.is_import]
+        n_imported, found = _import(project, found, request) if imported else (0, found)
         done = []
         for group in groups(project, found, request):
             data = transfer.pull(
@@ -122,7 +127,20 @@ def fetch(project: Project, request: Request, *, allow_missing: bool = False) ->
             if data.damaged or not allow_missing:
                 transfer.raise_incomplete(data, remote=name, verb="pulled", names=group.names)
             done.append((name, data))
-    return _synced(done, n_runs, found)
+    return msgspec.structs.replace(_synced(done, n_runs, found), n_imported=n_imported)
+
+
+def _import(
+    project: Project, found: Collected, request: Request
+) -> tuple[int, Collected]:  # fmt: skip
+    """Bring the data of other repositories; return how many outputs, and what is left to fetch."""
+    from assay.workflows import updates
+
+    recorded = [(commit, one.item) for commit, one in found.chosen]
+    brought = updates.bring(project, recorded, cwd=request.targets.cwd)
+    left = {(commit, str(item.path)) for commit, item in brought.others}
+    chosen = [row for row in found.chosen if (row[0], str(row[1].item.path)) in left]
+    return brought.n_outputs, Collected(chosen, found.complaints)
 
 
 def pull(
