@@ -111,12 +111,7 @@ class Planner:
 
     def _directory(self, target: Target, oid: str) -> Plan | None:
         path, holds = target.path, target.holds
-        if path.is_symlink() and path.is_dir():
-            raise Error(
-                "the path is a link to a folder, and what it points to is not ours to change",
-                where=path,
-                hint="remove the link; then 'assay checkout' makes the folder",
-            )
+        _refuse_link(path)
         try:
             entries = tree.read(self._cache, oid)
         except NotFound:
@@ -152,6 +147,15 @@ class Planner:
         )
         is_new = holds is None and not is_there
         return plan if plan.write or plan.remove or plan.again or is_new else None
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink() and path.is_dir():
+        raise Error(
+            "the path is a link to a folder, and what it points to is not ours to change",
+            where=path,
+            hint="remove the link; then 'assay checkout' makes the folder",
+        )
 
 
 def _refuse_links(root: Path, names: Iterable[str], gone: set[str], *, where: Path) -> None:
