@@ -85,10 +85,11 @@ def run(
     process = reader = None
     with interrupts_on_terminate():
         try:
-            with interrupts_later():
+            with interrupts_later():  # one in the midst of a thread's start breaks its locks
                 process = _start(command, cwd=cwd, env=env)
-            reader = threading.Thread(target=_read, args=(process.stdout, tail, echo), daemon=True)
-            reader.start()
+                output = (process.stdout, tail, echo)
+                reader = threading.Thread(target=_read, args=output, daemon=True)
+                reader.start()
             with _ended_after(limit, process.pid) as is_over:
                 _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
