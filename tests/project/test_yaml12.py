@@ -63,7 +63,7 @@ def test_the_rules_of_yaml_1_2_hold() -> None:
 
 
 plain = st.sampled_from([text for text in SCALARS if text not in {"&", "!", "!!str"}])
-text = st.one_of(plain, st.text("ab :#-?'\"\\,[]{}|>%@`~=.1\té", min_size=1, max_size=5))
+text = st.one_of(plain, st.text("ab :#-?'\"\\,[]{}!|>%@`~=.1\té", min_size=1, max_size=5))
 flow = st.recursive(
     text,
     lambda inner: st.one_of(
@@ -97,6 +97,11 @@ def test_what_dvc_reads_is_read_as_the_same_data(document: str) -> None:
     except (YAMLError, ValueError, TypeError, OverflowError):
         return  # what DVC cannot read may be an error, or be read
     assert form(load(document)) == form(expected)
+
+
+def test_a_bare_exclamation_mark_is_null_as_for_dvc() -> None:
+    document = "a: !\nb: ! 1\nc: ! x"
+    assert load(document) == ruamel(document) == {"a": None, "b": 1, "c": "x"}
 
 
 def test_what_only_ruamel_can_scan_is_read_too() -> None:

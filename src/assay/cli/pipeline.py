@@ -10,6 +10,7 @@ import click
 
 from assay.base.clock import duration
 from assay.base.progress import counted
+from assay.cli.options import targets_argument
 from assay.cli.output import did, is_quiet, json_option, note, show, suggest_git_add
 from assay.project import workspace
 
@@ -17,11 +18,9 @@ if TYPE_CHECKING:
     from assay.pipeline.repro import Outcome
     from assay.project.workspace import Project
 
-_targets = click.argument("targets", nargs=-1)
-
 
 @click.command("repro")
-@_targets
+@targets_argument
 @click.option("-f", "--force", is_flag=True, help="Run every stage, whatever changed.")
 @click.option("-s", "--single-item", "single", is_flag=True, help="Only the targets themselves.")
 @click.option("--dry", is_flag=True, help="Say what would run, and run nothing.")
@@ -135,7 +134,7 @@ def _next_steps(project: Project, outcome: Outcome) -> None:
 
 
 @click.command("dag")
-@_targets
+@targets_argument
 @click.option("--mermaid", is_flag=True, help="Print a Mermaid flowchart.")
 @click.option("--md", is_flag=True, help="The same in a fence for Markdown.")
 @json_option

@@ -74,6 +74,13 @@ def add(project: Project, path: Path, *, keep: bool = True) -> Added:
     return record(project, path, content)
 
 
+def refuse_new(declared: Definition, path: Path) -> None:
+    """Raise if `add` would refuse a path that is there, before anything is locked or made."""
+    around = next((item for item in declared.tracked if item.path in path.parents), None)
+    if around is None or not around.stage.is_data:
+        refuse(declared, path)
+
+
 def refuse(declared: Definition, path: Path) -> None:
     """Raise if a path cannot be tracked as data, whatever lies there."""
     project = declared.project

@@ -254,6 +254,8 @@ class _Builder:
         text = event.value
         if event.tag is not None and event.tag != "!":
             value = self.tagged(text, event)
+        elif event.tag and not text:  # a bare `!`, which DVC reads as null
+            value = None
         elif not event.implicit[0] or (text and text[0] not in STARTS):
             value = text
         else:

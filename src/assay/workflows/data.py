@@ -64,14 +64,13 @@ def add(
     """
     names = choosing.expand_new(paths, cwd=cwd) if glob else paths
     resolved = [project.resolve(path, cwd=cwd) for path in names]
-    tracked: list[Path] | None = None
+    declared = definition.read(project)
+    tracked = [item.path for item in declared.tracked]
     for path in resolved:
         if os.path.lexists(path):
             scan.look(path)
-            continue
-        if tracked is None:
-            tracked = [item.path for item in definition.read(project).tracked]
-        if not any(one in path.parents for one in tracked):  # there it may be gone on purpose
+            tracking.refuse_new(declared, path)
+        elif not any(one in path.parents for one in tracked):  # there it may be gone on purpose
             raise Error(
                 "there is no such file or folder",
                 where=project.shown(path, cwd=cwd),
