@@ -171,7 +171,7 @@ def test_an_interrupt_ends_the_stage_and_puts_its_outputs_back(
             time.sleep(0.02)
         running.send_signal(number)
         _, err = running.communicate(timeout=60)
-    assert (running.returncode, err.strip()) == (130, "error: interrupted")
+    assert (running.returncode, err.strip()) == (130, "interrupted")
     ticks = side.stat().st_size
     time.sleep(0.3)
     assert side.stat().st_size == ticks, "a process of the stage goes on"

@@ -395,7 +395,7 @@ def test_an_interrupt_takes_the_work_tree_away(tmp_path: Path):
         while ready.exists() and running.poll() is None:
             time.sleep(0.02)
         running.send_signal(signal.SIGTERM)
-        assert running.communicate(timeout=60)[1].strip() == b"error: interrupted"
+        assert running.communicate(timeout=60)[1].strip() == b"interrupted"
         assert running.returncode == 130
     assert untouched(folder) == before
     assert list((folder / ".assay" / "worktrees").iterdir()) == []

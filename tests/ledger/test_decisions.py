@@ -13,6 +13,7 @@ from assay.base.errors import Error, NotFound
 from assay.ledger import decisions, lineage
 from assay.ledger.database import Ledger
 from assay.ledger.decisions import Decision
+from assay.ledger.writer import Writer
 
 
 def begun(ledger: Ledger, end: int = 7) -> Decision:
@@ -42,6 +43,17 @@ def test_a_trigger_starts_one_decision_a_window(ledger: Ledger):
     assert decisions.start(ledger, "e", trigger="drift", window_end=14) is not None
     assert decisions.start(ledger, "f", trigger="drift", window_end=7) is not None
     assert len(decisions.list_decisions(ledger)) == 4
+
+
+@pytest.mark.parametrize(("start", "relation"), [(6, "reused"), (8, "started")])
+def test_a_decision_started_a_run_only_if_the_run_is_the_younger_one(
+    ledger: Ledger, start: int, relation: str
+):
+    run = Writer(ledger).start_run(name="train", kind="pipeline", at=start)
+    made = begun(ledger, end=7)
+    decisions.update(ledger, made.id, step="run", run=run)
+    (edge,) = lineage.edges_from(ledger, made.thing)
+    assert (edge.relation, edge.target) == (relation, f"run:{run}")
 
 
 def test_what_is_done_for_a_decision_is_recorded_step_by_step_with_its_lineage(ledger: Ledger):

@@ -142,6 +142,7 @@ def test_a_retraining_that_cannot_begin_fails_alerts_and_production_stays(
     (alert,) = alerts.list_alerts(world.ledger, "offers")
     assert (alert.monitor, alert.severity) == ("retraining", "error")
     assert what in alert.message
+    assert re.search(rf"^  warning: assay\.yaml: retrain\..*{re.escape(what)}", said.out, re.M)
     expect_first_version(world)
 
 

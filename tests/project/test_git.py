@@ -51,6 +51,12 @@ def test_a_revision_is_resolved_or_named(repo: Path):
         assert "git log" in (caught.value.hint or "")
 
 
+def test_before_the_first_commit_there_is_no_revision(repo: Path):
+    with pytest.raises(NotFound, match="'HEAD': nothing was committed yet") as caught:
+        git.resolve(repo, "HEAD")
+    assert "git commit" in (caught.value.hint or "")
+
+
 def test_files_of_a_commit_are_read_without_checking_it_out(repo: Path):
     make.write(repo, {"s/ü x": "1"})
     first = make.commit(repo)

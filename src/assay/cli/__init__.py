@@ -206,7 +206,8 @@ def run(arguments: Sequence[str]) -> int:
             text += f"\n  hint: see '{context.command_path} --help'"
         return _fail(text, 2)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted", 130)
+        sys.stderr.write("interrupted\n")  # somebody asked for it, so it is no error
+        return 130
     except (BrokenPipeError, SystemExit):  # click leaves so when a reader such as `head` is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

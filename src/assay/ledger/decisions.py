@@ -165,8 +165,10 @@ def update(ledger: Ledger, id_: str, **changes: Any) -> Decision:
         if row:
             connection.execute(decision.update().where(decision.c.id == found.id).values(row))
         for name, (relation, kind) in _EDGES.items():
-            if changes.get(name) is not None:
-                _link(connection, found.thing, relation, f"{kind}:{changes[name]}", now_ms())
+            if (value := changes.get(name)) is not None:
+                if name == "run" and _is_older(connection, value, found.at):
+                    relation = "reused"  # nothing that the pipeline reads had changed
+                _link(connection, found.thing, relation, f"{kind}:{value}", now_ms())
         return _get(connection, found.id)
 
 
@@ -264,6 +266,15 @@ _EDGES = {
     "candidate": ("judged", "bundle"),
     "deployment": ("deployed_as", "deployment"),
 }
+
+
+def _is_older(connection: Connection, run_id: str, at: int) -> bool:
+    from sqlalchemy import select
+
+    from assay.ledger.tables import run
+
+    start = connection.execute(select(run.c.start).where(run.c.id == run_id)).scalar()
+    return start is not None and start < at
 
 
 def _this_process() -> dict[str, Any]:

@@ -120,6 +120,12 @@ def resolve(root: Path, revision: str) -> str:
             where=root,
             hint="make one with 'git init', then 'git add' and 'git commit'",
         )
+    if not git("rev-list", "--all", "--max-count=1", cwd=root, accept=(0, 128)).strip():
+        raise NotFound(
+            f"there is no revision '{revision}': nothing was committed yet",
+            where=root,
+            hint="begin with 'git add .' and 'git commit'",
+        )
     raise NotFound(
         f"git knows no revision '{revision}'",
         where=root,

@@ -33,6 +33,7 @@ LED_TO = {
     "raised": "raised",
     "triggered": "triggered",
     "started": "started",
+    "reused": "reused",
     "judged": "judged",
     "deployed_as": "deployed as",
 }
@@ -190,9 +191,9 @@ def decisions_to_deploy(ledger: Ledger, version: Thing) -> list[str]:
     ]
 
 
-def decisions_to_run(ledger: Ledger, run: str) -> list[str]:
-    """Return the decisions that started a run, by their names in the ledger."""
-    return _sources(ledger, f"run:{run}", "started")
+def decisions_to_run(ledger: Ledger, run: str, relation: str) -> list[str]:
+    """Return the decisions that `started` a run, or `reused` it, by their names in the ledger."""
+    return _sources(ledger, f"run:{run}", relation)
 
 
 def _sources(ledger: Ledger, id_: str, relation: str) -> list[str]:

@@ -141,8 +141,11 @@ class _Walk:
         return Node(id=thing.id, label=thing.label, relation=relation, children=children)
 
     def _sources(self, run: Run, seen: set[str]) -> list[Node]:
-        started = served.decisions_to_run(self._ledger, run.parent or run.id)
-        return self._decided(started, "started by", seen) + self._read(run, seen)
+        nodes: list[Node] = []
+        for relation in ("started", "reused"):
+            found = served.decisions_to_run(self._ledger, run.parent or run.id, relation)
+            nodes += self._decided(found, f"{relation} by", seen)
+        return nodes + self._read(run, seen)
 
     def _read(self, run: Run, seen: set[str]) -> list[Node]:
         if run.kind == "stage" or not run.children:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from assay.base.errors import Negative, NotFound, Usage, did_you_mean
+from assay.loop import declared as declared_loops
 from assay.loop import loop as loops
 from assay.loop.loop import Loop, Tell
 from assay.project import declaration, git
@@ -34,6 +35,8 @@ def opened(
     source = loops.source_branch(project, branch, declared)
     if (caution := loops.uncommitted(project, source)) is not None:
         tell({"event": "note", "message": caution})
+    for where, what in declared_loops.check(project, declared):
+        tell({"event": "note", "message": f"warning: {where}: {what}"})
     with open_ledger(project.ledger_path, create=False) as ledger:
         name = _name(ledger, endpoint, declared)
         yield Loop(project=project, ledger=ledger, endpoint=name, branch=source, tell=tell)
