@@ -68,10 +68,10 @@ def whole(project: Path) -> str:
     """Expect one retraining that was deployed once, and return the version that answers."""
     with open_ledger(project / ".assay/ledger.db") as ledger:
         (decision,) = decisions.list_decisions(ledger, "offers")
+        assert (decision.state, decision.outcome) == ("finished", "deployed"), decision
         newest, oldest = deployments.list_deployments(ledger, "offers")
         live = endpoints.live(ledger, "offers")
         alias = models.get_model(ledger, "offers").aliases["production"]
-    assert (decision.state, decision.outcome) == ("finished", "deployed"), decision.reason
     assert (newest.details or {})["decision"] == decision.id
     assert (decision.deployment, decision.version) == (newest.id, "offers/2")
     assert newest.end is None
