@@ -105,6 +105,29 @@ def test_what_is_no_ledger_is_refused_and_unchanged(stranger: Path):
     assert [file.name for file in stranger.parent.iterdir()] == ["ledger.db"]
 
 
+def test_a_ledger_that_is_opened_again_in_this_process_keeps_its_locks(tmp_path: Path):
+    path = tmp_path / "ledger.db"
+    code = """if True:
+        import sys
+        from assay.ledger.database import open_ledger
+        from assay.ledger.runs import list_
+        with open_ledger(sys.argv[1]) as ledger:
+            print(len(list_(ledger)))
+    """
+    with open_ledger(path) as ledger:
+        Writer(ledger).start_run(name="x", kind="script")
+        log = Path(f"{path}-wal")
+        before = log.stat().st_ino
+        open_ledger(path).close()
+
+        assert python(code, path) == "1"
+
+        # the last one to leave removes the log; it must not have taken itself for the last
+        assert log.stat().st_ino == before
+        Writer(ledger).start_run(name="y", kind="script")
+    assert python(code, path) == "2"
+
+
 @pytest.fixture
 def locked_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp())

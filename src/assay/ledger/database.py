@@ -10,8 +10,10 @@ lock at its beginning, so that what it read stays true until it ends.
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import os
+import stat
 import threading
 import weakref
 from collections.abc import Iterator
@@ -49,6 +51,7 @@ class Ledger:
         self.name = path if self.is_sqlite else _shown(url)
         self._password = str(url.password or "")
         self._lock = threading.RLock()
+        self._whole: Connection | None = None
         _open_ledgers.add(self)
 
     @contextlib.contextmanager
@@ -60,10 +63,24 @@ class Ledger:
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """Give a connection in a transaction that is kept as a whole or not at all."""
-        with self._explained(), self._lock, self.engine.connect() as connection:
-            connection.execution_options(writes=True)
-            with connection.begin():
-                yield connection
+        with self._explained(), self._lock:
+            if self._whole is not None:
+                yield self._whole
+                return
+            with self.engine.connect() as connection:
+                connection.execution_options(writes=True)
+                with connection.begin():
+                    yield connection
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Keep all that this thread writes in the block as a whole, or nothing of it."""
+        with self._lock, self.write() as connection:
+            before, self._whole = self._whole, connection
+            try:
+                yield
+            finally:
+                self._whole = before
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -81,6 +98,8 @@ class Ledger:
         message = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         if self._password:
             message = message.replace(self._password, "***")
+        if message == "file is not a database":
+            return _no_ledger(self.name)
         near = (hint for part, hint in _HINTS.items() if part in message.lower())
         return Error(f"the ledger says: {message}", where=self.name, hint=next(near, None))
 
@@ -188,16 +207,20 @@ def _shown(url: URL) -> str:
 
 
 def _is_missing(path: Path) -> bool:
-    """Tell whether there is no file; raise where it is no database. An empty file is one."""
+    """Tell whether there is no file, without opening it; raise where there is a folder.
+
+    This process may have it open by SQLite, whose locks POSIX takes away as soon as the process
+    closes the same file by any other way: another process would then remove the log that this
+    one writes to, and the ledger would be damaged.
+    """
     try:
-        with path.open("rb") as handle:
-            head = handle.read(16)
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
     except FileNotFoundError:
         return True
     except OSError as error:
         raise explain(error, path) from error
-    if head not in {b"", b"SQLite format 3\0"}:
-        raise _no_ledger(path)
+    if is_folder:
+        raise explain(IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)), path)
     return False
 
 

@@ -166,9 +166,10 @@ def update(ledger: Ledger, id_: str, **changes: Any) -> Decision:
             connection.execute(decision.update().where(decision.c.id == found.id).values(row))
         for name, (relation, kind) in _EDGES.items():
             if (value := changes.get(name)) is not None:
-                if name == "run" and _is_older(connection, value, found.at):
-                    relation = "reused"  # nothing that the pipeline reads had changed
-                _link(connection, found.thing, relation, f"{kind}:{value}", now_ms())
+                # where nothing that the pipeline reads had changed, the run was there before
+                reused = name == "run" and _is_older(connection, value, found.at)
+                how = "reused" if reused else relation
+                _link(connection, found.thing, how, f"{kind}:{value}", now_ms())
         return _get(connection, found.id)
 
 
