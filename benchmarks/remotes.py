@@ -45,7 +45,7 @@ def items(folder: Path, n_objects: int) -> list[Item]:
 def elsewhere(made: Sequence[Item], folder: Path) -> list[Item]:
     """Return the same objects for another cache, which is emptied."""
     shutil.rmtree(folder, ignore_errors=True)
-    return [one._replace(path=folder / one.oid[:2] / one.oid[2:]) for one in made]
+    return [one._replace(place=folder / one.oid[:2] / one.oid[2:]) for one in made]
 
 
 def ours(url: str, bucket: str) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.objects.index import Index, Seen, same, seen
+from assay.objects.index import Folder, Index, looks, mark_of, seen
 
 
 @pytest.fixture
@@ -27,24 +27,70 @@ def test_an_unchanged_file_is_known_to_the_next_process(file: Path, tmp_path: Pa
     first.close()
     again = Index(tmp_path / "index.db")
     assert again.get(str(file), file.stat()) == "oid"
-    assert list(again.below(str(tmp_path))) == [str(file)]
+    assert list(again.below(str(tmp_path))) == [file.name]
     assert again.below(str(tmp_path / "other")) == {}
 
 
 def test_a_folder_whose_name_begins_alike_is_another_folder(tmp_path: Path):
     index = Index(tmp_path / "index.db")
-    row = Seen(1, 2, 3, 4, 5, "oid")
+    row = ((1, 2, 3, 4, 5), "oid")
     index.put({"/d/a": row, "/d/s/b": row, "/d-x/a": row, "/d0": row, "/dx": row}, settled=True)
-    assert sorted(index.below("/d")) == ["/d/a", "/d/s/b"]
+    assert sorted(index.below("/d")) == ["a", "s/b"]
 
 
 @given(st.integers(0, 4))
-def test_any_changed_part_of_the_status_makes_it_another_file(part: int):
+def test_any_changed_part_of_what_it_looks_like_makes_it_another_file(part: int):
     status = Path(__file__).stat()
-    row = seen(status, "oid")
-    name = Seen._fields[part]
-    assert same(row, status)
-    assert not same(row._replace(**{name: getattr(row, name) + 1}), status)
+    index = Index(Path(":memory:"))
+    now = looks(status)
+    other = (*now[:part], now[part] + 1, *now[part + 1 :])
+    for look, wanted in ((now, "oid"), (other, None)):
+        index.put({__file__: (look, "oid")}, settled=True)  # type: ignore[dict-item]
+        assert index.get(__file__, status) == wanted
+    index.close()
+
+
+LOOKS = st.tuples(*[st.integers(0, 2**63)] * 5)
+
+
+@given(st.dictionaries(st.text(max_size=3), LOOKS, max_size=3), st.data())
+def test_a_mark_is_another_one_as_soon_as_a_file_is(files, data: st.DataObject):
+    mark = mark_of(files)
+    assert mark == mark_of(dict(files))
+    other = dict(files)
+    name = data.draw(st.sampled_from([*files, "new"]))
+    if data.draw(st.booleans()) and name in other:
+        del other[name]
+    else:
+        other[name] = data.draw(LOOKS)
+    assert (mark == mark_of(other)) == (list(other.items()) == list(files.items()))
+
+
+def test_what_a_folder_was_is_known_to_the_next_process(tmp_path: Path):
+    first = Index(tmp_path / "index.db")
+    first.put_folder("/d", Folder("mark", "oid.dir", 7, 2))
+    first.close()
+    again = Index(tmp_path / "index.db")
+    assert again.folder("/d") == Folder("mark", "oid.dir", 7, 2)
+    assert again.folder("/other") is None
+    again.close()
+
+
+def test_an_index_of_the_version_before_goes_on(file: Path, tmp_path: Path):
+    path = tmp_path / "index.db"
+    with sqlite3.connect(path) as old:
+        old.execute(
+            "create table file (path text primary key, device integer, inode integer,"
+            " size integer, mtime_ns integer, ctime_ns integer, oid text) without rowid"
+        )
+        row = (str(file), *looks(file.stat()), "oid")
+        old.execute("insert into file values (?, ?, ?, ?, ?, ?, ?)", row)
+        old.execute("pragma user_version=1")
+    old.close()
+    index = Index(path)
+    assert index.get(str(file), file.stat()) == "oid"
+    assert index.folder("/d") is None
+    index.close()
 
 
 def test_an_edit_that_restores_size_and_mtime_is_seen(file: Path, tmp_path: Path):

@@ -56,7 +56,7 @@ def test_files_can_be_asked_for_read_and_removed(store: Path, tmp_path: Path):
     remote = open_remote(RemoteSettings(name="st", url=str(store)))
     remote.upload([one], advance=lambda _: None)
     assert [entry.size for entry in remote.entries("files/md5")] == [3]
-    assert remote.stat("files") is None
+    assert remote.stat("nothing") is None
     assert remote.get_file(one.key, Path("/dev/null")) == (one.oid, 3)
     with pytest.raises(NotFound, match="not on the remote"):
         remote.get_file("nothing", tmp_path / "x")

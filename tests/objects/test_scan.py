@@ -161,3 +161,95 @@ def test_a_dvcignore_inside_data_is_refused_as_dvc_does(tmp_path: Path, index: I
 def test_a_path_that_is_not_there_is_said_to_be_so(tmp_path: Path, index: Index):
     with pytest.raises(NotFound, match="does not exist"):
         scan.scan(tmp_path / "nope", index)
+
+
+def counted(index: Index) -> list[str]:
+    """Return the list to which what an index is asked from now on is added."""
+    asked: list[str] = []
+    index.get("/", Path("/").stat())
+    assert index._open is not None
+    index._open.set_trace_callback(asked.append)
+    return asked
+
+
+def test_a_folder_that_is_as_it_was_costs_one_question(tmp_path: Path, index: Index):
+    path = folder(tmp_path)
+    settle(path)
+    first = scan.scan(path, index)
+    asked = counted(index)
+    again = scan.scan(path, index)
+    assert len(asked) == 1, asked
+    assert (again.oid, again.size, again.n_files) == (first.oid, first.size, first.n_files)
+    assert (len(again.entries or []), len(asked)) == (4, 1)
+    assert [*(again.entries or [])] == [*(first.entries or [])]  # listed when asked for
+    assert again.entries is not None
+    assert again.entries[0] == (first.entries or [])[0]
+    assert again.n_hashed == 0
+
+
+def test_adding_what_is_there_costs_no_reading_and_one_listing(tmp_path: Path, index: Index):
+    path, cache = folder(tmp_path), Cache(tmp_path / "cache")
+    settle(path)
+    scan.store(path, cache, index)
+    asked = counted(index)
+    assert scan.scan(path, index).n_hashed == 0
+    assert len(asked) == 1, asked
+
+
+def _edit(path: Path) -> None:
+    status = (path / "a").stat()
+    (path / "a").write_text("9")
+    os.utime(path / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+CHANGES = {
+    "edited, with its old time": _edit,
+    "touched": lambda path: os.utime(path / "a"),
+    "gone": lambda path: (path / "a").unlink(),
+    "new": lambda path: (path / "z").write_text(""),
+    "renamed": lambda path: (path / "a").rename(path / "b"),
+    "moved": lambda path: (path / "a").rename(path / "s" / "a"),
+    "swapped": lambda path: (
+        (path / "a").rename(path / "t"),
+        (path / "empty").rename(path / "a"),
+        (path / "t").rename(path / "empty"),
+    ),
+    "made a link": lambda path: (
+        (path / "a").unlink(),
+        (path / "a").symlink_to("s/b"),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_any_change_in_a_folder_is_seen(tmp_path: Path, index: Index, change: str):
+    path = folder(tmp_path)
+    settle(path)
+    scan.scan(path, index)
+    scan.scan(path, index)
+    CHANGES[change](path)
+    fresh = scan.scan(path, Index(Path(":memory:")))
+    assert scan.scan(path, index).oid == fresh.oid
+    assert scan.scan(path, index).oid == fresh.oid
+
+
+def test_a_folder_with_a_file_written_just_now_is_not_remembered_as_a_whole(
+    tmp_path: Path, index: Index
+):
+    path = folder(tmp_path)
+    scan.scan(path, index)  # within the tick in which it was written
+    assert index.folder(str(path)) is None
+    settle(path)
+    scan.scan(path, index)
+    assert index.folder(str(path)) is not None
+
+
+def test_patterns_of_a_folder_count_and_names_of_all_folders_too(tmp_path: Path, index: Index):
+    from assay.project.ignore import Ignore
+
+    files = {"d/a": "", "d/a.log": "", "d/.dvc/x": "", "d/s/b.log": "", "d/s/.git": ""}
+    make.write(tmp_path, files)
+    named = scan.walk(str(tmp_path / "d"), skip=Ignore(tmp_path))
+    assert sorted(named) == ["a", "a.log", "s/b.log"]
+    make.write(tmp_path, {".dvcignore": "*.log\n"})
+    assert sorted(scan.walk(str(tmp_path / "d"), skip=Ignore(tmp_path))) == ["a"]

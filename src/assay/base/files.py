@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,7 +44,8 @@ def writing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
         with temporary.open("xb") as handle:
             yield handle
             handle.flush()
-            os.fsync(handle.fileno())
+            if _waiting is None:
+                os.fsync(handle.fileno())
         if mode is not None:
             temporary.chmod(mode)
         temporary.replace(path)
@@ -59,6 +60,10 @@ def writing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable; file systems that cannot do so are left alone."""
+    waiting = _waiting
+    if waiting is not None:
+        waiting.add(folder)
+        return
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -73,6 +78,10 @@ def sync_filesystem(folder: Path) -> None:
     For a batch of files this costs a tenth of an fsync each. Where `syncfs` is missing (it is
     Linux's), `sync` does the same for all file systems.
     """
+    waiting = _waiting
+    if waiting is not None:
+        waiting.add(folder)
+        return
     import ctypes
 
     descriptor = os.open(folder, os.O_RDONLY)
@@ -82,6 +91,46 @@ def sync_filesystem(folder: Path) -> None:
             os.sync()
     finally:
         os.close(descriptor)
+
+
+_waiting: set[Path] | None = None  # folders with files that are not durable yet
+
+
+@contextlib.contextmanager
+def syncing_together() -> Iterator[Callable[[], None]]:
+    """Make what the block writes durable all at once: at its end, or when the result is called.
+
+    A thousand small files then cost one wait for the disk. Each is still there as a whole or not
+    at all for whoever looks, also after a `kill -9`; what a power failure takes is what was
+    written since the last call.
+    """
+    global _waiting  # noqa: PLW0603 -- one disk for all that a process writes
+    if _waiting is not None:
+        yield _sync_waiting
+        return
+    _waiting = set()
+    try:
+        yield _sync_waiting
+    finally:
+        try:
+            _sync_waiting()
+        finally:
+            _waiting = None
+
+
+def _sync_waiting() -> None:
+    """Make all durable that was written to the file systems of the folders that wait."""
+    global _waiting  # noqa: PLW0603
+    folders, _waiting = _waiting or set(), None
+    try:
+        devices: dict[int, Path] = {}
+        for folder in folders:
+            here = next(place for place in (folder, *folder.parents) if place.exists())
+            devices.setdefault(here.stat().st_dev, here)
+        for folder in devices.values():
+            sync_filesystem(folder)
+    finally:
+        _waiting = set()
 
 
 def explain(error: OSError, path: str | Path) -> Error:

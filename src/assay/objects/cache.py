@@ -15,7 +15,10 @@ import msgspec
 
 from assay.base.errors import Error, NotFound
 from assay.base.files import explain
+from assay.objects import legacy
+from assay.objects.copying import copy, store_all
 from assay.objects.hashing import Algorithm, hash_bytes, hash_file, write_all
+from assay.objects.legacy import is_legacy
 from assay.objects.staging import staging
 
 DIR = ".dir"
@@ -45,13 +48,24 @@ class Cache:
     folder : Path
         The root of the store; made with the first object.
     algorithm : str
-        What names the objects: "md5" or "sha256".
+        What names the objects: "md5", "sha256", or "md5-dos2unix" as in DVC 2.
+    legacy : Path, optional
+        Where objects of DVC 2 lie, beside those of this cache.
     """
 
-    def __init__(self, folder: Path, *, algorithm: Algorithm = "md5") -> None:
+    def __init__(
+        self, folder: Path, *, algorithm: Algorithm = "md5", legacy: Path | None = None
+    ) -> None:
         self.folder = folder
         self.algorithm: Algorithm = algorithm
         self._root = str(folder)
+        self._legacy = folder if algorithm == "md5-dos2unix" else legacy or folder / "md5-dos2unix"
+
+    def of(self, oid: str) -> Cache:
+        """Return the store that an oid belongs to: this one, or that of DVC 2 beside it."""
+        if not is_legacy(oid) or self.algorithm == "md5-dos2unix":
+            return self
+        return Cache(self._legacy, algorithm="md5-dos2unix")
 
     def path(self, oid: str) -> Path:
         """Return where the object lies, or would lie."""
@@ -59,6 +73,8 @@ class Cache:
 
     def place(self, oid: str) -> str:
         """Return the same as `path`, as text: for ten thousand objects in a row."""
+        if is_legacy(oid):
+            return f"{self._legacy}/{legacy.key_of(oid)}"
         return f"{self._root}/{oid[:2]}/{oid[2:]}"
 
     def has(self, oid: str) -> bool:
@@ -70,7 +86,8 @@ class Cache:
 
     def __iter__(self) -> Iterator[str]:
         """Go through the oids of all objects, in no order."""
-        yield from list_oids(self.folder)
+        listed = legacy.list_oids if self.algorithm == "md5-dos2unix" else list_oids
+        yield from listed(self.folder)
 
     def read(self, oid: str) -> bytes:
         """Return the bytes of an object, checked against its oid.
@@ -88,21 +105,29 @@ class Cache:
             raise self.missing(oid) from None
         except OSError as error:
             raise explain(error, self.path(oid)) from error
-        if hash_bytes(content, algorithm=self.algorithm) != oid.removesuffix(DIR):
+        if hash_bytes(content, algorithm=self.of(oid).algorithm) != oid.removesuffix(DIR):
             raise self.damaged(oid)
         return content
+
+    def named(self, oid: str) -> str:
+        """Return an oid as a person is shown it, with its algorithm."""
+        return oid if is_legacy(oid) else f"{self.algorithm}:{oid}"
+
+    def aside(self, oid: str) -> Path:
+        """Return where the bytes of a damaged object are kept."""
+        return self.folder / "damaged" / legacy.plain(oid)
 
     def missing(self, oid: str) -> NotFound:
         """Return the error that says an object is not here."""
         return NotFound(
-            f"the object {self.algorithm}:{oid} is not in the cache",
+            f"the object {self.named(oid)} is not in the cache",
             where=self.path(oid),
             hint="get it from a remote with 'assay pull'",
         )
 
     def damaged(self, oid: str) -> Damaged:
         """Move an object with wrong bytes aside and return the error that says so."""
-        aside = self.folder / "damaged" / oid
+        aside = self.aside(oid)
         kept = f"its bytes are kept in {aside}"
         try:
             aside.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +135,7 @@ class Cache:
         except OSError:
             kept = "it could not be moved aside"
         return Damaged(
-            f"the object {self.algorithm}:{oid} is damaged: its bytes have another hash; {kept}",
+            f"the object {self.named(oid)} is damaged: its bytes have another hash; {kept}",
             where=self.path(oid),
             hint="get a good one with 'assay pull', or make it again with 'assay repro'",
         )
@@ -118,7 +143,7 @@ class Cache:
     def verify(self, oid: str) -> bool:
         """Say whether the bytes of an object have its hash. A missing object raises."""
         try:
-            found, _ = hash_file(self.place(oid), algorithm=self.algorithm)
+            found, _ = hash_file(self.place(oid), algorithm=self.of(oid).algorithm)
         except FileNotFoundError:
             raise self.missing(oid) from None
         return found == oid.removesuffix(DIR)
@@ -161,36 +186,46 @@ class Cache:
             Take the files in by hard link, where the file system can: no second copy is written,
             and the files in the workspace become read-only. Falls back to a copy.
         """
+        if not hardlink:
+            return self._copied([str(path) for path in paths], advance=advance)
         stored: list[Stored] = []
         pending: set[str] = set()
         with staging(self.folder) as stage:
             moves: list[tuple[str, str]] = []
             for path in paths:
                 name = stage.new()
-                linked = hardlink and _hardlinked(path, name)
-                if linked:
+                if _hardlinked(path, name):
                     oid, size = hash_file(name, algorithm=self.algorithm, advance=advance)
                 else:
-                    oid, size = self._copied(path, name, advance=advance)
+                    oid, size = copy(
+                        str(path), name, algorithm=self.algorithm, mode=_READ_ONLY, advance=advance
+                    )
                 stored.append(Stored(oid, size))
                 if oid in pending or self.has(oid):
                     os.unlink(name)  # noqa: PTH108 -- ten thousand times in a row
                     continue
-                if linked:
-                    os.chmod(name, _READ_ONLY)  # noqa: PTH101
+                os.chmod(name, _READ_ONLY)  # noqa: PTH101
                 pending.add(oid)
                 moves.append((name, self.place(oid)))
             stage.publish(moves)
         return stored
 
     def _copied(
-        self, path: Path | str, name: str, *, advance: Callable[[int], None] | None
-    ) -> tuple[str, int]:
-        target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY)
-        try:
-            return hash_file(path, algorithm=self.algorithm, into=target, advance=advance)
-        finally:
-            os.close(target)
+        self, paths: list[str], *, advance: Callable[[int], None] | None
+    ) -> list[Stored]:  # fmt: skip
+        root = len(self._root)
+        with staging(self.folder) as stage:
+            found = store_all(
+                paths,
+                place=lambda oid: stage.place + self.place(oid)[root:],
+                has=self.has,
+                spare=f"{stage.new()}-",
+                algorithm=self.algorithm,
+                mode=_READ_ONLY,
+                advance=advance,
+            )
+            stage.publish_tree(self._root)
+        return [Stored(one.oid, one.size) for one in found]
 
     def remove(self, oid: str) -> None:
         """Remove an object; one that is not here is fine."""

@@ -7,9 +7,10 @@ nothing at all is touched when an object is missing or damaged.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,9 +18,9 @@ import msgspec
 from assay.base.errors import Error, NotFound
 from assay.base.files import explain, temporary_beside
 from assay.base.progress import counted, progress
-from assay.objects import scan
+from assay.objects import alike, legacy, scan
 from assay.objects.cache import DIR, Cache
-from assay.objects.index import Index, seen
+from assay.objects.index import Index, Looks, Seen, seen
 from assay.objects.links import DEFAULT, Linker, LinkType
 from assay.objects.planning import Plan, Planner, State, Target
 from assay.objects.scan import Skip, no_skip
@@ -57,6 +58,7 @@ def checkout(
     force: bool = False,
     relink: bool = False,
     allow_missing: bool = False,
+    ignores_case: Callable[[Path], bool] = alike.ignores_case,
 ) -> list[Change]:
     """Bring every target to its content and say what changed.
 
@@ -78,6 +80,8 @@ def checkout(
         Link files anew that are as they should be.
     allow_missing : bool
         Leave out what is not in the cache; a change of state "missing" counts it.
+    ignores_case : callable
+        Says of a folder that its file system does not tell capital letters from small ones.
 
     Raises
     ------
@@ -86,12 +90,14 @@ def checkout(
     Unsaved
         If unsaved files are in the way.
     """
-    planner = Planner(cache, index, skip=skip, relink=relink, allow_missing=allow_missing)
+    is_one = functools.cache(lambda: ignores_case(work))
+    alike.refuse((str(target.path) for target in targets), where=work, is_one=is_one)
+    planner = Planner(
+        cache, index, skip=skip, relink=relink, allow_missing=allow_missing, ignores_case=is_one
+    )
     plans = [plan for plan in map(planner.plan, targets) if plan]
     wanted = {oid for plan in plans for _, oid in (*plan.write, *plan.again)}
-    missing = sorted(oid for oid in wanted if not cache.has(oid))
-    if missing and not allow_missing:
-        raise missing_objects(missing, cache)
+    missing = _missing(wanted, cache) if allow_missing else []
     for plan in plans if missing else ():
         plan.leave_out(missing)
     if not force:
@@ -100,11 +106,20 @@ def checkout(
         return []
     linker = Linker(cache, index, types)
     with staging(work) as stage:
-        ready = _prepare(plans, linker, stage)
-        for plan in plans:
-            _apply(plan, ready)
-    _remember(plans, index)
+        try:
+            ready = [_prepare(plan, linker, stage) for plan in plans]
+        except NotFound:
+            if not _missing(wanted, cache):
+                raise
+            raise missing_objects(_missing(wanted, cache), cache) from None
+        for plan, one in zip(plans, ready, strict=True):
+            _apply(plan, one)
+    _remember(plans, ready, index)
     return [change for plan in plans for change in _changes(plan)]
+
+
+def _missing(oids: Iterable[str], cache: Cache) -> list[str]:
+    return sorted(oid for oid in oids if not cache.has(oid))
 
 
 def _changes(plan: Plan) -> list[Change]:
@@ -120,7 +135,7 @@ def _changes(plan: Plan) -> list[Change]:
 
 def missing_objects(missing: Sequence[str], cache: Cache) -> NotFound:
     """Return the error that names objects that are not in the cache."""
-    first = ", ".join(f"{cache.algorithm}:{oid}" for oid in missing[:5])
+    first = ", ".join(cache.named(oid) for oid in missing[:5])
     more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
     return NotFound(
         f"{counted(len(missing), 'object')} missing from the cache: {first}{more}",
@@ -134,12 +149,14 @@ def _refuse_unsaved(plans: list[Plan], cache: Cache, index: Index) -> None:
     for plan in plans:
         if plan.remove_tree:
             entries = scan.scan(plan.target.path, index).entries or []  # ignored files go, too
-            unsaved += [f"{plan.target.path}/{e.relpath}" for e in entries if not cache.has(e.oid)]
+            lacking = [f"{plan.target.path}/{e.relpath}" for e in entries if not cache.has(e.oid)]
+        elif plan.is_new_folder:
             continue
-        for name in [*plan.remove, *(path for path, _ in plan.write)]:
-            there = os.path.isfile(name)  # noqa: PTH113 -- asked for every file
-            if there and not cache.has(scan.scan(Path(name), index).oid):
-                unsaved.append(name)
+        else:
+            names = [*plan.remove, *(path for path, _ in plan.write)]
+            there = [name for name in names if os.path.isfile(name)]  # noqa: PTH113 -- for all
+            lacking = [n for n in there if not cache.has(scan.scan(Path(n), index).oid)]
+        unsaved += [name for name in lacking if not _is_in_legacy(name, cache, index)]
     if unsaved:
         more = f" and {len(unsaved) - 5} more" if len(unsaved) > 5 else ""
         raise Unsaved(
@@ -148,27 +165,60 @@ def _refuse_unsaved(plans: list[Plan], cache: Cache, index: Index) -> None:
         )
 
 
+def _is_in_legacy(name: str, cache: Cache, index: Index) -> bool:
+    """Say whether DVC 2 stored a file."""
+    store = cache.of(legacy.PREFIX)
+    if not store.folder.is_dir() or next(iter(store), None) is None:
+        return False
+    return store.has(scan.scan(Path(name), index.like(legacy.PREFIX)).oid)
+
+
 class Unsaved(Error):
     """Data in the workspace that is in no cache is in the way."""
 
     exit_code = 1
 
 
-def _prepare(plans: list[Plan], linker: Linker, stage: Staging) -> dict[str, str]:
-    """Stage every new file; returns the staged path by final path."""
-    ready: dict[str, str] = {}
-    total = sum(len(plan.write) + len(plan.again) for plan in plans)
-    with progress("checking out", total=total) as bar:
-        for plan in plans:
-            for path, oid in (*plan.write, *plan.again):
-                staged = stage.new()
-                linker.place(oid, staged, is_executable=plan.target.is_executable)
-                ready[path] = staged
-                bar.advance()
-    return ready
+class _Ready(msgspec.Struct):
+    """The files of a plan as they are prepared.
+
+    Attributes
+    ----------
+    tree : str or None
+        The folder that can be moved to the plan's path as it is.
+    files : list of tuple
+        Path, oid and prepared path of each file.
+    status : list of tuple
+        That of each file, where it was copied.
+    """
+
+    tree: str | None
+    files: list[tuple[str, str, str]]
+    status: list[Looks | None]
 
 
-def _apply(plan: Plan, ready: dict[str, str]) -> None:
+def _prepare(plan: Plan, linker: Linker, stage: Staging) -> _Ready:
+    """Prepare every new file of a plan."""
+    root, rows = f"{plan.target.path}/", [*plan.write, *plan.again]
+    tree = None
+    if plan.is_new_folder:
+        tree = stage.new()
+        names = [f"{tree}/{path[len(root) :]}" for path, _ in rows]
+    else:
+        names = [stage.new() for _ in rows]
+    wanted = [(oid, name) for (_, oid), name in zip(rows, names, strict=True)]
+    with progress("checking out", total=len(rows)) as bar:
+        if plan.target.is_executable:
+            for oid, name in wanted:
+                linker.place(oid, name, is_executable=True)
+            status: list[Looks | None] = [None] * len(rows)
+        else:
+            status = linker.place_all(wanted, advance=bar.advance)
+    files = [(path, oid, name) for (path, oid), name in zip(rows, names, strict=True)]
+    return _Ready(tree, files, status)
+
+
+def _apply(plan: Plan, ready: _Ready) -> None:
     root = plan.target.path
     try:
         if plan.remove_tree:
@@ -180,18 +230,31 @@ def _apply(plan: Plan, ready: dict[str, str]) -> None:
             Path(name).unlink(missing_ok=True)
             emptied.add(os.path.dirname(name))  # noqa: PTH120
         _remove_emptied(emptied, root)  # first: a file may belong where a folder was
+        if ready.tree is not None and _moved(ready.tree, root):
+            return
+        ready.status = []  # a file that gets another name has another change time
         made: set[str] = set()
         is_tree = plan.target.oid is not None and plan.target.oid.endswith(DIR)
         if is_tree and plan.state != "missing":
             root.mkdir(parents=True, exist_ok=True)
-        for name, _ in (*plan.write, *plan.again):
+        for name, _, prepared in ready.files:
             parent = os.path.dirname(name)  # noqa: PTH120
             if parent not in made:
                 os.makedirs(parent, exist_ok=True)  # noqa: PTH103
                 made.add(parent)
-            _rename(ready[name], name)
+            _rename(prepared, name)
     except OSError as error:
         raise explain(error, error.filename or root) from error
+
+
+def _moved(tree: str, root: Path) -> bool:
+    """Move a prepared folder to its place as a whole, if that can be done."""
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(tree, root)  # noqa: PTH104
+    except OSError:  # another file system, or somebody made the folder meanwhile
+        return False
+    return True
 
 
 def _rename(staged: str, final: str) -> None:
@@ -224,11 +287,17 @@ def _remove_emptied(folders: set[str], root: Path) -> None:
             current = os.path.dirname(current)  # noqa: PTH120
 
 
-def _remember(plans: list[Plan], index: Index) -> None:
-    rows = {}
-    for plan in plans:
-        for path, oid in (*plan.write, *plan.again):
-            status = os.stat(path)  # noqa: PTH116
-            if stat.S_ISREG(status.st_mode):
-                rows[path] = seen(status, oid)
-    index.put(rows, settled=True)
+def _remember(plans: Sequence[Plan], ready: Sequence[_Ready], index: Index) -> None:
+    rows: dict[Index, dict[str, Seen]] = {}
+    for plan, one in zip(plans, ready, strict=True):
+        known = rows.setdefault(index.like(plan.target.oid), {})
+        statuses = one.status or [None] * len(one.files)
+        for (path, oid, _), status in zip(one.files, statuses, strict=True):
+            if status is not None:
+                known[path] = (status, oid)
+                continue
+            there = os.stat(path)  # noqa: PTH116
+            if stat.S_ISREG(there.st_mode):
+                known[path] = seen(there, oid)
+    for to, known in rows.items():
+        to.put(known, settled=True)

@@ -9,7 +9,7 @@ import msgspec
 
 from assay.base.errors import Error
 from assay.base.progress import progress
-from assay.objects import tree
+from assay.objects import legacy, tree
 from assay.objects.cache import DIR, Cache
 from assay.objects.remotes import Remote
 from assay.objects.transfer import MD5_PREFIX
@@ -45,16 +45,23 @@ def find(cache: Cache, live: Container[str], *, before: float | None = None) -> 
     return sorted(found, key=_manifests_first)
 
 
-def find_on_remote(
-    remote: Remote, live: Container[str], *, prefix: str = MD5_PREFIX
-) -> list[Unused]:
-    """Return the objects of a remote that are not live, the lists of folders first."""
+def find_on_remote(remote: Remote, live: Container[str]) -> list[Unused]:
+    """Return the objects of a remote that are not live, the lists of folders first.
+
+    Those of DVC 2 lie at the top, beside the folder of the others.
+    """
     found: list[Unused] = []
-    for entry in remote.entries(prefix):
-        oid = oid_of(entry.key)
+    for entry in remote.entries(""):
+        oid = data_of(entry.key)
         if oid is not None and oid not in live:
             found.append(Unused(oid, entry.key, entry.size))
     return sorted(found, key=_manifests_first)
+
+
+def data_of(key: str) -> str | None:
+    """Return the oid of the data at a key, of DVC 2 or 3; None where there is none."""
+    is_new = key.startswith(f"{MD5_PREFIX}/")
+    return oid_of(key) if is_new else legacy.oid_of(key)
 
 
 def oid_of(key: str) -> str | None:

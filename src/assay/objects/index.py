@@ -17,52 +17,83 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from assay.objects.hashing import Algorithm
+from assay.objects.legacy import is_legacy
+
 _TICK_NS = 20_000_000
 _SCHEMA = """
 create table if not exists file (
     path text primary key, device integer, inode integer, size integer,
     mtime_ns integer, ctime_ns integer, oid text
 ) without rowid;
+create table if not exists folder (
+    path text primary key, mark text, oid text, size integer, n_files integer
+) without rowid;
 create table if not exists derived (
     oid text, kind text, result text, primary key (oid, kind)
 ) without rowid;
 """
+_VERSION = 2
 
 
-class Seen(NamedTuple):
-    """What a file looked like when it had this hash."""
+Looks = tuple[int, int, int, int, int]
+"""What a file looks like: device, inode, size, modification and change time in nanoseconds."""
 
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
+
+Seen = tuple[Looks, str]
+"""What a file looked like when it had a hash, and that hash."""
+
+
+class Folder(NamedTuple):
+    """What a folder was when its files had this mark; see `mark_of`."""
+
+    mark: str
     oid: str
+    size: int
+    n_files: int
+
+
+def looks(status: os.stat_result) -> Looks:
+    """Return of a status what tells one state of a file from another."""
+    return (
+        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    )  # fmt: skip
 
 
 def seen(status: os.stat_result, oid: str) -> Seen:
     """Return the row for a file with this status and hash."""
-    return Seen(
-        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, oid
-    )
+    return looks(status), oid
 
 
-def same(row: Seen, status: os.stat_result) -> bool:
-    """Say whether the file is as it was when it was hashed."""
-    return (
-        row[3] == status.st_mtime_ns
-        and row[2] == status.st_size
-        and row[1] == status.st_ino
-        and row[4] == status.st_ctime_ns
-        and row[0] == status.st_dev
-    )
+def mark_of(files: Mapping[str, Looks]) -> str:
+    """Return a text that is another one as soon as a file has another name or looks different.
+
+    Examples
+    --------
+    >>> one, other = (mark_of({"a": (1, 2, 3, time, time)}) for time in (4, 5))
+    >>> one == other, one == mark_of({"a": (1, 2, 3, 4, 4)})
+    (False, True)
+    """
+    import marshal
+
+    try:
+        from _blake2 import blake2b  # `hashlib` loads OpenSSL, which takes 4 ms
+    except ImportError:
+        from hashlib import blake2b
+
+    return blake2b(marshal.dumps([*files.items()], 2), digest_size=16).hexdigest()
 
 
 class Index:
-    """The hashes of files by absolute path, in one SQLite file; opened when first asked."""
+    """The hashes of files by absolute path, in one SQLite file; opened when first asked.
 
-    def __init__(self, path: Path) -> None:
+    Hashes of DVC 2 are in a file beside it: a path can be asked for either.
+    """
+
+    def __init__(self, path: Path, *, algorithm: Algorithm = "md5") -> None:
         self.path = path
+        self.algorithm: Algorithm = algorithm
+        self._legacy: Index | None = None
         self._open: sqlite3.Connection | None = None
 
     def _connection(self) -> sqlite3.Connection:
@@ -86,25 +117,27 @@ class Index:
             self._open = self._again()
             return []
 
-    def _write(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Write rows; where that fails nothing is said, since it only saves work."""
+    def _write(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> bool:
+        """Write rows; where that fails nothing but False is said, since it only saves work."""
         try:
             with self._connection() as connection:
                 connection.executemany(statement, rows)
-        except sqlite3.OperationalError:  # busy or full
-            return
+        except (sqlite3.OperationalError, OverflowError):  # busy, full, an inode above 2**63
+            return False
         except sqlite3.DatabaseError:
             self.close()
             self._open = self._again()
+            return False
+        return True
 
     @staticmethod
     def _connect(where: str) -> sqlite3.Connection:
         connection = sqlite3.connect(where, timeout=10, check_same_thread=False)
         connection.execute("pragma journal_mode=wal")
         connection.execute("pragma synchronous=off")
-        if connection.execute("pragma user_version").fetchone()[0] != 1:
+        if connection.execute("pragma user_version").fetchone()[0] != _VERSION:
             connection.executescript(_SCHEMA)
-            connection.execute("pragma user_version=1")
+            connection.execute(f"pragma user_version={_VERSION}")
         return connection
 
     def _again(self) -> sqlite3.Connection:
@@ -116,27 +149,42 @@ class Index:
         except (OSError, sqlite3.Error):
             return self._connect(":memory:")
 
+    def like(self, oid: str | None) -> Index:
+        """Return the index of the hashes that can be compared with an oid."""
+        if oid is None or not is_legacy(oid) or self.algorithm == "md5-dos2unix":
+            return self
+        if self._legacy is None:
+            is_file = str(self.path) != ":memory:"
+            path = self.path.with_name(f"{self.path.stem}-dos2unix.db") if is_file else self.path
+            self._legacy = Index(path, algorithm="md5-dos2unix")
+        return self._legacy
+
     def get(self, path: str, status: os.stat_result) -> str | None:
         """Return the hash of a file, or None where it has to be read."""
         rows = self._select(
             "select device, inode, size, mtime_ns, ctime_ns, oid from file where path = ?", path
         )
-        return rows[0][5] if rows and same(Seen(*rows[0]), status) else None
+        return rows[0][5] if rows and rows[0][:5] == looks(status) else None
 
     def below(self, folder: str) -> dict[str, Seen]:
-        """Return what is known of the files below a folder, by absolute path."""
+        """Return what the files below a folder looked like, and their hashes, by relative path."""
         rows = self._select(
             "select path, device, inode, size, mtime_ns, ctime_ns, oid from file"
             " where path > ? and path < ?",
             f"{folder}/",
             f"{folder}0",  # "0" is the character after "/"
         )
-        return {row[0]: Seen._make(row[1:]) for row in rows}
+        start = len(folder) + 1
+        return {row[0][start:]: (row[1:6], row[6]) for row in rows}
 
     def put(
-        self, rows: Mapping[str, Seen], *, began: int | None = None, settled: bool = False
-    ) -> None:
-        """Remember files by absolute path.
+        self,
+        rows: Mapping[str, Seen],
+        *,
+        began: int | None = None,
+        settled: bool = False,
+    ) -> bool:
+        """Remember what files look like, and their hashes, by absolute path.
 
         Parameters
         ----------
@@ -146,12 +194,31 @@ class Index:
         settled : bool
             The files were written by this process just now and nobody else writes them: none is
             left out.
+
+        Returns
+        -------
+        bool
+            Whether all of them are remembered now.
         """
         limit = (time.time_ns() if began is None else began) - _TICK_NS
-        self._write(
-            "insert or replace into file values (?, ?, ?, ?, ?, ?, ?)",
-            [(path, *row) for path, row in rows.items() if settled or row.ctime_ns < limit],
-        )
+        kept = [
+            (path, *look, oid)
+            for path, (look, oid) in sorted(rows.items())
+            if settled or look[4] < limit
+        ]
+        if not kept:
+            return not rows
+        written = self._write("insert or replace into file values (?, ?, ?, ?, ?, ?, ?)", kept)
+        return written and len(kept) == len(rows)
+
+    def folder(self, path: str) -> Folder | None:
+        """Return what a folder was when it was last looked at as a whole."""
+        rows = self._select("select mark, oid, size, n_files from folder where path = ?", path)
+        return Folder(*rows[0]) if rows else None
+
+    def put_folder(self, path: str, found: Folder) -> None:
+        """Remember a folder, all files of which are remembered."""
+        self._write("insert or replace into folder values (?, ?, ?, ?, ?)", [(path, *found)])
 
     def derived(self, oid: str, kind: str) -> str | None:
         """Return what was made of the object `oid` (its profile, say), or None."""
@@ -164,6 +231,8 @@ class Index:
 
     def close(self) -> None:
         """Close the file, if it was opened."""
+        if self._legacy is not None:
+            self._legacy.close()
         if self._open is not None:
             self._open.close()
             self._open = None

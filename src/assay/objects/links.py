@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from assay.objects.cache import DIR, EXECUTABLE, Cache
-from assay.objects.hashing import hash_file
-from assay.objects.index import Index, seen
+from assay.objects.copying import UNSUPPORTED, Job, clone, copy, copy_all
+from assay.objects.hashing import Algorithm
+from assay.objects.index import Index, Looks, seen
 
 LinkType = Literal["reflink", "hardlink", "symlink", "copy"]
 
 LINK_TYPES: tuple[LinkType, ...] = ("reflink", "hardlink", "symlink", "copy")
 DEFAULT: tuple[LinkType, ...] = ("reflink", "copy")
 
-_FICLONE = 0x40049409
-_UNSUPPORTED = {
-    errno.EOPNOTSUPP,
-    errno.EXDEV,
-    errno.EINVAL,
-    errno.ENOTTY,
-    errno.EPERM,
-    errno.EMLINK,
-    errno.ENOSYS,
-}
+_WRITABLE = 0o666
 
 
 class Linker:
@@ -63,7 +54,7 @@ class Linker:
                     raise
                 raise self.cache.missing(oid) from None
             except OSError as error:
-                if self._types[0] == "copy" or error.errno not in _UNSUPPORTED:
+                if self._types[0] == "copy" or error.errno not in UNSUPPORTED:
                     raise
                 Path(target).unlink(missing_ok=True)
                 self._types.pop(0)
@@ -76,6 +67,44 @@ class Linker:
             mode = EXECUTABLE if linked else (0o666 & ~self._umask) | 0o100
             os.chmod(target, mode)  # noqa: PTH101
 
+    def place_all(
+        self, rows: Sequence[tuple[str, str]], *, advance: Callable[[int], None]
+    ) -> list[Looks | None]:
+        """Make many new files, each given by oid and path, in folders that are made if need be.
+
+        Returns what each copy looks like to an index; None for a link. Raises what
+        `place` does; what was made until then stays.
+        """
+        done: list[Looks | None] = []
+        while len(done) < len(rows) and self._types[:1] not in ([], ["copy"]):
+            oid, target = rows[len(done)]
+            if not done or os.path.dirname(target) != os.path.dirname(rows[len(done) - 1][1]):  # noqa: PTH120
+                os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+            self.place(oid, target)
+            done.append(None)
+            advance(1)
+        return done + self._copies(rows[len(done) :], advance)
+
+    def _copies(
+        self, rows: Sequence[tuple[str, str]], advance: Callable[[int], None]
+    ) -> list[Looks | None]:
+        place, by_algorithm = self.cache.place, _by_algorithm(rows, self.cache)
+        found: dict[str, Looks | None] = {}
+        for algorithm, some in by_algorithm.items():
+            jobs = [Job(place(oid), target, oid.removesuffix(DIR)) for oid, target in some]
+            try:
+                copies = copy_all(jobs, algorithm=algorithm, mode=_WRITABLE, advance=advance)
+            except FileNotFoundError:
+                lost = next((oid for oid, _ in some if not self.cache.has(oid)), None)
+                if lost is None:
+                    raise
+                raise self.cache.missing(lost) from None
+            for (oid, target), job, copied in zip(some, jobs, copies, strict=True):
+                if copied.oid != job.wanted:
+                    raise self.cache.damaged(oid)
+                found[target] = copied.looks
+        return [found[target] for _, target in rows]
+
     def _check(self, oid: str, source: str) -> None:
         status = os.stat(source)  # noqa: PTH116
         if self._index.get(source, status) == oid:
@@ -85,10 +114,8 @@ class Linker:
         self._index.put({source: seen(status, oid)})
 
     def _reflink(self, _oid: str, source: str, target: str) -> None:
-        import fcntl
-
-        with open(source, "rb") as origin, open(target, "xb") as clone:  # noqa: PTH123
-            fcntl.ioctl(clone.fileno(), _FICLONE, origin.fileno())
+        with open(source, "rb") as origin, open(target, "xb") as copied:  # noqa: PTH123
+            clone(origin.fileno(), copied.fileno())
 
     def _hardlink(self, _oid: str, source: str, target: str) -> None:
         os.link(source, target)
@@ -97,14 +124,17 @@ class Linker:
         os.symlink(os.path.abspath(source), target)  # noqa: PTH100, PTH211
 
     def _copy(self, oid: str, source: str, target: str) -> None:
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            found, _ = hash_file(source, algorithm=self.cache.algorithm, into=descriptor)
-        except BaseException:
-            os.unlink(target)  # noqa: PTH108
-            raise
-        finally:
-            os.close(descriptor)
+        found, _ = copy(source, target, algorithm=self.cache.of(oid).algorithm, mode=_WRITABLE)
         if found != oid.removesuffix(DIR):
             os.unlink(target)  # noqa: PTH108
             raise self.cache.damaged(oid)
+
+
+def _by_algorithm(
+    rows: Iterable[tuple[str, str]], cache: Cache
+) -> dict[Algorithm, list[tuple[str, str]]]:
+    found: dict[Algorithm, list[tuple[str, str]]] = {}
+    for row in rows:
+        algorithm = cache.of(row[0]).algorithm
+        found.setdefault(algorithm, []).append(row)
+    return found

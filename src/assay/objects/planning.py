@@ -11,7 +11,7 @@ import msgspec
 
 from assay.base.errors import Error, NotFound
 from assay.base.files import inside
-from assay.objects import scan, tree
+from assay.objects import alike, scan, tree
 from assay.objects.cache import DIR, Cache
 from assay.objects.index import Index
 from assay.objects.scan import Skip
@@ -60,6 +60,13 @@ class Plan(msgspec.Struct, kw_only=True):
     n_new: int = 0
     remove_tree: bool = False
 
+    @property
+    def is_new_folder(self) -> bool:
+        """Whether a folder comes where nothing is."""
+        oid = self.target.oid
+        is_tree = oid is not None and oid.endswith(DIR)
+        return is_tree and self.state == "added" and not self.remove
+
     def leave_out(self, absent: Iterable[str]) -> None:
         """Do not write what is not there to be written."""
         gone = set(absent)
@@ -82,9 +89,11 @@ class Planner:
         skip: Skip,
         relink: bool = False,
         allow_missing: bool = False,
+        ignores_case: Callable[[], bool],
     ) -> None:
         self._cache, self._index, self._skip = cache, index, skip
         self._relink, self._allow_missing = relink, allow_missing
+        self._ignores_case = ignores_case
 
     def plan(self, target: Target) -> Plan | None:
         """Return what has to be done for a target, or None where nothing has."""
@@ -103,7 +112,7 @@ class Planner:
             return Plan(target=target, state="added", write=[row], n_new=1)
         if path.is_dir() and not path.is_symlink():
             return Plan(target=target, state="modified", write=[row], remove_tree=True)
-        now = scan.scan(path, self._index)
+        now = scan.scan(path, self._index.like(oid))
         own_bit = now.is_executable and not target.is_executable  # an x bit of the user's own
         if now.oid == oid and (own_bit or now.is_executable == target.is_executable):
             return Plan(target=target, state="modified", again=[row]) if self._relink else None
@@ -121,7 +130,8 @@ class Planner:
         is_there = path.is_dir()
         before: dict[str, str] = {}
         if is_there:
-            now = scan.scan(path, self._index, skip=self._skip, label=f"checking {path.name}")
+            index = self._index.like(oid)
+            now = scan.scan(path, index, skip=self._skip, label=f"checking {path.name}")
             if now.oid == oid and not self._relink:
                 return None
             before = {e.relpath: e.oid for e in now.entries or []}
@@ -129,6 +139,7 @@ class Planner:
         if holds is not None:
             before = {name: o for name, o in before.items() if holds(name)}
             after = {name: o for name, o in after.items() if holds(name)}
+        alike.refuse(after, where=path, is_one=self._ignores_case)
         write = [(f"{path}/{name}", o) for name, o in after.items() if before.get(name) != o]
         remove = [f"{path}/{name}" for name in before if name not in after]
         same = [(f"{path}/{name}", o) for name, o in after.items() if before.get(name) == o]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import overload
 
 import msgspec
 
@@ -15,14 +17,15 @@ from assay.base.files import explain
 from assay.base.progress import progress
 from assay.objects import tree
 from assay.objects.cache import EXECUTABLE, Cache
-from assay.objects.hashing import hash_file
-from assay.objects.index import Index, Seen, same, seen
+from assay.objects.hashing import Algorithm, hash_file
+from assay.objects.index import Folder, Index, Looks, Seen, looks, mark_of, seen
 from assay.objects.tree import Entry
 
 Skip = Callable[[str, bool], bool]
 """Says of an absolute path, and whether it is a directory, that it does not count."""
 
 
+_KIND, _FILE = 0o170000, 0o100000  # as `stat.S_ISREG` has them, without a call
 _NO_TARGET = "bring its target back, or remove the link"
 _NOT_DATA = "neither a file nor a folder; only those can be tracked"
 
@@ -40,7 +43,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
         Number of files of a directory, None for a file.
     is_executable : bool
         Whether a file has any executable bit; False for a directory.
-    entries : list of Entry or None
+    entries : sequence of Entry or None
         The files of a directory, sorted by path.
     n_hashed : int
         How many files had to be read.
@@ -50,16 +53,34 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     n_files: int | None = None
     is_executable: bool = False
-    entries: list[Entry] | None = None
+    entries: Sequence[Entry] | None = None
     n_hashed: int = 0
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A file below a scanned directory."""
+class _Later(Sequence[Entry]):
+    """The files of a folder that is as it was: nobody lists them before they are asked for."""
 
-    relpath: str
-    path: str
-    status: os.stat_result
+    def __init__(self, count: int, make: Callable[[], list[Entry]]) -> None:
+        self._count, self._make = count, make
+        self._made: list[Entry] | None = None
+
+    def _all(self) -> list[Entry]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> Entry: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Entry]: ...
+    def __getitem__(self, at: int | slice) -> Entry | list[Entry]:
+        return self._all()[at]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._all())
 
 
 def no_skip(_path: str, _is_dir: bool) -> bool:
@@ -67,8 +88,11 @@ def no_skip(_path: str, _is_dir: bool) -> bool:
     return False
 
 
-def walk(folder: Path, *, skip: Skip = no_skip) -> list[Found]:
-    """List the files below a folder; links to files are followed, links to folders passed by.
+def walk(folder: str, *, skip: Skip = no_skip) -> dict[str, Looks]:
+    """Return what the files below a folder look like, by relative path.
+
+    Links to files are followed, links to folders passed by. Where `skip` has a method `names_in`,
+    it says of a folder which names alone count in it; None where it has to be asked.
 
     Raises
     ------
@@ -76,56 +100,73 @@ def walk(folder: Path, *, skip: Skip = no_skip) -> list[Found]:
         At a FIFO, socket or device, a dangling link, a name that is not UTF-8, or a `.dvcignore`
         inside the folder.
     """
-    found: list[Found] = []
-    todo = [(str(folder), "")]
+    found: dict[str, Looks] = {}
+    names_in = getattr(skip, "names_in", None)
+    todo = [(folder, "")]
     while todo:
         place, prefix = todo.pop()
+        names = names_in(place) if names_in is not None else None
         try:
-            with os.scandir(place) as entries:
+            with _listed(place) as entries:
                 for entry in entries:
-                    _visit(entry, prefix, found, todo, skip)
+                    name = entry.name
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                    if name in names if names is not None else skip(f"{place}/{name}", is_folder):
+                        continue
+                    if is_folder:
+                        todo.append((f"{place}/{name}", f"{prefix}{name}/"))
+                        continue
+                    if name == ".dvcignore" or not name.isascii():
+                        _refuse_name(place, name)
+                    status = _status(entry, place)
+                    if status is not None:
+                        found[prefix + name] = looks(status)
         except OSError as error:
             raise explain(error, place) from error
     return found
 
 
-def _visit(
-    entry: os.DirEntry[str],
-    prefix: str,
-    found: list[Found],
-    todo: list[tuple[str, str]],
-    skip: Skip,
-) -> None:
-    name = entry.name
-    relpath = f"{prefix}{name}"
-    if entry.is_dir(follow_symlinks=False):
-        if not skip(entry.path, True):
-            todo.append((entry.path, f"{relpath}/"))
-        return
-    if skip(entry.path, False):
-        return
+@contextlib.contextmanager
+def _listed(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """List a folder by a descriptor: the way to it is not gone again for the status of a file."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with os.scandir(descriptor) as entries:
+            yield entries
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_name(place: str, name: str) -> None:
     if name == ".dvcignore":
         raise Error(
             "a '.dvcignore' lies inside a tracked folder",
-            where=entry.path,
+            where=f"{place}/{name}",
             hint="move its patterns to the .dvcignore at the project's root",
         )
     try:
-        relpath.encode()
+        name.encode()
     except UnicodeEncodeError:
         raise Error(
             f"the file name {os.fsencode(name)!r} is not UTF-8",
-            where=repr(prefix or "."),
+            where=repr(place),
             hint="rename the file; a manifest can only hold UTF-8 names",
         ) from None
+
+
+def _status(entry: os.DirEntry[str], place: str) -> os.stat_result | None:
+    """Return the status of a file, or None for a link to a folder."""
     try:
         status = entry.stat()
     except FileNotFoundError:
-        raise Error("the link points to nothing", where=entry.path, hint=_NO_TARGET) from None
-    if stat.S_ISREG(status.st_mode):
-        found.append(Found(relpath, entry.path, status))
-    elif not stat.S_ISDIR(status.st_mode):
-        raise Error(_NOT_DATA, where=entry.path, hint="move it out of the folder")
+        raise Error(
+            "the link points to nothing", where=f"{place}/{entry.name}", hint=_NO_TARGET
+        ) from None
+    if status.st_mode & _KIND == _FILE:
+        return status
+    if not stat.S_ISDIR(status.st_mode):
+        raise Error(_NOT_DATA, where=f"{place}/{entry.name}", hint="move it out of the folder")
+    return None
 
 
 def look(path: Path) -> os.stat_result:
@@ -154,25 +195,60 @@ def scan(path: Path, index: Index, *, skip: Skip = no_skip, label: str = "hashin
     """Return the content of a file or directory, reading only what the index does not know."""
     began = time.time_ns()
     status = look(path)
+    place = str(path)
     if stat.S_ISDIR(status.st_mode):
-        files = walk(path, skip=skip)
-        known, missing = _known(files, index.below(str(path)))
-        with progress(label, total=len(missing)) as bar:
-            rows = {}
-            for file in missing:
-                oid, _ = _hash(file.path)
-                known[file.relpath] = oid
-                rows[file.path] = seen(file.status, oid)
-                bar.advance()
-        if rows:
-            index.put(rows, began=began)
-        return directory(files, known, n_hashed=len(missing))
-    remembered = index.get(str(path), status)
+        files = walk(place, skip=skip)
+        known = _as_it_was(place, files, index)
+        return known or _scan_folder(place, files, index, label=label, began=began)
+    remembered = index.get(place, status)
     if remembered is not None:
         return file_content(remembered, status, n_hashed=0)
-    oid, _ = _hash(str(path))
-    index.put({str(path): seen(status, oid)}, began=began)
+    oid, _ = _hash(place, index.algorithm)
+    index.put({place: seen(status, oid)}, began=began)
     return file_content(oid, status, n_hashed=1)
+
+
+def _as_it_was(place: str, files: dict[str, Looks], index: Index) -> Content | None:
+    """Return the content of a folder in which no file has changed since it was remembered."""
+    before = index.folder(place)
+    if before is None or before.n_files != len(files) or before.mark != mark_of(files):
+        return None
+
+    def entries() -> list[Entry]:
+        oids, unknown = _known(files, index.below(place))
+        for relpath in unknown:
+            oids[relpath], _ = _hash(f"{place}/{relpath}", index.algorithm)
+        return _entries(oids)
+
+    return Content(
+        oid=before.oid,
+        size=before.size,
+        n_files=before.n_files,
+        entries=_Later(before.n_files, entries),
+    )
+
+
+def _scan_folder(
+    place: str, files: dict[str, Looks], index: Index, *, label: str, began: int
+) -> Content:
+    oids, unknown = _known(files, index.below(place))
+    rows: dict[str, Seen] = {}
+    with progress(label, total=len(unknown)) as bar:
+        for relpath in unknown:
+            oid, _ = _hash(f"{place}/{relpath}", index.algorithm)
+            oids[relpath] = oid
+            rows[f"{place}/{relpath}"] = (files[relpath], oid)
+            bar.advance()
+    is_known = index.put(rows, began=began)
+    entries = _entries(oids)
+    found = _folder(files, entries, tree.oid_of(entries, algorithm=index.algorithm), len(unknown))
+    if is_known:
+        _remember_folder(place, files, found, index)
+    return found
+
+
+def _remember_folder(place: str, files: dict[str, Looks], found: Content, index: Index) -> None:
+    index.put_folder(place, Folder(mark_of(files), found.oid, found.size, len(files)))
 
 
 def store(
@@ -187,72 +263,97 @@ def store(
     """Put a file or directory into the cache and return its content; what is there is not read."""
     began = time.time_ns()
     status = look(path)
-    if not stat.S_ISDIR(status.st_mode):
-        known = index.get(str(path), status)
-        if known is not None and cache.has(known):
-            return file_content(known, status, n_hashed=0)
-        with progress(label, total=status.st_size, unit="bytes") as bar:
-            stored = cache.add_files([path], advance=bar.advance, hardlink=hardlink)[0]
-        if hardlink:  # the link changed the file's status
-            if status.st_mode & 0o111 and not path.stat().st_mode & 0o111:
-                path.chmod(EXECUTABLE)
-            _remember({str(path): stored.oid}, index)
-        else:
-            index.put({str(path): seen(status, stored.oid)}, began=began)
-        return file_content(stored.oid, status, n_hashed=1)
-    files = walk(path, skip=skip)
-    oids, unknown = _known(files, index.below(str(path)))
-    here = set(cache) if len(oids) > 100 else None
-    has = cache.has if here is None else here.__contains__
-    missing = unknown + [f for f in files if f.relpath in oids and not has(oids[f.relpath])]
-    with progress(label, total=sum(f.status.st_size for f in missing), unit="bytes") as bar:
-        stored_files = cache.add_files(
-            (f.path for f in missing), advance=bar.advance, hardlink=hardlink
+    if stat.S_ISDIR(status.st_mode):
+        files = walk(str(path), skip=skip)
+        return _store_folder(
+            str(path), files, cache, index, label=label, hardlink=hardlink, began=began
         )
-    rows = {}
-    for file, stored in zip(missing, stored_files, strict=True):
-        oids[file.relpath] = stored.oid
-        rows[file.path] = seen(file.status, stored.oid)
-    if hardlink:
-        _remember({p: r.oid for p, r in rows.items()}, index)
+    known = index.get(str(path), status)
+    if known is not None and cache.has(known):
+        return file_content(known, status, n_hashed=0)
+    with progress(label, total=status.st_size, unit="bytes") as bar:
+        stored = cache.add_files([path], advance=bar.advance, hardlink=hardlink)[0]
+    if hardlink:  # the link changed the file's status
+        if status.st_mode & 0o111 and not path.stat().st_mode & 0o111:
+            path.chmod(EXECUTABLE)
+        _remember([str(path)], [stored.oid], index)
     else:
-        index.put(rows, began=began)
-    content = directory(files, oids, n_hashed=len(missing))
-    tree.add(cache, content.entries or [])
-    return content
+        index.put({str(path): seen(status, stored.oid)}, began=began)
+    return file_content(stored.oid, status, n_hashed=1)
 
 
-def _remember(oids: dict[str, str], index: Index) -> None:
+def _store_folder(
+    place: str,
+    files: dict[str, Looks],
+    cache: Cache,
+    index: Index,
+    *,
+    label: str,
+    hardlink: bool,
+    began: int,
+) -> Content:
+    oids, missing = _known(files, index.below(place))
+    has = cache.has
+    missing += [relpath for relpath, oid in oids.items() if not has(oid)]
+    paths = [f"{place}/{relpath}" for relpath in missing]
+    total = sum(files[relpath][2] for relpath in missing)
+    with progress(label, total=total, unit="bytes") as bar:
+        stored = cache.add_files(paths, advance=bar.advance, hardlink=hardlink)
+    oids.update(zip(missing, (one.oid for one in stored), strict=True))
+    is_known = False
+    if hardlink:
+        _remember(paths, [one.oid for one in stored], index)
+    else:
+        rows = {
+            path: (files[relpath], one.oid)
+            for path, relpath, one in zip(paths, missing, stored, strict=True)
+        }
+        is_known = index.put(rows, began=began)
+    entries = _entries(oids)
+    found = _folder(files, entries, tree.add(cache, entries), len(missing))
+    if is_known:
+        _remember_folder(place, files, found, index)
+    return found
+
+
+def _remember(paths: Sequence[str], oids: Sequence[str], index: Index) -> None:
     """Remember files that were taken in by link: they are read-only now."""
-    index.put({p: seen(Path(p).stat(), oid) for p, oid in oids.items()}, settled=True)
+    rows = {path: seen(os.stat(path), oid) for path, oid in zip(paths, oids, strict=True)}  # noqa: PTH116
+    index.put(rows, settled=True)
 
 
-def _hash(path: str) -> tuple[str, int]:
+def _hash(path: str, algorithm: Algorithm) -> tuple[str, int]:
     try:
-        return hash_file(path)
+        return hash_file(path, algorithm=algorithm)
     except OSError as error:
         raise explain(error, path) from error
 
 
-def _known(files: list[Found], rows: dict[str, Seen]) -> tuple[dict[str, str], list[Found]]:
-    """Split files into those whose hash is known (by relative path) and those to read."""
+def _known(
+    files: dict[str, Looks], rows: dict[str, Seen]
+) -> tuple[dict[str, str], list[str]]:  # fmt: skip
+    """Return the hashes of the files that look as they did, and the paths of the others."""
     known: dict[str, str] = {}
-    missing: list[Found] = []
-    for file in files:
-        row = rows.get(file.path)
-        if row is not None and same(row, file.status):
-            known[file.relpath] = row.oid
+    unknown: list[str] = []
+    for relpath, look_now in files.items():
+        row = rows.get(relpath)
+        if row is not None and row[0] == look_now:
+            known[relpath] = row[1]
         else:
-            missing.append(file)
-    return known, missing
+            unknown.append(relpath)
+    return known, unknown
 
 
-def directory(files: list[Found], oids: dict[str, str], *, n_hashed: int) -> Content:
-    """Make the content of a directory from its files and their hashes."""
-    entries = sorted(Entry(f.relpath, oids[f.relpath]) for f in files)
+def _entries(oids: dict[str, str]) -> list[Entry]:
+    return [Entry(relpath, oids[relpath]) for relpath in sorted(oids)]
+
+
+def _folder(
+    files: dict[str, Looks], entries: list[Entry], oid: str, n_hashed: int
+) -> Content:  # fmt: skip
     return Content(
-        oid=tree.oid_of(entries),
-        size=sum(f.status.st_size for f in files),
+        oid=oid,
+        size=sum(look_now[2] for look_now in files.values()),
         n_files=len(files),
         entries=entries,
         n_hashed=n_hashed,

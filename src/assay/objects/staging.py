@@ -21,11 +21,18 @@ _GRACE_SECONDS = 60.0
 
 
 class Staging:
-    """A folder for files that are not objects yet."""
+    """A folder for files that are not objects yet.
+
+    Attributes
+    ----------
+    place : str
+        Where files are prepared that lie in it as they will lie in the store: `ab/cdef…`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
         self._count = 0
+        self.place = f"{folder}/tree"
 
     def new(self) -> str:
         """Return a path that no other file has."""
@@ -37,7 +44,7 @@ class Staging:
         pairs = list(moves)
         if not pairs:
             return
-        sync_filesystem(Path(self._folder))
+        self.sync()
         made: set[str] = set()
         for staged, final in pairs:
             parent = os.path.dirname(final)  # noqa: PTH120 -- 10,000 in a row
@@ -45,6 +52,34 @@ class Staging:
                 os.makedirs(parent, exist_ok=True)  # noqa: PTH103
                 made.add(parent)
             os.rename(staged, final)  # noqa: PTH104
+
+    def publish_tree(self, root: str) -> None:
+        """Make what lies in `place` durable, then let all of it appear in `root`.
+
+        A folder that is not there yet is moved as one; files replace those that are there.
+        """
+        if os.path.isdir(self.place):  # noqa: PTH112 -- a path as text, as everywhere here
+            self.sync()
+            _merge(self.place, root)
+
+    def sync(self) -> None:
+        """Make all staged bytes durable."""
+        sync_filesystem(Path(self._folder))
+
+
+def _merge(staged: str, final: str) -> None:
+    """Move the files of a folder to another one: as a whole where that is empty or not there."""
+    try:
+        os.rename(staged, final)  # noqa: PTH104
+    except OSError:
+        os.makedirs(final, exist_ok=True)  # noqa: PTH103
+        with os.scandir(staged) as entries:
+            inside = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for name, is_folder in inside:
+            if is_folder:
+                _merge(f"{staged}/{name}", f"{final}/{name}")
+            else:
+                os.rename(f"{staged}/{name}", f"{final}/{name}")  # noqa: PTH104
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ connection that drops is the business of the remote, which tries again.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -17,8 +16,9 @@ import msgspec
 
 from assay.base.errors import Error
 from assay.base.progress import counted, progress
-from assay.objects import tree
+from assay.objects import legacy, tree
 from assay.objects.cache import DIR, Cache, Damaged
+from assay.objects.legacy import is_legacy
 from assay.objects.remotes import Damage, Item, Remote
 
 MD5_PREFIX = "files/md5"
@@ -26,7 +26,7 @@ MD5_PREFIX = "files/md5"
 SHA256_PREFIX = "assay/sha256"
 """Where ours lie."""
 
-_BATCH_FILES = 5000
+_BATCH_FILES = 20_000
 _BATCH_SIZE = 1 << 30
 
 
@@ -71,7 +71,7 @@ def key_of(oid: str, prefix: str = MD5_PREFIX) -> str:
     >>> key_of("d751713988987e9331980363e24189ce.dir")
     'files/md5/d7/51713988987e9331980363e24189ce.dir'
     """
-    return f"{prefix}/{oid[:2]}/{oid[2:]}"
+    return legacy.key_of(oid) if is_legacy(oid) else f"{prefix}/{oid[:2]}/{oid[2:]}"
 
 
 def push(
@@ -85,24 +85,26 @@ def push(
     """
     trees, chosen, lost, spoilt = _expand(oids, cache)
     files = chosen | dict.fromkeys(oid for names in trees.values() for oid in names)
-    there = remote.find([key_of(oid, prefix) for oid in (*files, *trees, *lost)])
-    lacking = [oid for oid in files if key_of(oid, prefix) not in there]
-    absent = {oid for oid in lacking if oid not in chosen or not cache.has(oid)}
-    missing = [oid for oid in lost if key_of(oid, prefix) not in there]
-    missing += [oid for oid in lacking if oid in absent and oid in chosen]
-    sending = [item_of(oid, cache, prefix) for oid in lacking if oid not in absent]
-    last = [o for o in trees if key_of(o, prefix) not in there and trees[o].isdisjoint(absent)]
+    keys = {oid: key_of(oid, prefix) for oid in (*files, *trees, *lost)}
+    there = remote.find(list(keys.values()))
+    lacking = [oid for oid in files if keys[oid] not in there]
+    sizes = {oid: size for oid in lacking if oid in chosen and (size := _size(oid, cache)) >= 0}
+    absent = {oid for oid in lacking if oid not in sizes}
+    missing = [oid for oid in lost if keys[oid] not in there]
+    missing += [oid for oid in absent if oid in chosen]
+    sending = [(item_of(oid, cache, prefix), size) for oid, size in sizes.items()]
+    last = [o for o in trees if keys[o] not in there and trees[o].isdisjoint(absent)]
     with progress("pushing", total=len(sending) + len(last)) as bar:
         damaged: list[Damage] = []
         for batch in _batches(sending):
             damaged += remote.upload(batch, advance=bar.advance)
         bad = {damage.item.oid for damage in damaged}
         last = [oid for oid in last if trees[oid].isdisjoint(bad)]
-        for batch in _batches([item_of(oid, cache, prefix) for oid in last]):
+        for batch in _batches([(item_of(oid, cache, prefix), 0) for oid in last]):
             damaged += remote.upload(batch, advance=bar.advance)
     for damage in damaged:
         cache.damaged(damage.item.oid)  # aside, so that a pull brings a good one
-    asked = {key_of(oid, prefix) for oid in (*chosen, *trees, *lost)}
+    asked = {keys[oid] for oid in (*chosen, *trees, *lost)}
     return Moved(
         moved=len(sending) + len(last) - len(damaged),
         present=len(there & asked),
@@ -148,8 +150,9 @@ def fetch(
     wanted = [oid for oid in oids if not cache.has(oid)]
     if not wanted:
         return Moved(present=len(oids))
-    there = remote.find([key_of(oid, prefix) for oid in wanted])
-    items = [item_of(oid, cache, prefix) for oid in wanted if key_of(oid, prefix) in there]
+    keys = {oid: key_of(oid, prefix) for oid in wanted}
+    there = remote.find(list(keys.values()))
+    items = [(item_of(oid, cache, prefix), 0) for oid, key in keys.items() if key in there]
     damaged: list[Damage] = []
     with progress("fetching", total=len(items)) as bar:
         for batch in _batches(items):
@@ -157,22 +160,29 @@ def fetch(
     return Moved(
         moved=len(items) - len(damaged),
         present=len(oids) - len(wanted),
-        missing=[oid for oid in wanted if key_of(oid, prefix) not in there],
+        missing=[oid for oid in wanted if keys[oid] not in there],
         damaged=[d.where for d in damaged],
     )
 
 
-def _batches(items: Sequence[Item]) -> Iterator[list[Item]]:
-    """Split items into batches of not too many files, nor, as far as they are here, bytes."""
+def _size(oid: str, cache: Cache) -> int:
+    """Return the size of an object in bytes, or -1 where it is not here."""
+    try:
+        return os.stat(cache.place(oid)).st_size  # noqa: PTH116 -- for every object
+    except FileNotFoundError:
+        return -1
+
+
+def _batches(items: Sequence[tuple[Item, int]]) -> Iterator[list[Item]]:
+    """Split items into batches of not too many files, nor, as far as sizes are known, bytes."""
     batch: list[Item] = []
-    size = 0
-    for item in items:
+    total = 0
+    for item, size in items:
         batch.append(item)
-        with contextlib.suppress(OSError):
-            size += os.stat(item.path).st_size  # noqa: PTH116 -- for every object
-        if len(batch) >= _BATCH_FILES or size >= _BATCH_SIZE:
+        total += size
+        if len(batch) >= _BATCH_FILES or total >= _BATCH_SIZE:
             yield batch
-            batch, size = [], 0
+            batch, total = [], 0
     if batch:
         yield batch
 
@@ -216,7 +226,8 @@ def _entries(oid: str, cache: Cache) -> list[tree.Entry] | None:
 
 def item_of(oid: str, cache: Cache, prefix: str = MD5_PREFIX) -> Item:
     """Return what a remote needs to know to move an object."""
-    return Item(key_of(oid, prefix), cache.path(oid), oid, cache.algorithm)
+    algorithm = cache.of(oid).algorithm if is_legacy(oid) else cache.algorithm
+    return Item(key_of(oid, prefix), cache.place(oid), oid, algorithm)
 
 
 def raise_incomplete(
@@ -253,4 +264,4 @@ def raise_incomplete(
 
 
 def _shown(oid: str, names: Mapping[str, str]) -> str:
-    return f"md5:{oid} ({names[oid]})" if oid in names else f"md5:{oid}"
+    return f"{legacy.named(oid)} ({names[oid]})" if oid in names else legacy.named(oid)

@@ -6,23 +6,29 @@ directories. A manifest can come from anywhere, so no path in it is believed bef
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from assay.base.errors import Error
 from assay.objects.cache import DIR, Cache
-from assay.objects.hashing import hash_bytes
+from assay.objects.hashing import Algorithm, hash_bytes
+from assay.objects.legacy import PREFIX, is_legacy, plain
 
 EMPTY = "d751713988987e9331980363e24189ce.dir"
 """The oid of the manifest of an empty directory."""
 
 
-_MD5 = re.compile(r"[0-9a-f]{32}")
-_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]*(?:/[A-Za-z0-9_-][A-Za-z0-9_. -]*)*")
-"""Paths without a part that begins with a dot, so that nothing more has to be looked at."""
+_SPECIAL = re.compile(r"[/\n][./\n]|/\n")
+"""What a list of paths has between two lines if a part of one is empty or begins with a dot."""
+
+
+class _Row(msgspec.Struct, frozen=True, gc=False):
+    md5: str
+    relpath: str
 
 
 class Entry(NamedTuple):
@@ -40,13 +46,18 @@ def dump(entries: Iterable[Entry]) -> bytes:
     >>> dump([Entry("b", "2" * 32), Entry("a", "1" * 32)])[:60]
     b'[{"md5": "11111111111111111111111111111111", "relpath": "a"}'
     """
-    rows = [{"md5": e.oid, "relpath": e.relpath} for e in sorted(entries)]
-    return json.dumps(rows).encode()
+    from json.encoder import encode_basestring_ascii as quoted
+
+    rows = [
+        f'{{"md5": "{plain(oid)}", "relpath": {quoted(relpath)}}}'
+        for relpath, oid in sorted(entries)
+    ]
+    return f"[{', '.join(rows)}]".encode()
 
 
-def oid_of(entries: Iterable[Entry]) -> str:
+def oid_of(entries: Iterable[Entry], *, algorithm: Algorithm = "md5") -> str:
     """Return the oid of the manifest: the MD5 of its bytes and `.dir`."""
-    return hash_bytes(dump(entries)) + DIR
+    return hash_bytes(dump(entries), algorithm=algorithm) + DIR
 
 
 def load(content: bytes, *, where: str | Path) -> list[Entry]:
@@ -59,34 +70,67 @@ def load(content: bytes, *, where: str | Path) -> list[Entry]:
         or has a `.` or `..` part, or one path is a file and a folder at once.
     """
     try:
+        rows = msgspec.json.decode(content, type=list[_Row])
+        entries = sorted(Entry(row.relpath, row.md5) for row in rows)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        entries = _load_slowly(content, where)
+        _refuse(entries, where)
+    relpaths = {entry.relpath for entry in entries}
+    if not _is_plain(entries) or len(relpaths) < len(entries):
+        _refuse(entries, where)
+    for parent in {relpath.rpartition("/")[0] for relpath in relpaths}:
+        folder = parent
+        while folder:
+            if folder in relpaths:
+                raise _broken(f"{folder!r} is a file and a folder in it", where)
+            folder = folder.rpartition("/")[0]
+    return entries
+
+
+def _load_slowly(content: bytes, where: str | Path) -> list[Entry]:
+    """Read a manifest that is not as it should be, or has what strict JSON has not."""
+    import json
+
+    try:
         rows = json.loads(content)
         entries = sorted(Entry(row["relpath"], row["md5"]) for row in rows)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _broken("it is not a list of files with their hashes", where) from error
     if not isinstance(rows, list):
         raise _broken("it is not a list of files with their hashes", where)
+    return entries
+
+
+def _is_plain(entries: list[Entry]) -> bool:
+    """Say whether nothing more has to be looked at: all hashes are MD5, no path is special."""
+    oids = "".join([entry.oid for entry in entries if len(entry.oid) == 32])
+    if len(oids) != 32 * len(entries) or not _is_hex(oids):
+        return False
+    relpaths = "\n".join(["", *[entry.relpath for entry in entries], ""])
+    return relpaths.isascii() and "\0" not in relpaths and _SPECIAL.search(relpaths) is None
+
+
+def _is_hex(text: str) -> bool:
+    try:
+        return bytes.fromhex(text).hex() == text
+    except ValueError:
+        return False
+
+
+def _refuse(entries: list[Entry], where: str | Path) -> None:
     seen: set[str] = set()
     for relpath, oid in entries:
         _check(relpath, oid, where)
         if relpath in seen:
             raise _broken(f"it names {relpath!r} twice", where)
         seen.add(relpath)
-    for relpath, _ in entries:
-        parent = relpath.rpartition("/")[0]
-        while parent:
-            if parent in seen:
-                raise _broken(f"{parent!r} is a file and a folder in it", where)
-            parent = parent.rpartition("/")[0]
-    return entries
 
 
 def _check(relpath: object, oid: object, where: str | Path) -> None:
     if not isinstance(relpath, str) or not isinstance(oid, str):
         raise _broken("a path or a hash in it is not text", where)
-    if _MD5.fullmatch(oid) is None:
+    if len(oid) != 32 or not _is_hex(oid):
         raise _broken(f"{oid!r} in it is not an MD5", where)
-    if _PLAIN.fullmatch(relpath) is not None:
-        return
     try:
         relpath.encode()
     except UnicodeEncodeError:
@@ -112,9 +156,12 @@ def _broken(what: str, where: str | Path) -> Error:
 
 def read(cache: Cache, oid: str) -> list[Entry]:
     """Read the manifest `oid` from a cache, checked against its hash."""
-    return load(cache.read(oid), where=cache.path(oid))
+    entries = load(cache.read(oid), where=cache.path(oid))
+    return [Entry(name, PREFIX + md5) for name, md5 in entries] if is_legacy(oid) else entries
 
 
 def add(cache: Cache, entries: Iterable[Entry]) -> str:
     """Put the manifest of `entries` into a cache and return its oid."""
-    return cache.add(dump(entries), suffix=DIR)
+    rows = [*entries]
+    store = cache.of(rows[0].oid) if rows else cache
+    return store.add(dump(rows), suffix=DIR)

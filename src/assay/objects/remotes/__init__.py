@@ -28,14 +28,29 @@ class RemoteSettings(msgspec.Struct, frozen=True, kw_only=True):
         """How an error names this remote."""
         return f"remote '{self.name}'"
 
+    @property
+    def is_versioned(self) -> bool:
+        """Whether it keeps files under their own paths, and the bucket their versions."""
+        options = (self.options.get(name, "") for name in ("version_aware", "worktree"))
+        return any(value.lower() == "true" for value in options)
+
 
 class Item(NamedTuple):
-    """A file to move: its key on the remote, its path here, and what its bytes must hash to."""
+    """A file to move: its key on the remote, its path here, and what its bytes must hash to.
+
+    Of a remote that keeps versions, also which of them is to come; the last one without it.
+    """
 
     key: str
-    path: Path
+    place: str | Path
     oid: str
     algorithm: Algorithm
+    version: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The path here; `place` is the same, as text where there are ten thousand."""
+        return Path(self.place)
 
 
 class Damage(NamedTuple):
@@ -46,28 +61,46 @@ class Damage(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What a remote says of a file: size in bytes, ETag, time in Unix milliseconds; or None."""
+    """What a remote says of a file: size in bytes, ETag, time in Unix milliseconds; or None.
+
+    Of a folder, on a remote that has such, only that it is one.
+    """
 
     key: str
     size: int | None = None
     etag: str | None = None
     modified: int | None = None
+    is_folder: bool = False
+    version: str | None = None
+
+
+class Inside(NamedTuple):
+    """What lies in a folder: the keys of the folders in it, and the files."""
+
+    folders: list[str]
+    files: list[Entry]
 
 
 class Remote(Protocol):
     """What every remote can do. All calls may be repeated: what is done stays done."""
 
     def list_(self, prefix: str) -> Iterable[str]:
-        """Go through the keys that begin with `prefix`, a folder."""
+        """Go through the keys that begin with `prefix`, a folder.
+
+        A name that begins with a dot is that of a file on its way, and left out.
+        """
 
     def entries(self, prefix: str) -> Iterable[Entry]:
-        """Go through the same, with what the remote says of each."""
+        """Go through all files below `prefix`, with what the remote says of each."""
+
+    def inside(self, folder: str) -> Inside:
+        """Return what lies in a folder; where there is none, nothing."""
 
     def find(self, keys: Sequence[str]) -> set[str]:
         """Return those of `keys` that are there, in as few questions as possible."""
 
     def stat(self, key: str) -> Entry | None:
-        """Return what the remote says of one file, or None; the key "" is its own address."""
+        """Return what the remote says of a file or folder, or None; "" is its own address."""
 
     def upload(self, items: Sequence[Item], *, advance: Callable[[int], None]) -> list[Damage]:
         """Copy files to the remote, each checked by its hash, whole or not at all."""
@@ -102,20 +135,21 @@ _KINDS = {
 
 
 def open_remote(settings: RemoteSettings) -> Remote:
-    """Open a remote by the scheme of its address; a plain path is a folder.
+    """Open a remote of objects by the scheme of its address; a plain path is a folder.
 
     Raises
     ------
     NotFound
         If no kind of remote has that scheme.
+    Error
+        If it keeps files and not objects: see `assay.objects.versioned`.
     """
-    for option in ("version_aware", "worktree"):
-        if settings.options.get(option, "false").lower() == "true":
-            raise Error(
-                f"'{option}' is not there yet: assay keeps objects by their content",
-                where=settings.where,
-                hint="use real dvc with this remote, or one without this option",
-            )
+    if settings.is_versioned:
+        raise Error(
+            "this is not possible with a remote that keeps files under their own names",
+            where=settings.where,
+            hint="it can be pushed to, fetched and pulled from; use another remote for the rest",
+        )
     make: Callable[[RemoteSettings], Remote] = kind_of(settings)
     return make(settings)
 

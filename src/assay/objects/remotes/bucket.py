@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from assay.base.errors import Error, NotFound
 from assay.objects.hashing import Algorithm
-from assay.objects.remotes import Entry
+from assay.objects.remotes import Entry, Inside
 from assay.objects.remotes.listing import find_by_listing
 from assay.objects.remotes.options import Options
 from assay.objects.remotes.parallel import ParallelRemote, Source, Write, apart
@@ -125,11 +125,32 @@ class BucketRemote(ParallelRemote):
         self._split = split
         self._large = BoundedSemaphore(2)  # each holds several parts in memory
         self._seen = False
+        self.sent: dict[str, Entry] = {}  # what was sent to a bucket that keeps versions
+        self._is_bucket = place(options)[1] is None
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        """Go through the files below `prefix`: a request for each thousand."""
+        """Go through the files below `prefix`: a request for each thousand.
+
+        A console writes an empty `folder/` for each folder, which is no file: `obstore` takes the
+        slash away, so what is empty is asked for by its name.
+        """
         for page in self.pages(prefix.strip("/"), ""):
-            yield from page
+            empty = {entry.key for entry in page if not entry.size}
+            held = empty - self._ask(empty) if empty else empty
+            yield from (entry for entry in page if entry.key not in held)
+
+    def inside(self, folder: str) -> Inside:
+        """Return what lies in a folder: a listing that ends at the next `/`."""
+        import obstore
+
+        folder = folder.strip("/")
+        with self._explained(None):
+            found = apart(lambda: obstore.list_with_delimiter(self._store, folder or None))
+        self._seen = True
+        return Inside(
+            [str(prefix).rstrip("/") for prefix in found["common_prefixes"]],
+            [_entry(meta) for meta in found["objects"] if meta["path"] != folder],
+        )
 
     def pages(self, folder: str, after: str) -> Iterator[list[Entry]]:
         """Go through the listing of a folder from the first key above `after`."""
@@ -161,6 +182,8 @@ class BucketRemote(ParallelRemote):
         """Return what the bucket says of one object, or None."""
         import obstore
 
+        if not key and self._is_bucket:
+            return None  # a HEAD would answer for the bucket
         try:
             with self._explained(key):
                 return _entry(apart(lambda: obstore.head(self._store, key)))
@@ -174,18 +197,41 @@ class BucketRemote(ParallelRemote):
         if source.size <= SMALL:
             content = source.read()
             with self._explained(key):
-                obstore.put(self._store, key, content, use_multipart=False)
-            return
-        part = max(2 * SMALL, -(-source.size // _PARTS))
-        with self._large, self._explained(key):
-            obstore.put(self._store, key, iter(source), chunk_size=part, max_concurrency=4)
+                put = obstore.put(self._store, key, content, use_multipart=False)
+        else:
+            part = max(2 * SMALL, -(-source.size // _PARTS))
+            with self._large, self._explained(key):
+                put = obstore.put(
+                    self._store, key, iter(source), chunk_size=part, max_concurrency=4
+                )
+        if self.settings.is_versioned:
+            self.sent[key] = Entry(key, source.size, put["e_tag"], version=put["version"])
 
     def receive(self, key: str, write: Write) -> None:
         """Receive one object."""
+        self._receive_as(key, None, write)
+
+    def receive_version(self, key: str, version: str, write: Write) -> None:
+        """Receive one version of an object."""
+        self._receive_as(key, version, write)
+
+    def stat_version(self, key: str, version: str) -> Entry | None:
+        """Return what the bucket says of one version of an object, or None."""
         import obstore
 
+        options: Any = {"version": version, "head": True}
+        try:
+            with self._explained(key):
+                return _entry(obstore.get(self._store, key, options=options).meta)
+        except NotFound:
+            return None
+
+    def _receive_as(self, key: str, version: str | None, write: Write) -> None:
+        import obstore
+
+        options: Any = None if version is None else {"version": version}
         with self._explained(key):
-            found = obstore.get(self._store, key)
+            found = obstore.get(self._store, key, options=options)
             if found.meta["size"] <= SMALL:
                 with self._breaking_off():
                     content = found.bytes()
@@ -218,10 +264,17 @@ class BucketRemote(ParallelRemote):
             except NotFound:  # this service says so of one: ask for each
                 super().remove(some)
 
-    def get_file(self, key: str, path: Path, *, algorithm: Algorithm = "md5") -> tuple[str, int]:
+    def get_file(
+        self,
+        key: str,
+        path: Path,
+        *,
+        algorithm: Algorithm = "md5",
+        version: str | None = None,
+    ) -> tuple[str, int]:
         """Write one object over `path`; return its hash and size."""
         get = super().get_file
-        return apart(lambda: get(key, path, algorithm=algorithm))
+        return apart(lambda: get(key, path, algorithm=algorithm, version=version))
 
     @contextlib.contextmanager
     def _breaking_off(self) -> Iterator[None]:
@@ -341,5 +394,9 @@ def _code(text: str) -> str | None:
 def _entry(meta: Any) -> Entry:
     moment = meta["last_modified"]
     return Entry(
-        meta["path"], meta["size"], meta.get("e_tag"), int(moment.timestamp() * 1000)
-    )  # fmt: skip
+        meta["path"],
+        meta["size"],
+        meta.get("e_tag"),
+        int(moment.timestamp() * 1000),
+        version=meta.get("version"),
+    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
-import posixpath
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from threading import RLock
@@ -17,7 +16,7 @@ from typing import Any
 
 from assay.base.errors import Error, NotFound, did_you_mean
 from assay.objects.hashing import CHUNK
-from assay.objects.remotes import Entry, RemoteSettings
+from assay.objects.remotes import Entry, Inside, RemoteSettings
 from assay.objects.remotes.options import EVERY, Options, missing_extra
 from assay.objects.remotes.parallel import ParallelRemote, Source, Write
 from assay.objects.remotes.retrying import Dropped
@@ -84,29 +83,45 @@ class FsspecRemote(ParallelRemote):
             found = self._fs.find(top, detail=True)
         root = self._root.rstrip("/") + "/"
         for path, facts in found.items():
-            key = path.removeprefix(root)
-            if not posixpath.basename(key).startswith("."):
-                yield Entry(key, facts.get("size"), _text(facts), _moment(facts))
+            yield _entry(path.removeprefix(root), facts)
+
+    def inside(self, folder: str) -> Inside:
+        """Return what lies in a folder."""
+        root = self._root.rstrip("/") + "/"
+        try:
+            with self._explained():
+                self._fs.invalidate_cache()
+                found = self._fs.ls(self._path(folder.strip("/")), detail=True)
+        except FileNotFoundError:
+            return Inside([], [])
+        entries = [_entry(facts["name"].rstrip("/").removeprefix(root), facts) for facts in found]
+        here = folder.strip("/")
+        return Inside(
+            [entry.key for entry in entries if entry.is_folder and entry.key != here],
+            [entry for entry in entries if not entry.is_folder],
+        )
 
     def find(self, keys: Sequence[str]) -> set[str]:
         """Return those of `keys` that are there: by one listing where they are many."""
         wanted = set(keys)
         if len(wanted) <= 64:
-            return self.ask_each(lambda key: self.stat(key) is not None, wanted)
+            return self.ask_each(self._is_file, wanted)
         tops = {"/".join(key.split("/")[:-2]) for key in wanted}
         return wanted & {entry.key for top in tops for entry in self.entries(top)}
 
+    def _is_file(self, key: str) -> bool:
+        entry = self.stat(key)
+        return entry is not None and not entry.is_folder
+
     def stat(self, key: str) -> Entry | None:
-        """Return what the file system says of one file, or None."""
+        """Return what the file system says of one file, or that it is a folder, or None."""
         try:
             with self._explained():
                 self._fs.invalidate_cache()
                 facts = self._fs.info(self._path(key))
         except FileNotFoundError:
             return None
-        if facts.get("type") == "directory":
-            return None
-        return Entry(key, facts.get("size"), _text(facts), _moment(facts))
+        return _entry(key, facts)
 
     def send(self, key: str, source: Source) -> None:
         """Write one file under a temporary name, and move it."""
@@ -171,6 +186,12 @@ def _value(text: str) -> Any:
     if text.lower() in {"true", "false"}:
         return text.lower() == "true"
     return int(text) if text.isdigit() else text
+
+
+def _entry(key: str, facts: dict[str, Any]) -> Entry:
+    if facts.get("type") == "directory":
+        return Entry(key, is_folder=True)
+    return Entry(key, facts.get("size"), _text(facts), _moment(facts))
 
 
 def _text(facts: dict[str, Any]) -> str | None:

@@ -6,13 +6,13 @@ leaves nothing behind is the server's part. It never gets the last bytes of a da
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
-from http.client import HTTPResponse
+from http.client import HTTPMessage, HTTPResponse
 
 from assay.base.errors import NotFound
 from assay.objects.remotes import Entry, RemoteSettings
-from assay.objects.remotes.http_auth import signer
+from assay.objects.remotes.http_auth import WHO, from_netrc, signer
 from assay.objects.remotes.http_client import CHUNK, Client, read_chunks, without_user
 from assay.objects.remotes.options import Options
 from assay.objects.remotes.parallel import ParallelRemote, Source, Write
@@ -39,6 +39,8 @@ class HTTPRemote(ParallelRemote):
         options = Options(settings, known=KNOWN)
         super().__init__(options, jobs=8)
         url, user, password = without_user(settings.url)
+        if user is None and not options.settings.options.keys() & WHO:
+            user, password = from_netrc(url)
         sign = signer(options, user=user, password=password)
         self._client = Client(options, url=url, sign=sign)
         self._method = (options.text("method") or "POST").upper()
@@ -77,6 +79,24 @@ class HTTPRemote(ParallelRemote):
         with self._client.ask("GET", address, headers={"Range": "bytes=0-0"}) as answer:
             answer.read(CHUNK)
             return _entry(key, answer), answer
+
+    def headers(self, key: str) -> Iterator[tuple[HTTPMessage, str]]:
+        """Go through what HEAD tells of a file and then what GET does, with the address of each.
+
+        A method that the server does not answer well is left out; it ends where a file is absent.
+        """
+        for method in ("HEAD", "GET"):
+            status, told = self.tried(lambda method=method: self._told(key, method))  # type: ignore[misc]
+            if status in {404, 410}:
+                return
+            if 200 <= status < 300:
+                yield told
+
+    def _told(self, key: str, method: str) -> tuple[int, tuple[HTTPMessage, str]]:
+        with self._client.ask(method, self._client.address(key)) as answer:
+            if answer.status == 403:
+                raise self._client.refused(answer, "to answer")
+            return answer.status, (answer.headers, answer.url)
 
     def send(self, key: str, source: Source) -> None:
         """Send one file."""

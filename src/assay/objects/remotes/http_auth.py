@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import subprocess
 import threading
+from urllib.parse import urlsplit
 from urllib.request import (
     AbstractDigestAuthHandler,
     HTTPPasswordMgrWithDefaultRealm,
@@ -15,6 +16,30 @@ from urllib.request import (
 
 from assay.objects.remotes.http_client import Sign
 from assay.objects.remotes.options import Options
+
+WHO = frozenset({"auth", "custom_auth_header", "user", "password", "ask_password"})
+"""The options that say who asks: with one of them `~/.netrc` is not looked at."""
+
+
+def from_netrc(url: str) -> tuple[str | None, str | None]:
+    """Return user and password that `$NETRC` or `~/.netrc` has for the host of an address.
+
+    A file that is not there or cannot be understood says nothing, as for curl.
+    """
+    import netrc
+    import os
+    from pathlib import Path
+
+    host = urlsplit(url).hostname
+    try:
+        path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
+        found = netrc.netrc(path).authenticators(host or "")
+    except (OSError, RuntimeError, UnicodeDecodeError, netrc.NetrcParseError):
+        return None, None
+    if found is None:
+        return None, None
+    login, account, password = found
+    return login or account or "", password or ""
 
 
 def signer(options: Options, *, user: str | None, password: str | None) -> Sign:

@@ -43,7 +43,9 @@ class Client:
     """
 
     def __init__(self, options: Options, *, url: str, sign: Sign) -> None:
-        self.options, self.url, self._sign = options, url.rstrip("/"), sign
+        parts = urlsplit(url)
+        self.url = urlunsplit(parts._replace(path=parts.path.rstrip("/")))
+        self.options, self._sign = options, sign
         self._home = _origin(url)
         self._timeout = options.number("read_timeout") or options.number("timeout") or 60
         self._connect = options.number("connect_timeout") or options.number("timeout") or 30
@@ -69,7 +71,10 @@ class Client:
         body: Iterable[bytes] | None = None,
         size: int | None = None,
     ) -> Iterator[http.client.HTTPResponse]:
-        """Open the answer to a request; one that nobody allows or that failed is an error."""
+        """Open the answer to a request; one that nobody allows or that failed is an error.
+
+        Its `url` is the address that answered in the end.
+        """
         signed = 0
         for _ in range(8):
             answered = self.demand
@@ -88,6 +93,7 @@ class Client:
                     address = urljoin(address, there)
                     continue
                 self._judge(answer)
+                answer.url = address
                 yield answer
                 return
         raise Dropped("the remote sends us round in a circle")

@@ -10,14 +10,18 @@ from pathlib import Path
 from assay.base.errors import Error, NotFound
 from assay.base.files import explain
 from assay.objects.cache import DIR
+from assay.objects.copying import Job, copy_all
 from assay.objects.hashing import Algorithm, hash_file
-from assay.objects.remotes import Damage, Entry, Item, RemoteSettings
+from assay.objects.remotes import Damage, Entry, Inside, Item, RemoteSettings
 from assay.objects.remotes.options import Options
 from assay.objects.staging import staging
 
 KNOWN = frozenset(["shared", "type", "slow_link_warning", "protected"])
 """The last three say how DVC would link from this remote, which we do not."""
 _OF_THE_GROUP = 0o2775
+_READ_ONLY = 0o444
+
+_Move = tuple[str, str, Item]  # the file, its path below the folder, and what it should be
 
 
 class LocalRemote:
@@ -38,25 +42,44 @@ class LocalRemote:
             )
 
     def list_(self, prefix: str) -> Iterator[str]:
-        """Go through the keys that begin with `prefix`, a folder."""
-        top = os.path.join(self._root, prefix)  # noqa: PTH118
-        for place, folders, names in os.walk(top):
-            folders[:] = [f for f in folders if not f.startswith(("tmp.", "."))]
-            below = os.path.relpath(place, self._root)
-            yield from (f"{below}/{name}" for name in names if not name.startswith("."))
+        """Go through the keys that begin with `prefix`, without those of files on their way."""
+        yield from self._walk(prefix, lambda name: name.startswith(("tmp.", ".")))
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        """Go through the same keys, with size and time of each."""
-        for key in self.list_(prefix):
+        """Go through all files below `prefix`, with size and time of each."""
+        for key in self._walk(prefix, lambda _: False):
             if (entry := self.stat(key)) is not None:
                 yield entry
 
+    def _walk(self, prefix: str, hidden: Callable[[str], bool]) -> Iterator[str]:
+        for place, folders, names in os.walk(os.path.join(self._root, prefix)):  # noqa: PTH118
+            folders[:] = [name for name in folders if not hidden(name)]
+            below = os.path.relpath(place, self._root)
+            top = "" if below == "." else f"{below}/"
+            yield from (f"{top}{name}" for name in names if not hidden(name))
+
+    def inside(self, folder: str) -> Inside:
+        """Return what lies in a folder."""
+        here = folder.strip("/")
+        top = f"{here}/" if here else ""
+        try:
+            names = os.listdir(f"{self._root}/{here}")  # noqa: PTH208
+        except (FileNotFoundError, NotADirectoryError):
+            return Inside([], [])
+        found = [entry for name in names if (entry := self.stat(top + name)) is not None]
+        return Inside(
+            [entry.key for entry in found if entry.is_folder],
+            [entry for entry in found if not entry.is_folder],
+        )
+
     def stat(self, key: str) -> Entry | None:
-        """Return size and time of one file, or None."""
+        """Return size and time of one file, or that it is a folder, or None."""
         try:
             found = os.stat(f"{self._root}/{key}" if key else self._root)  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return None
+        if stat.S_ISDIR(found.st_mode):
+            return Entry(key, is_folder=True)
         if not stat.S_ISREG(found.st_mode):
             return None
         return Entry(key, found.st_size, None, found.st_mtime_ns // 1_000_000)
@@ -83,9 +106,9 @@ class LocalRemote:
 
     def upload(self, items: Sequence[Item], *, advance: Callable[[int], None]) -> list[Damage]:
         """Copy files into the folder."""
-        moves = [(str(item.path), f"{self._root}/{item.key}", item) for item in items]
         fresh = self._missing_folders(items) if self._is_shared else set()
-        damaged = self._move(moves, self.folder, advance=advance)
+        moves = [(str(item.place), item.key, item) for item in items]
+        damaged = _move(moves, self._root, advance=advance)
         for folder in fresh:
             if os.path.isdir(folder):  # noqa: PTH112
                 os.chmod(folder, _OF_THE_GROUP)  # noqa: PTH101
@@ -102,12 +125,13 @@ class LocalRemote:
     def download(self, items: Sequence[Item], *, advance: Callable[[int], None]) -> list[Damage]:
         """Copy files from the folder into the cache that each item's path lies in."""
         damaged: list[Damage] = []
-        roots: dict[Path, list[tuple[str, str, Item]]] = {}
+        roots: dict[str, list[_Move]] = {}
         for item in items:
-            move = (f"{self._root}/{item.key}", str(item.path), item)
-            roots.setdefault(item.path.parent.parent, []).append(move)
+            root, shard, name = str(item.place).rsplit("/", 2)
+            move = (f"{self._root}/{item.key}", f"{shard}/{name}", item)
+            roots.setdefault(root, []).append(move)
         for root, moves in roots.items():
-            damaged += self._move(moves, root, advance=advance)
+            damaged += _move(moves, root, advance=advance)
         return damaged
 
     def get_file(self, key: str, path: Path, *, algorithm: Algorithm = "md5") -> tuple[str, int]:
@@ -134,26 +158,26 @@ class LocalRemote:
             except OSError as error:
                 raise explain(error, f"{self._root}/{key}") from error
 
-    @staticmethod
-    def _move(
-        moves: list[tuple[str, str, Item]], root: Path, *, advance: Callable[[int], None]
-    ) -> list[Damage]:
-        damaged: list[Damage] = []
-        with staging(root) as stage:
-            ready: list[tuple[str, str]] = []
-            for source, final, item in moves:
-                name = stage.new()
-                target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
-                try:
-                    found, _ = hash_file(source, algorithm=item.algorithm, into=target)
-                except OSError as error:
-                    raise explain(error, error.filename or root) from error
-                finally:
-                    os.close(target)
-                if found == item.oid.removesuffix(DIR):
-                    ready.append((name, final))
-                else:
-                    damaged.append(Damage(item, source))
-                advance(1)
-            stage.publish(ready)
-        return damaged
+
+def _move(
+    moves: Sequence[_Move], root: str, *, advance: Callable[[int], None]
+) -> list[Damage]:  # fmt: skip
+    """Copy files into a folder, those that have their hash."""
+    by_algorithm: dict[Algorithm, list[_Move]] = {}
+    for move in moves:
+        by_algorithm.setdefault(move[2].algorithm, []).append(move)
+    damaged: list[Damage] = []
+    with staging(Path(root)) as stage:
+        for algorithm, some in by_algorithm.items():
+            jobs = [
+                Job(source, f"{stage.place}/{key}", item.oid.removesuffix(DIR))
+                for source, key, item in some
+            ]
+            found = copy_all(jobs, algorithm=algorithm, mode=_READ_ONLY, advance=advance)
+            damaged += [
+                Damage(move[2], move[0])
+                for move, job, copied in zip(some, jobs, found, strict=True)
+                if copied.oid != job.wanted
+            ]
+        stage.publish_tree(root)
+    return damaged

@@ -20,7 +20,7 @@ from assay.base.errors import Error
 from assay.base.files import explain
 from assay.objects.cache import DIR
 from assay.objects.hashing import CHUNK, Algorithm, new, write_all
-from assay.objects.remotes import Damage, Entry, Item
+from assay.objects.remotes import Damage, Entry, Inside, Item
 from assay.objects.remotes.options import Options
 from assay.objects.remotes.retrying import Stopped, persevere
 from assay.objects.staging import Staging, staging
@@ -130,6 +130,14 @@ class ParallelRemote(ABC):
     def receive(self, key: str, write: Write) -> None:
         """Hand all bytes of one file to `write`; the key "" is the address itself."""
 
+    def receive_version(self, key: str, version: str, write: Write) -> None:
+        """Hand all bytes of one version of a file to `write`; a kind without versions says so."""
+        raise Error(
+            f"a remote of this kind keeps no versions such as '{version}' of '{key}'",
+            where=self.settings.where,
+            hint="a bucket of S3 does, once its owner has switched them on",
+        )
+
     @abstractmethod
     def delete(self, key: str) -> None:
         """Remove one file; one that is not there is fine."""
@@ -142,9 +150,13 @@ class ParallelRemote(ABC):
             hint="use a remote of another kind for this, such as s3 or ssh",
         )
 
+    def inside(self, folder: str) -> Inside:
+        """Return what lies in a folder; a kind that cannot list says so."""
+        return Inside([], list(self.entries(folder)))
+
     def list_(self, prefix: str) -> Iterator[str]:
-        """Go through the keys that begin with `prefix`, a folder."""
-        return (entry.key for entry in self.entries(prefix))
+        """Go through the keys that begin with `prefix`, without those of files on their way."""
+        return (entry.key for entry in self.entries(prefix) if not _is_hidden(entry.key))
 
     def upload(self, items: Sequence[Item], *, advance: Callable[[int], None]) -> list[Damage]:
         """Copy files to the remote, many at once."""
@@ -183,9 +195,9 @@ class ParallelRemote(ABC):
             wanted = item.oid.removesuffix(DIR)
             sink = Sink(name, algorithm=item.algorithm, stop=stop)
             with contextlib.closing(sink):
-                self._receive(item.key, sink)
+                self._receive(item.key, sink, version=item.version)
                 if sink.oid != wanted:  # once more: it may have been the way here
-                    self._receive(item.key, sink)
+                    self._receive(item.key, sink, version=item.version)
             return item, name, sink.oid, sink.size
 
         stop = Event()
@@ -208,18 +220,28 @@ class ParallelRemote(ABC):
             stage.publish(ready)
         return damaged
 
-    def _receive(self, key: str, sink: Sink) -> None:
+    def _receive(self, key: str, sink: Sink, *, version: str | None = None) -> None:
         def once() -> None:
             sink.restart()
-            self.receive(key, sink.write)
+            if version is None:
+                self.receive(key, sink.write)
+            else:
+                self.receive_version(key, version, sink.write)
 
         self.tried(once, sink.stop)
 
-    def get_file(self, key: str, path: Path, *, algorithm: Algorithm = "md5") -> tuple[str, int]:
+    def get_file(
+        self,
+        key: str,
+        path: Path,
+        *,
+        algorithm: Algorithm = "md5",
+        version: str | None = None,
+    ) -> tuple[str, int]:
         """Write one file, whatever its hash, over `path`; return its hash and size."""
         sink = Sink(str(path), algorithm=algorithm, stop=Event())
         with contextlib.closing(sink):
-            self._receive(key, sink)
+            self._receive(key, sink, version=version)
         return sink.oid, sink.size
 
     def remove(self, keys: Sequence[str]) -> None:
@@ -246,6 +268,10 @@ class ParallelRemote(ABC):
     def address(self, key: str) -> str:
         """Return the address of a file for people, without secrets."""
         return self.options.conceal(f"{self.settings.url.rstrip('/')}/{key}")
+
+
+def _is_hidden(key: str) -> bool:
+    return key.startswith(".") or "/." in key
 
 
 def each(call: Callable[[A], B], things: Sequence[A], *, jobs: int, stop: Event) -> Iterator[B]:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from assay.base.errors import NotFound
 from assay.objects.hashing import CHUNK
-from assay.objects.remotes import Entry, RemoteSettings
+from assay.objects.remotes import Entry, Inside, RemoteSettings
 from assay.objects.remotes.options import Options
 from assay.objects.remotes.parallel import ParallelRemote, Source, Write
 from assay.objects.remotes.ssh_session import Session, full
@@ -64,8 +64,13 @@ class SSHRemote(ParallelRemote):
                 waiting += folders
                 yield from files
 
-    def _read(self, folders: Sequence[str]) -> list[tuple[list[str], list[Entry]]]:
-        async def work(sftp: asyncssh.SFTPClient) -> list[tuple[list[str], list[Entry]]]:
+    def inside(self, folder: str) -> Inside:
+        """Return what lies in a folder."""
+        [found] = self.tried(lambda: self._read([folder.strip("/")]))
+        return found
+
+    def _read(self, folders: Sequence[str]) -> list[Inside]:
+        async def work(sftp: asyncssh.SFTPClient) -> list[Inside]:
             gate = asyncio.Semaphore(32)
             return await asyncio.gather(*(self._read_one(sftp, f, gate) for f in folders))
 
@@ -73,9 +78,9 @@ class SSHRemote(ParallelRemote):
 
     async def _read_one(
         self, sftp: asyncssh.SFTPClient, folder: str, gate: asyncio.Semaphore
-    ) -> tuple[list[str], list[Entry]]:
+    ) -> Inside:
         import asyncssh
-        from asyncssh.constants import FILEXFER_TYPE_DIRECTORY
+        from asyncssh.constants import FILEXFER_TYPE_DIRECTORY, FILEXFER_TYPE_SYMLINK
 
         folders: list[str] = []
         files: list[Entry] = []
@@ -84,16 +89,22 @@ class SSHRemote(ParallelRemote):
             try:
                 names = await sftp.readdir(self._path(folder) or "/")
             except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
-                return [], []
+                return Inside([], [])
         for one in names:
             name = str(one.filename)
-            if name.startswith("."):
-                continue  # the folder itself, its parent, and files that are on their way
-            if one.attrs.type == FILEXFER_TYPE_DIRECTORY:
+            if name in {".", ".."}:
+                continue
+            attrs = one.attrs
+            if attrs.type == FILEXFER_TYPE_SYMLINK:
+                with contextlib.suppress(asyncssh.SFTPError):  # one to nothing is a file as it is
+                    attrs = await sftp.stat(self._path(top + name))
+                if attrs.type == FILEXFER_TYPE_DIRECTORY:
+                    continue  # it may lead anywhere, back here too
+            if attrs.type == FILEXFER_TYPE_DIRECTORY:
                 folders.append(top + name)
             else:
-                files.append(_entry(top + name, one.attrs))
-        return folders, files
+                files.append(_entry(top + name, attrs))
+        return Inside(folders, files)
 
     def find(self, keys: Sequence[str]) -> set[str]:
         """Return those of `keys` that are there: folder by folder where many share one."""
@@ -118,13 +129,16 @@ class SSHRemote(ParallelRemote):
         return self._session.run(work)
 
     def stat(self, key: str) -> Entry | None:
-        """Return size and time of one file, or None."""
+        """Return size and time of one file, or that it is a folder, or None."""
 
         async def work(sftp: asyncssh.SFTPClient) -> Entry | None:
             import asyncssh
+            from asyncssh.constants import FILEXFER_TYPE_DIRECTORY
 
             try:
-                return _entry(key, await sftp.stat(self._path(key)))
+                attrs = await sftp.stat(self._path(key) or "/")
+                is_folder = attrs.type == FILEXFER_TYPE_DIRECTORY
+                return Entry(key, is_folder=True) if is_folder else _entry(key, attrs)
             except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
                 return None
 

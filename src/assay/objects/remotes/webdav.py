@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from assay.base.errors import Error, NotFound
-from assay.objects.remotes import Entry, RemoteSettings
+from assay.objects.remotes import Entry, Inside, RemoteSettings
 from assay.objects.remotes.http_auth import bearer, signer
 from assay.objects.remotes.http_client import CHUNK, Client, read_chunks, without_user
 from assay.objects.remotes.options import Options
@@ -72,7 +72,7 @@ class WebDAVRemote(ParallelRemote):
         wanted = set(keys)
         folders = {key.rpartition("/")[0] for key in wanted}
         if len(wanted) <= 2 * len(folders):
-            return self.ask_each(lambda key: self._look(key) is not None, wanted)
+            return self.ask_each(self._is_file, wanted)
         found = each(self._read, sorted(folders), jobs=self.jobs, stop=threading.Event())
         return wanted & {entry.key for _, files in found for entry in files}
 
@@ -80,14 +80,21 @@ class WebDAVRemote(ParallelRemote):
         """Return what the server says of one file, or None."""
         return self.tried(lambda: self._look(key))
 
+    def _is_file(self, key: str) -> bool:
+        entry = self._look(key)
+        return entry is not None and not entry.is_folder
+
     def _look(self, key: str) -> Entry | None:
         rows = self._ask(self._client.address(key), "0")
-        if not rows or rows[0][1]:
+        if not rows:
             return None
-        return rows[0][2]._replace(key=key)
+        return Entry(key, is_folder=True) if rows[0][1] else rows[0][2]._replace(key=key)
 
-    def _read(self, folder: str) -> tuple[list[str], list[Entry]]:
-        """Return the folders and the files in a folder."""
+    def inside(self, folder: str) -> Inside:
+        """Return what lies in a folder."""
+        return self._read(folder.strip("/"))
+
+    def _read(self, folder: str) -> Inside:
         address = self._client.address(folder).rstrip("/") + "/"
         rows = self.tried(lambda: self._ask(address, "1"))
         here = unquote(urlsplit(address).path).rstrip("/")
@@ -96,13 +103,13 @@ class WebDAVRemote(ParallelRemote):
         files: list[Entry] = []
         for path, is_folder, entry in rows:
             name = path.rstrip("/").rpartition("/")[2]
-            if path.rstrip("/") == here or name.startswith("."):
-                continue  # the folder itself, and files that are on their way
+            if path.rstrip("/") == here:
+                continue  # the folder itself
             if is_folder:
                 folders.append(top + name)
             else:
                 files.append(entry._replace(key=top + name))
-        return folders, files
+        return Inside(folders, files)
 
     def _ask(self, address: str, depth: str) -> list[tuple[str, bool, Entry]]:
         """Return path, whether it is a folder, and the facts, for each thing the server names."""
