@@ -115,7 +115,7 @@ def check_again(reference: Reference, folder: Path, where: str) -> None:
     assert [words for words in side(folder) if words[-1] in old] == before, where
     assert stages.lock(folder) == reference.lock, where
     assert outputs(folder) == reference.outputs, where
-    assert list((folder / ".assay" / "work").iterdir()) == [], where
+    assert [p.name for p in (folder / ".assay" / "work").iterdir()] == [], where
     listed = json.loads(make.done(folder, "runs", "list", "--json", "--all"))
     assert not [run for run in listed if run["status"] in {"running", "failed"}], where
     whole = [run["status"] for run in listed if run["kind"] == "pipeline"]

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from assay.objects.remotes import Item, Remote
+from assay.objects.remotes import Entry, Inside, Item, Remote
 
 Factory = Callable[[], Remote]
 
@@ -27,7 +27,7 @@ def item(folder: Path, content: bytes, *, suffix: str = "") -> Item:
 
 def elsewhere(one: Item, folder: Path) -> Item:
     """Return the same item for another cache."""
-    return one._replace(path=folder / one.oid[:2] / one.oid[2:])
+    return one._replace(place=folder / one.oid[:2] / one.oid[2:])
 
 
 def _ignore(_count: int) -> None:
@@ -102,6 +102,32 @@ def check_a_transfer_leaves_only_objects_behind(make: Factory, tmp_path: Path):
     assert set(make().list_("")) == {one.key}
 
 
+def check_a_folder_tells_all_that_is_in_it_and_lists_what_is_no_file_on_its_way(
+    make: Factory, tmp_path: Path
+):
+    one = item(tmp_path / "a", b"one")
+    hidden = item(tmp_path / "a", b"two")._replace(key="files/.hidden")
+    make().upload([one, hidden], advance=_ignore)
+    assert {entry.key for entry in make().entries("files")} == {one.key, hidden.key}
+    assert set(make().list_("files")) == {one.key}
+    inside = make().inside("files")
+    assert inside.folders == ["files/md5"]
+    assert [(entry.key, entry.size) for entry in inside.files] == [(hidden.key, 3)]
+    assert make().inside("").folders == ["files"]
+    assert make().inside("nothing") == Inside([], [])
+
+
+def check_a_folder_is_no_file(make: Factory, tmp_path: Path):
+    one = item(tmp_path / "a", b"one")
+    make().upload([one], advance=_ignore)
+    entry = make().stat(one.key)
+    assert entry is not None
+    assert not entry.is_folder
+    for folder in ("files/md5", ""):
+        found = make().stat(folder)
+        assert found is None or found == Entry(folder, is_folder=True)
+
+
 CHECKS = (
     check_what_was_uploaded_can_be_found_listed_and_downloaded,
     check_an_empty_remote_has_nothing,
@@ -109,5 +135,7 @@ CHECKS = (
     check_uploading_twice_is_as_good_as_once,
     check_a_damaged_file_is_not_uploaded_and_is_named,
     check_a_transfer_leaves_only_objects_behind,
+    check_a_folder_tells_all_that_is_in_it_and_lists_what_is_no_file_on_its_way,
+    check_a_folder_is_no_file,
 )
 """The checks that need nothing but a factory; the damaged download needs a hand on the remote."""

@@ -113,7 +113,7 @@ def out(text: str) -> str:
         (out("path: a\n  cache: maybe"), "x.dvc:3", "is 'maybe', not true or false", ""),
         (out(f"path: a\n  md5: {OID}\n  size: big"), "x.dvc:4", "is 'big', not a number", ""),
         (out("path: a\n  md5: 123"), "x.dvc:3", "'123' is not an MD5", ""),
-        (f"outs:\n- path: a\n  md5: {OID}\n", "x.dvc:2", "DVC 2's format", "cache migrate"),
+        (f"outs:\n- path: a\n  md5: {OID}\n  hash: sha\n", "x.dvc:4", "'hash' is 'sha'", ""),
         ("outs:\n- path: [a\n", "x.dvc", "", ""),
         (out("path: a\n  path: b"), "x.dvc:3", "", ""),
         ("- a\n", "x.dvc:1", "the file is a list, not a mapping", ""),

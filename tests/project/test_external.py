@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from assay.base.errors import Error, NotFound
 from assay.objects.cache import Cache
-from assay.project import clones
+from assay.project import clones, holding
 from assay.project.external import Repository
 from tests import make
 from tests.workflows import others
@@ -132,3 +134,29 @@ def test_a_clone_that_was_broken_off_is_finished_by_the_next(other, tmp_path):
     (clone / ".git" / "refs").mkdir()
     found = clones.latest(other.as_uri(), cwd=tmp_path, clones=tmp_path / "clones", rev="v1")
     assert found == make.git(other, "rev-parse", "v1").strip()
+
+
+def test_a_clone_that_nobody_asked_for_in_a_long_time_goes_with_the_next_one(other, tmp_path):
+    kept = tmp_path / "clones"
+
+    def ask(name: str) -> str | None:
+        url = shutil.copytree(other, tmp_path / name, dirs_exist_ok=True).as_uri()
+        return clones.latest(url, cwd=tmp_path, clones=kept, rev="v1")
+
+    ask("old")
+    [old] = kept.iterdir()
+    ask("used")
+    [used] = set(kept.iterdir()) - {old}
+    month = time.time() - (clones.KEPT_DAYS + 1) * 86_400
+    for path in (old / "lock", used / "lock"):
+        os.utime(path, (month, month))
+    ask("used")  # keeps it, whatever its age was
+    assert used.exists()
+    assert not old.exists()
+    assert ask("old") == make.git(other, "rev-parse", "v1").strip()
+    os.utime(old / "lock", (month, month))
+    with holding.holding(tmp_path / "clones.lock", shared=True):  # somebody reads one
+        ask("used")
+        assert old.exists()
+    ask("third")
+    assert not old.exists()

@@ -6,43 +6,14 @@ import hashlib
 import json
 from pathlib import Path
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from assay.objects import tree
-from assay.project.migrating import migrate, old_hash
+from assay.project.migrating import migrate
 from assay.project.workspace import Project
 from tests import make
 
 
 def md5(content: bytes) -> str:
     return hashlib.md5(content).hexdigest()
-
-
-@pytest.mark.parametrize(
-    ("content", "hashed"),
-    [
-        (b"", b""),
-        (b"a\r\nb", b"a\nb"),
-        (b"\0\r\n", b"\0\r\n"),
-        (b"\xff" * 4 + b"a" * 6 + b"\r\n", b"\xff" * 4 + b"a" * 6 + b"\r\n"),
-        (b"\xff" * 3 + b"a" * 7 + b"\r\n", b"\xff" * 3 + b"a" * 7 + b"\n"),
-        (b"a" * ((1 << 20) - 1) + b"\r\n", b"a" * ((1 << 20) - 1) + b"\r\n"),
-        (b"a" * (1 << 20) + b"\0\r\n", b"a" * (1 << 20) + b"\0\r\n"),
-    ],
-)
-def test_the_old_hash_is_of_text_without_carriage_returns(tmp_path: Path, content, hashed):
-    (tmp_path / "f").write_bytes(content)
-    assert old_hash(tmp_path / "f") == md5(hashed)
-
-
-@given(st.text(st.sampled_from("ab\n"), max_size=50))
-def test_the_old_hash_does_not_tell_line_ends_apart(tmp_path_factory, text: str):
-    folder = tmp_path_factory.mktemp("old")
-    (folder / "unix").write_bytes(text.encode())
-    (folder / "dos").write_bytes(text.replace("\n", "\r\n").encode())
-    assert old_hash(folder / "unix") == old_hash(folder / "dos")
 
 
 def put(project: Path, oid: str, content: bytes) -> Path:

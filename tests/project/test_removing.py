@@ -193,3 +193,42 @@ def test_a_stage_of_a_subfolder_is_found_by_its_address_and_from_within(project:
     ).targets == ["s/dvc.yaml:a"]
     make.done(project / "s", "remove", "b")
     assert not (project / "s" / "dvc.yaml").exists()
+
+
+TEMPLATES = """\
+vars: [{out: o}]
+stages:
+  # of all
+  a:
+    foreach: [x, y]
+    do:
+      cmd: echo ${item} > ${out}-${item}
+      outs: ['${out}-${item}']
+  b:
+    matrix: {m: [1, 2]}
+    cmd: echo ${item.m} > ${key}
+    outs: ['${key}']
+"""
+
+
+def test_all_that_a_template_makes_goes_with_it(project: Path):
+    make.write(project, {"dvc.yaml": TEMPLATES})
+    make.done(project, "repro")
+    make.done(project, "remove", "a", "--outs")
+    left = (project / "dvc.yaml").read_text()
+    assert left == "vars: [{out: o}]\nstages:\n" + TEMPLATES[TEMPLATES.index("  b:") :]
+    locked = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
+    assert list(locked) == ["b@1", "b@2"]
+    assert sorted(p.name for p in project.iterdir() if p.name in {"o-x", "o-y", "1", "2"}) == [
+        "1",
+        "2",
+    ]
+
+
+def test_a_stage_that_a_template_makes_among_others_is_not_removed_alone(project: Path):
+    make.write(project, {"dvc.yaml": TEMPLATES})
+    shown = make.assay(project, "remove", "b@2")
+    assert shown.code == 2
+    assert "error: b@2: the template 'b' makes this stage, and others" in shown.err
+    assert "'assay remove b'" in shown.err
+    assert (project / "dvc.yaml").read_text() == TEMPLATES

@@ -7,7 +7,7 @@ tells it: by MD5 where the bytes have to be read anyway, else by what the server
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class Address:
     def __init__(self, *, shown: str, path: Path | None, settings: RemoteSettings | None) -> None:
         self.shown, self.path, self._settings = shown, path, settings
         self._remote: Remote | None = None
+        self._said: Entry | None = None
+        self._asked = False
 
     @property
     def name(self) -> str:
@@ -58,12 +60,22 @@ class Address:
         return text.rstrip("/").rpartition("/")[2]
 
     @property
+    def is_versioned(self) -> bool:
+        """Whether what lies there is told by the versions of a bucket."""
+        return self._settings is not None and self._settings.is_versioned
+
+    @property
     def scheme(self) -> str:
         """The kind of remote; `local` for a path."""
         return self._settings.url.partition("://")[0] if self._settings else "local"
 
-    def places(self) -> list[Place] | None:
-        """Return the files below a folder, sorted, or None for a single file.
+    def places(self, *, deep: bool) -> list[Place] | None:
+        """Return what is in a folder, sorted, or None for a single file.
+
+        Parameters
+        ----------
+        deep : bool
+            All files below it, and the folders here that are empty; else only what is in it.
 
         Raises
         ------
@@ -74,9 +86,16 @@ class Address:
             if not os.path.lexists(self.path):
                 raise self._missing()
             return self._local_places(self.path) if self.path.is_dir() else None
-        if self._stat() is not None:
+        if not self._is_folder():
             return None
-        return [Place(e.key, is_dir=False, size=e.size) for e in self._entries()]
+        if deep:
+            return [Place(e.key, is_dir=False, size=e.size) for e in self._entries()]
+        inside = self._open().inside("")
+        found = [Place(key, is_dir=True, size=None) for key in inside.folders]
+        found += [Place(e.key, is_dir=False, size=e.size) for e in inside.files]
+        if not found:
+            self._refuse_nothing()
+        return sorted(found, key=lambda place: place.relpath)
 
     @staticmethod
     def _local_places(folder: Path) -> list[Place]:
@@ -99,18 +118,39 @@ class Address:
             return _row(scan.scan(self.path, index, label=f"hashing {self.name}"))
         mark = _MARKS.get(self.scheme, "md5")
         if mark == "checksum":
-            from assay.project import http_mark
+            return self._http_state()
+        if self.is_versioned:
+            return self._versioned_state()
+        if self._is_folder():
+            return self._folder_state(mark)
+        if mark == "md5":
+            oid, size = self._open().get_file("", Path(os.devnull))
+            return {"md5": oid, "size": size}
+        entry = self._stat() or Entry("")
+        row: dict[str, Any] = {mark: (entry.etag or "").strip('"')}
+        return row if entry.size is None else row | {"size": entry.size}
 
-            checksum, length = http_mark.ask(self._url, where=self.shown)
-            return {"checksum": checksum} | ({} if length is None else {"size": length})
+    def _versioned_state(self) -> dict[str, Any]:
+        """Return which version each file is; a folder is recorded by its files then."""
+        from assay.objects import versioned
+
         entry = self._stat()
-        if entry is not None:
-            if mark == "md5":
-                oid, size = self._open().get_file("", Path(os.devnull))
-                return {"md5": oid, "size": size}
-            row: dict[str, Any] = {mark: (entry.etag or "").strip('"')}
-            return row if entry.size is None else row | {"size": entry.size}
-        return self._folder_state(mark)
+        if entry is not None and not entry.is_folder:
+            return _version_of(entry)
+        entries = versioned.newest(versioned.open_versioned(self._known), self._entries())
+        return {"files": [{"relpath": one.key} | _version_of(one) for one in entries]}
+
+    def _http_state(self) -> dict[str, Any]:
+        from assay.objects.remotes.http import HTTPRemote
+        from assay.project import http_mark
+
+        remote = self._open()
+        assert isinstance(remote, HTTPRemote)  # noqa: S101 -- the scheme says so
+        found = http_mark.mark(remote.headers(""), url=self._url.rstrip("/"))
+        if found is None:
+            raise self._missing()
+        checksum, size = found
+        return {"checksum": checksum} | ({} if size is None else {"size": size})
 
     def _folder_state(self, mark: str) -> dict[str, Any]:
         """Return the state of a folder: the hash of its list, in which each file has its own."""
@@ -130,24 +170,38 @@ class Address:
         oid = hash_bytes(json.dumps(rows, sort_keys=True).encode()) + DIR
         return {mark: oid, "size": size, "nfiles": len(rows)}
 
-    def store(self, cache: Cache, index: Index) -> Content:
-        """Put what lies there into a cache, whatever its hash, and return its content."""
+    def store(
+        self, cache: Cache, index: Index, *, recorded: Mapping[str, Any] | None = None
+    ) -> Content:
+        """Put what lies there into a cache, whatever its hash, and return its content.
+
+        Where versions are kept it is those of the state that is `recorded`.
+        """
         if self.path is not None:
             if not os.path.lexists(self.path):
                 raise self._missing()
             return scan.store(self.path, cache, index, label=f"importing {self.name}")
-        if self._stat() is not None:
-            [(_, oid, size)] = self._received([""], cache)
+        if recorded is not None and self.is_versioned:
+            files = recorded.get("files")
+            rows = [{"relpath": "", **recorded}] if files is None else files
+            versions = {str(row["relpath"]): str(row.get("version_id") or "") for row in rows}
+            is_folder = files is not None
+        else:
+            is_folder = self._is_folder()
+            keys = [entry.key for entry in self._entries()] if is_folder else [""]
+            versions = dict.fromkeys(keys, "")
+        found = self._received(versions, cache)
+        if not is_folder:
+            [(_, oid, size)] = found
             return Content(oid=oid, size=size)
-        keys = [entry.key for entry in self._entries()]
-        found = self._received(keys, cache)
         entries = sorted(tree.Entry(key, oid) for key, oid, _ in found)
         entries = tree.load(tree.dump(entries), where=self.shown)  # no name leaves its folder
         oid = tree.add(cache, entries)
         size = sum(size for *_, size in found)
         return Content(oid=oid, size=size, n_files=len(entries), entries=entries)
 
-    def _received(self, keys: list[str], cache: Cache) -> list[tuple[str, str, int]]:
+    def _received(self, versions: dict[str, str], cache: Cache) -> list[tuple[str, str, int]]:
+        """Put files into a cache, by key; each as the version that is named, or the newest."""
         from threading import Event
 
         from assay.objects.remotes.parallel import each
@@ -155,18 +209,19 @@ class Address:
         found, moves = [], []
         with (
             staging(cache.folder) as stage,
-            progress(f"importing {self.name}", total=len(keys)) as bar,
+            progress(f"importing {self.name}", total=len(versions)) as bar,
         ):
             remote = self._open()
 
             def one(key: str) -> tuple[str, str, str, int]:
                 name = stage.new()
-                oid, size = remote.get_file(key, Path(name))
+                which = {"version": versions[key]} if versions[key] else {}
+                oid, size = remote.get_file(key, Path(name), **which)  # type: ignore[arg-type]
                 Path(name).chmod(0o444)
                 return key, name, oid, size
 
             jobs = getattr(remote, "jobs", 1)
-            for key, name, oid, size in each(one, keys, jobs=jobs, stop=Event()):
+            for key, name, oid, size in each(one, list(versions), jobs=jobs, stop=Event()):
                 found.append((key, oid, size))
                 moves.append((name, cache.place(oid)))
                 bar.advance()
@@ -176,24 +231,47 @@ class Address:
     def _open(self) -> Remote:
         if self._settings is None:
             raise self._missing()
-        if self._remote is None:
+        if self._remote is None and self.is_versioned:
+            from assay.objects import versioned
+
+            self._remote = versioned.open_versioned(self._settings)
+        elif self._remote is None:
             self._remote = open_remote(self._settings)
         return self._remote
+
+    @property
+    def _known(self) -> RemoteSettings:
+        if self._settings is None:
+            raise self._missing()
+        return self._settings
 
     @property
     def _url(self) -> str:
         return self._settings.url if self._settings else self.shown
 
     def _stat(self) -> Entry | None:
-        return self._open().stat("")
+        if not self._asked:
+            self._said, self._asked = self._open().stat(""), True
+        return self._said
 
-    def _entries(self) -> Iterator[Entry]:
-        if self.scheme in {"http", "https"}:
+    def _is_folder(self) -> bool:
+        """Say whether it is no file; a bucket has no folders, only names that begin alike."""
+        found = self._stat()
+        if found is None and self.scheme in {"http", "https"}:
             raise self._missing()
+        return found is None or found.is_folder
+
+    def _entries(self) -> list[Entry]:
+        """Return all files below a folder, sorted."""
         found = sorted(self._open().entries(""))
         if not found:
+            self._refuse_nothing()
+        return found
+
+    def _refuse_nothing(self) -> None:
+        """Raise, unless this is a folder that is empty."""
+        if self._stat() is None:
             raise self._missing()
-        yield from found
 
     def _missing(self) -> NotFound:
         return NotFound("there is nothing at this address", where=self.shown,
@@ -212,11 +290,16 @@ def open_address(
     if url.startswith("remote://"):
         name, _, rest = url.removeprefix("remote://").partition("/")
         if config is None:
-            raise NotFound("there is no project here that names remotes", where=url)
+            raise NotFound(
+                "there is no project here that names remotes",
+                where=url,
+                hint="run this inside of the project, or give the address itself",
+            )
         named = config.remote(name)
-        whole = f"{named.url.rstrip('/')}/{rest}"
-        if "://" not in whole:
-            return Address(shown=url, path=Path(whole), settings=None)
+        whole = f"{named.url.rstrip('/')}/{rest}".rstrip("/")
+        if "://" not in whole or whole.startswith("file://"):
+            path = Path(os.path.normpath(whole.removeprefix("file://") or "/"))
+            return Address(shown=url, path=path, settings=None)
         settings = RemoteSettings(name=name, url=whole, options=named.options | extra)
         return Address(shown=url, path=None, settings=settings)
     if "://" not in url or url.startswith("file://"):
@@ -224,6 +307,11 @@ def open_address(
         return Address(shown=url, path=path, settings=None)
     settings = RemoteSettings(name=shown(url), url=url, options=extra)
     return Address(shown=shown(url), path=None, settings=settings)
+
+
+def _version_of(entry: Entry) -> dict[str, Any]:
+    row = {"etag": (entry.etag or "").strip('"'), "size": entry.size, "version_id": entry.version}
+    return {key: value for key, value in row.items() if value is not None}
 
 
 def _row(content: Content) -> dict[str, Any]:

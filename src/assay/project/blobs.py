@@ -34,13 +34,13 @@ class Blobs:
         Parameters
         ----------
         name : str
-            A hash, or `HASH^{tree}`.
+            A hash, `HASH^{tree}`, or `HASH:PATH`.
         """
         to_git, from_git = self._pipes()
         to_git.write(f"{name}\n".encode())
         to_git.flush()
         header = from_git.readline().split()
-        if len(header) != 3:
+        if len(header) != 3 or not header[2].isdigit():  # a name that is not there may have blanks
             if not header:
                 raise Failed("'git cat-file' ended early", where=self._root)
             return None

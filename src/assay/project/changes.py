@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from assay.base.errors import Error, NotFound, did_you_mean
 from assay.objects import scan, tree
 from assay.objects.cache import DIR, Cache
-from assay.objects.remotes import Remote
+from assay.objects.legacy import named
 from assay.objects.transfer import key_of
 from assay.project import definition, git
 from assay.project.choosing import Chosen, choose, is_within
@@ -21,6 +22,13 @@ from assay.project.workspace import Project
 
 Files = dict[str, str | None]
 """Oid by path relative to the root; a folder ends with `/`; None where it is not recorded."""
+
+
+class Finder(Protocol):
+    """A remote, or what is known of one."""
+
+    def find(self, keys: Sequence[str]) -> set[str]:
+        """Return those of `keys` that are there."""
 
 
 class Rename(msgspec.Struct, frozen=True):
@@ -94,7 +102,8 @@ def present(
     for item in (one.item for one in chosen):
         if not item.path.exists():
             continue
-        now = scan.scan(item.path, project.index, skip=project.ignore)
+        like = item.row.oid if item.row is not None else None
+        now = scan.scan(item.path, project.index.like(like), skip=project.ignore)
         path = project.relative(item.path)
         if now.entries is None:
             found[path] = now.oid
@@ -141,7 +150,7 @@ def status(
     granular: bool = False,
     targets: Sequence[str] = (),
     cwd: Path | None = None,
-    remote: Remote | None = None,
+    remote: Finder | None = None,
     untracked: bool = False,
 ) -> DataStatus:
     """Compare the last commit, the records, the cache and the workspace.
@@ -152,7 +161,7 @@ def status(
         Also file by file inside tracked folders.
     targets : sequence of str
         What is asked for; all without them.
-    remote : Remote, optional
+    remote : Finder, optional
         Is asked for what is recorded.
     untracked : bool
         List the files that nobody tracks.
@@ -224,7 +233,7 @@ def _absent(project: Project, chosen: Sequence[Chosen], *, granular: bool) -> It
 
 
 def _not_there(
-    project: Project, chosen: Sequence[Chosen], remote: Remote, *, granular: bool
+    project: Project, chosen: Sequence[Chosen], remote: Finder, *, granular: bool
 ) -> list[str]:
     """Return what is recorded and not on a remote."""
     keys: dict[str, list[str]] = {}
@@ -325,6 +334,6 @@ def _refuse_unknown_trees(
             if differs and oid and oid.endswith(DIR) and not project.cache.has(oid):
                 raise Error(
                     f"the list of files of '{path}' at that revision is not in the cache",
-                    where=f"md5:{oid}",
+                    where=named(oid),
                     hint="check that revision out and run 'assay pull'",
                 )

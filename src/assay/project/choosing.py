@@ -5,14 +5,17 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 
-from assay.base.errors import NotFound
+from assay.base.errors import Error, NotFound
 from assay.project import dvcfile
 from assay.project.definition import Definition, Tracked
+
+Kind = Literal["metrics", "plots"]
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +84,64 @@ def choose(
         if path not in whole
     ]
     return sorted(chosen, key=lambda one: str(one.item.path))
+
+
+def refuse_nested(declared: Definition) -> None:
+    """Raise if an output lies inside another one: what belongs there then cannot be told.
+
+    Raises
+    ------
+    Error
+        It names both records.
+    """
+    outs = {item.path: item for item in declared.tracked}
+    for path, item in outs.items():
+        around = next((outs[parent] for parent in path.parents if parent in outs), None)
+        if around is not None:
+            shown = declared.project.relative
+            raise Error(
+                f"the output '{shown(path)}' of '{item.stage.address}' lies inside the output "
+                f"'{shown(around.path)}' of '{around.stage.address}'",
+                where=shown(item.stage.file),
+                hint="move one of them out of the other, or remove one of the records",
+            )
+
+
+def of_kinds(
+    declared: Definition, chosen: Sequence[Chosen], kinds: Sequence[Kind]
+) -> list[Chosen]:  # fmt: skip
+    """Return those outputs that are metrics or plots; all of them where no kind is asked for.
+
+    An output is one, too, if a path that a `dvc.yaml` names beside its stages is in it.
+    """
+    if not kinds:
+        return list(chosen)
+    paths = [path for kind in kinds for path in _beside(declared, kind)]
+    return [
+        one
+        for one in chosen
+        if f"{one.item.out.kind}s" in kinds
+        or any(
+            path == one.item.path or path in one.item.path.parents or one.item.path in path.parents
+            for path in paths
+        )
+    ]
+
+
+def _beside(declared: Definition, kind: Kind) -> Iterator[Path]:
+    """Go through the files that stand under `metrics` or `plots` beside the stages."""
+    for file in declared.files:
+        names = file.metrics if kind == "metrics" else _plotted(file.plots)
+        yield from (Path(os.path.normpath(file.path.parent / name)) for name in names)
+
+
+def _plotted(plots: Iterable[Any]) -> Iterator[str]:
+    """Go through the files of plots: the name of one is its file, if nothing says another."""
+    for plot in plots:
+        for name, given in plot.items() if isinstance(plot, dict) else [(plot, None)]:
+            axes = [given.get(axis) for axis in ("x", "y")] if isinstance(given, dict) else []
+            files = [file for axis in axes if isinstance(axis, dict) for file in axis]
+            yield from map(str, files or [name])
 
 
 def expand(targets: Sequence[str], declared: Definition, *, cwd: Path) -> list[str]:

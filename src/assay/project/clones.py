@@ -1,7 +1,8 @@
 """Repositories by their address: a folder on this machine, or a clone of what git can fetch.
 
 A folder is asked in place, and not written to. For any other address git fetches into a folder of
-clones, one for each address; a commit that is there already is not asked for again.
+clones, one for each address; a commit that is there already is not asked for again. A clone of
+which nothing was asked for 30 days goes when another one is asked for.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ import contextlib
 import hashlib
 import os
 import re
+import time
 from pathlib import Path
 
 from assay.base.errors import NotFound
 from assay.objects.cache import Cache
 from assay.project import git
 from assay.project.external import Repository
-from assay.project.holding import holding
+from assay.project.holding import Held, holding
 from assay.project.supply import Overrides
 from assay.project.workspace import Project
+
+KEPT_DAYS = 30
+"""So long a clone stays after its last use."""
 
 _HEAD = "refs/assay/head"
 _REFSPECS = (f"+HEAD:{_HEAD}", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
@@ -135,16 +140,48 @@ def _fetched(url: str, clones: Path, *, cwd: Path, rev: str | None) -> tuple[Pat
         raise NotFound("there is no such folder", where=url, hint="check the path or the address")
     address = str((cwd / Path(url).expanduser()).resolve()) if here else url
     folder = clones / hashlib.sha256(address.encode()).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
+    clones.mkdir(parents=True, exist_ok=True)
+    _prune(clones, keep=folder)
+    with holding(_lock_of(clones), shared=True):
+        folder.mkdir(exist_ok=True)
+        return _updated(folder, address, rev, where=shown(url))
+
+
+def _lock_of(clones: Path) -> Path:
+    """Return the lock that each who uses a clone shares, and who removes some has alone."""
+    return clones.with_name(f"{clones.name}.lock")
+
+
+def _prune(clones: Path, *, keep: Path) -> None:
+    """Remove the clones that nobody asked for in a long time, unless somebody is at work there."""
+    import shutil
+
+    before = time.time() - KEPT_DAYS * 86_400
+    stale = [one for one in clones.iterdir() if one != keep and _last_use(one) < before]
+    if stale:
+        with contextlib.suppress(Held), holding(_lock_of(clones), wait=False):
+            for one in stale:
+                shutil.rmtree(one, ignore_errors=True)
+
+
+def _last_use(clone: Path) -> float:
+    for path in (clone / "lock", clone):  # each use writes who holds the lock
+        with contextlib.suppress(OSError):
+            return path.stat().st_mtime
+    return time.time()
+
+
+def _updated(folder: Path, address: str, rev: str | None, *, where: str) -> tuple[Path, str]:
+    """Fetch into a clone where that is needed, and return it with the commit of a revision."""
     with holding(folder / "lock"):
         if not (folder / ".git" / "HEAD").exists():
             git.unattended("init", "-q", "--bare", ".git", cwd=folder)
         if rev is None or _SHA.fullmatch(rev) is None or not _has(folder, rev):
-            _fetch(folder, address, where=shown(url))
+            _fetch(folder, address, where=where)
         if rev and _SHA.fullmatch(rev) and not _has(folder, rev):
             with contextlib.suppress(git.Failed):  # not every server gives out any commit
                 git.unattended("fetch", "-q", "--", address, rev, cwd=folder)
-    return folder, _resolved(folder, rev or _HEAD, shown(url))
+    return folder, _resolved(folder, rev or _HEAD, where)
 
 
 def _fetch(folder: Path, address: str, *, where: str) -> None:

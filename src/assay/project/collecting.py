@@ -1,24 +1,25 @@
 """What a project recorded at its commits: each metafile is read and parsed once, however many.
 
 A commit is walked tree by tree; a tree that was seen before is not walked again, and commits with
-the same metafiles are one version.
+the same metafiles, and the same files of variables that these name, are one version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from assay.base.errors import Error
-from assay.project import dvcfile, dvcyaml, lock
+from assay.project import definition, dvcfile, dvcyaml, lock
 from assay.project.blobs import Blobs
 from assay.project.definition import Definition
 from assay.project.dvcyaml import PipelineFile
 from assay.project.grammar import Source
 from assay.project.lock import Entry
 from assay.project.stages import Stage
+from assay.project.variables import Files
 from assay.project.workspace import Project
 
 _NEVER = frozenset({".git", ".hg", ".dvc", ".assay"})
@@ -30,6 +31,10 @@ class Metafile(NamedTuple):
 
     path: str
     blob: str
+
+
+_Identity = tuple[Any, ...]
+"""A metafile, and the content of each file of variables that it asks for."""
 
 
 class Version(NamedTuple):
@@ -53,7 +58,9 @@ class History:
         self.complaints: dict[str, str] = {}
         self._blobs = Blobs(project.git_root)
         self._trees: dict[str, tuple[Metafile, ...]] = {}
-        self._parsed: dict[Metafile, Any] = {}
+        self._parsed: dict[_Identity, Any] = {}
+        self._asked: dict[Metafile, dict[Path, None]] = {}  # the files of variables, by `dvc.yaml`
+        self._flags = definition.flags(project.config)
         prefix = project.root.relative_to(project.git_root).as_posix()
         self._prefix = "" if prefix == "." else f"{prefix}/"
 
@@ -86,27 +93,40 @@ class History:
 
     def versions(self, commits: Iterable[str]) -> Iterator[Version]:
         """Go through what commits recorded, equal ones once; what cannot be read is left out."""
-        seen: set[tuple[Metafile, ...]] = set()
+        seen: set[tuple[_Identity, ...]] = set()
         for commit in commits:
-            files = self.metafiles(commit)
-            if files not in seen:
-                seen.add(files)
-                yield Version(commit, self._definition(commit, files))
+            found = {self._identity(commit, f): f for f in self.metafiles(commit)}
+            if tuple(found) not in seen:
+                seen.add(tuple(found))
+                yield Version(commit, self._definition(found))
 
-    def _definition(self, commit: str, files: tuple[Metafile, ...]) -> Definition:
+    def _identity(self, commit: str, file: Metafile) -> _Identity:
+        """Return what decides what a metafile says at a commit, and see that it is parsed."""
+        identity = self._with_variables(commit, file)
+        if identity not in self._parsed:
+            parsed = self._parse(commit, file)
+            identity = self._with_variables(
+                commit, file
+            )  # now it is known which files it asks for
+            self._parsed[identity] = parsed
+        return identity
+
+    def _with_variables(self, commit: str, file: Metafile) -> _Identity:
+        asked = self._asked.get(file, ())
+        return (file, *(self._content(commit, path) for path in asked))
+
+    def _definition(self, found: Mapping[_Identity, Metafile]) -> Definition:
         pipelines: list[PipelineFile] = []
         data: list[Stage] = []
         entries: dict[Path, dict[str, Entry]] = {}
-        for file in files:
-            if file not in self._parsed:
-                self._parsed[file] = self._parse(commit, file)
-            found = self._parsed[file]
-            if isinstance(found, PipelineFile):
-                pipelines.append(found)
-            elif isinstance(found, Stage):
-                data.append(found)
-            elif found is not None:
-                entries[(self.project.git_root / file.path).with_suffix(".yaml")] = found
+        for identity, file in found.items():
+            parsed = self._parsed[identity]
+            if isinstance(parsed, PipelineFile):
+                pipelines.append(parsed)
+            elif isinstance(parsed, Stage):
+                data.append(parsed)
+            elif parsed is not None:
+                entries[(self.project.git_root / file.path).with_suffix(".yaml")] = parsed
         return Definition(
             self.project, files=tuple(pipelines), data=tuple(data), entries=entries
         )  # fmt: skip
@@ -116,13 +136,29 @@ class History:
         source = Source(f"{commit[:10]}:{file.path}", self.read(file).decode(errors="replace"))
         try:
             if path.name == dvcyaml.FILE:
-                return dvcyaml.parse(source, path=path, root=root)
+                files = Files(lambda path: self._variables(commit, file, path), root)
+                return dvcyaml.parse(source, path=path, root=root, files=files, flags=self._flags)
             if path.name == LOCK:
                 return lock.parse(source)
             return dvcfile.parse(source, path=path, root=root)
         except Error as error:
             self.complaints[error.where or source.shown] = error.what
             return None
+
+    def _variables(self, commit: str, file: Metafile, path: Path) -> Source | None:
+        """Return a file of variables as it is in a commit, and note who asked for it."""
+        self._asked.setdefault(file, {})[path] = None
+        content = self._content(commit, path)
+        if content is None:
+            return None
+        shown = f"{commit[:10]}:{path.relative_to(self.project.git_root).as_posix()}"
+        return Source(shown, content.decode(errors="replace"))
+
+    def _content(self, commit: str, path: Path) -> bytes | None:
+        if self.project.git_root not in path.parents:
+            return None  # no commit has it
+        name = path.relative_to(self.project.git_root).as_posix()
+        return None if "\n" in name else self._blobs.read(f"{commit}:{name}")
 
     def read(self, file: Metafile) -> bytes:
         """Return the bytes of a metafile."""

@@ -124,7 +124,10 @@ class Config:
         return tuple(t for a in asked for t in LINK_TYPES if t == a)
 
     def remotes(self) -> dict[str, RemoteSettings]:
-        """Return all remotes by name, their folders and files made absolute."""
+        """Return all remotes by name as they are written, their folders and files made absolute.
+
+        One whose address is `remote://OTHER/sub` is opened as `based` has it.
+        """
         found = {}
         for section in self.merged():
             if match := re.fullmatch(r'remote "(.*)"', section):
@@ -164,7 +167,11 @@ class Config:
                 where=self.files["project"],
                 hint=did_you_mean(wanted, remotes) or "see 'assay remote list'",
             )
-        return remotes[wanted]
+        return self.based(remotes[wanted])
+
+    def based(self, one: RemoteSettings) -> RemoteSettings:
+        """Return a remote with its own address, where it is written as a place on another one."""
+        return based(one, self.remotes(), where=self.files["project"])
 
     def set(
         self,
@@ -288,6 +295,40 @@ class Config:
                 write_in(self.files[level], before[level])
             raise
         self._levels.update({level: _read(self.files[level]) for level in texts})
+
+
+def based(
+    one: RemoteSettings, known: Mapping[str, RemoteSettings], *, where: str | Path
+) -> RemoteSettings:
+    """Return a remote whose address is `remote://OTHER/sub` as that place, with OTHER's options.
+
+    Its own options count above those of the other one.
+
+    Raises
+    ------
+    Error
+        If there is no such other remote, or it lies on this one.
+    """
+    passed = [one.name]
+    while one.url.startswith("remote://"):
+        other, _, below = one.url.removeprefix("remote://").partition("/")
+        base = known.get(other.lower())
+        if base is None:
+            raise NotFound(
+                f"remote '{passed[-1]}' lies on '{other}', and there is no such remote",
+                where=where,
+                hint=did_you_mean(other, known) or "see 'assay remote list'",
+            )
+        if base.name in passed:
+            raise Error(
+                f"remote '{one.name}' lies on itself: {' -> '.join([*passed, base.name])}",
+                where=where,
+                hint=f"give it an address: assay remote modify {one.name} url URL",
+            )
+        passed.append(base.name)
+        url = f"{base.url.rstrip('/')}/{below}".rstrip("/") if below else base.url
+        one = RemoteSettings(name=one.name, url=url, options=base.options | one.options)
+    return one
 
 
 def write_in(path: Path, text: str) -> None:

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
-from assay.base.errors import NotFound, did_you_mean
+from assay.base.errors import Error, NotFound, did_you_mean
 from assay.project import dvcfile, dvcyaml, git, lock
+from assay.project.config import Config
 from assay.project.dvcyaml import PipelineFile
 from assay.project.grammar import Source
+from assay.project.interpolate import Flags
 from assay.project.lock import Entry, Lock
 from assay.project.stages import Out, Row, Stage
+from assay.project.variables import Files
 from assay.project.workspace import Project
 
 _NEVER = frozenset({".git", ".hg", ".dvc", ".assay", "__pycache__", "node_modules"})
@@ -73,11 +77,21 @@ class Definition:
             self._locks[path] = Lock(path)
         return self._locks[path]
 
-    def record(self, stage: Stage, entry: Entry) -> bool:
-        """Write what a stage ran on to its lock; returns False where nothing changed."""
-        changed = self.lock(stage).put(stage.name, entry)
+    def record(
+        self, stage: Stage, entry: Entry, *, place: int | None = None, later: bool = False
+    ) -> bool:
+        """Write what a stage ran on to its lock; returns False where nothing changed.
+
+        With `later`, it is written by `write_locks`; see `Lock.put`.
+        """
+        changed = self.lock(stage).put(stage.name, entry, place=place, later=later)
         self._entries.setdefault(stage.file, {})[stage.name] = entry
         return changed
+
+    def write_locks(self) -> None:
+        """Write the locks in which something was recorded for later."""
+        for one in self._locks.values():
+            one.write()
 
     def recorded(self, stage: Stage) -> dict[str, Row]:
         """Return what is recorded of a stage's outputs, by path as written."""
@@ -104,25 +118,20 @@ class Definition:
     def find(self, target: str, *, cwd: Path) -> list[Stage]:
         """Return the stages that a person's target names.
 
-        A target is a stage's name or address, a `dvc.yaml` (all its stages), a `.dvc` file, or
-        the path of an output or of something inside one.
+        A target is a stage's name or address, the name of a `foreach` or `matrix` (all it makes),
+        a `dvc.yaml` (all its stages), a `.dvc` file, or the path of an output or of something
+        inside one.
 
         Raises
         ------
         NotFound
             If it names nothing; with the nearest name.
         """
+        chosen = self._named(target, cwd=cwd)
+        if chosen:
+            return chosen
         if target in self.by_address:
             return [self.by_address[target]]
-        file, _, name = target.rpartition(":")
-        path = Path(os.path.normpath(cwd / (file or target)))
-        if file or path.name == dvcyaml.FILE:
-            chosen = [s for s in self.stages if s.file == path and (not file or s.name == name)]
-            if chosen:
-                return chosen
-        local = [s for s in self.stages if s.file == cwd / dvcyaml.FILE and s.name == target]
-        if local:
-            return local
         path = Path(os.path.normpath(cwd / target))
         for stage in self.data:
             if stage.file == path:
@@ -131,11 +140,34 @@ class Definition:
             if item.path == path or item.path in path.parents:
                 return [item.stage]
         names = [*self.by_address, *(self.project.relative(t.path) for t in self.tracked)]
+        names += dict.fromkeys(stage.group for stage in self.stages if stage.group)
         raise NotFound(
             f"'{target}' is neither a stage nor a tracked path",
             where=self.project.root,
             hint=did_you_mean(target, names) or "see 'assay stage list' and 'assay data status'",
         )
+
+    def _named(self, target: str, *, cwd: Path) -> list[Stage]:
+        """Return the stages that a name in a `dvc.yaml` means, seen from a folder."""
+        file, name = _split(target)
+        path = Path(os.path.normpath(cwd / file))
+        there = [stage for stage in self.stages if stage.file == path]
+        if name is None:
+            return there
+        exact = [stage for stage in there if stage.name == name]
+        return exact or [stage for stage in there if stage.group == name]
+
+    def glob(self, pattern: str, *, cwd: Path) -> list[Stage]:
+        """Return the stages of one `dvc.yaml` whose names match `*`, `?` and `[...]`.
+
+        The pattern is that of names (`train*`), or a file and that (`sub/dvc.yaml:train*`). The
+        name of a `foreach` or `matrix` means all that it makes.
+        """
+        file, name = _split(pattern)
+        path = Path(os.path.normpath(cwd / file))
+        there = [stage for stage in self.stages if stage.file == path]
+        grouped = [stage for stage in there if stage.group == name]
+        return grouped or [s for s in there if name is None or fnmatchcase(s.name, name)]
 
     def select(self, targets: tuple[str, ...], *, cwd: Path) -> list[Tracked]:
         """Return the outputs that targets name; all of them without targets."""
@@ -152,14 +184,51 @@ class Definition:
         return list(chosen.values())
 
 
+def _split(target: str) -> tuple[str, str | None]:
+    """Return the `dvc.yaml` that a target names, and the stage in it; None for all of them."""
+    head, colon, name = target.partition(f"{dvcyaml.FILE}:")
+    if colon and (not head or head.endswith(("/", os.sep))):
+        return f"{head}{dvcyaml.FILE}", name
+    if Path(target).name == dvcyaml.FILE:
+        return target, None
+    return dvcyaml.FILE, target
+
+
+def flags(config: Config) -> Flags:
+    """Return how a mapping becomes options of a command, as DVC's configuration says.
+
+    Raises
+    ------
+    Error
+        If `parsing.bool` or `parsing.list` is none of what it can be.
+    """
+    found = []
+    for key, default, other in (
+        ("bool", "store_true", "boolean_optional"),
+        ("list", "nargs", "append"),
+    ):
+        value = config.get("parsing", key) or default
+        if value not in {default, other}:
+            raise Error(
+                f"'parsing.{key}' is '{value}', expected '{default}' or '{other}'",
+                hint=f"set it: assay config parsing.{key} {default}",
+            )
+        found.append(value == other)
+    return Flags(*found)
+
+
 def read(project: Project) -> Definition:
     """Read the work tree."""
     files, data, entries = [], [], {}
+    variables = Files(lambda path: dvcyaml.read(path, root=project.root), project.root)
+    options = flags(project.config)
     for path in find_files(project):
         shown = project.relative(path)
         source = Source.of(path, shown=shown)
         if path.name == dvcyaml.FILE:
-            files.append(dvcyaml.parse(source, path=path, root=project.root))
+            files.append(
+                dvcyaml.parse(source, path=path, root=project.root, files=variables, flags=options)
+            )
             locked = path.with_suffix(".lock")
             if locked.exists():
                 entries[path] = lock.parse(Source.of(locked, shown=project.relative(locked)))
@@ -169,13 +238,15 @@ def read(project: Project) -> Definition:
 
 
 def read_at(project: Project, revision: str) -> Definition:
-    """Read a commit."""
+    """Read a commit, and the files of variables from the same commit."""
     prefix = project.root.relative_to(project.git_root).as_posix()
     prefix = "" if prefix == "." else f"{prefix}/"
     files, data, entries = [], [], {}
     names = git.list_files(project.git_root, revision)
     projects = {f"{n.partition('/.dvc/')[0]}/" for n in names if "/.dvc/" in n}
     others = tuple(p for p in projects if p.startswith(prefix) and p != prefix)
+    variables = Files(lambda path: _source_at(project, revision, path), project.root)
+    options = flags(project.config)
     for name in names:
         if not name.startswith(prefix) or name.startswith(others):
             continue
@@ -185,12 +256,24 @@ def read_at(project: Project, revision: str) -> Definition:
         content = git.read_file(project.git_root, revision, name)
         source = Source(f"{revision}:{name}", (content or b"").decode(errors="replace"))
         if path.name == dvcyaml.FILE:
-            files.append(dvcyaml.parse(source, path=path, root=project.root))
+            files.append(
+                dvcyaml.parse(source, path=path, root=project.root, files=variables, flags=options)
+            )
         elif path.name == "dvc.lock":
             entries[path.with_suffix(".yaml")] = lock.parse(source)
         else:
             data.append(dvcfile.parse(source, path=path, root=project.root))
     return Definition(project, files=tuple(files), data=tuple(data), entries=entries)
+
+
+def _source_at(project: Project, revision: str, path: Path) -> Source | None:
+    if project.git_root not in path.parents:
+        return dvcyaml.read(path, root=project.root)  # no commit has it
+    name = path.relative_to(project.git_root).as_posix()
+    content = git.read_file(project.git_root, revision, name)
+    if content is None:
+        return None
+    return Source(f"{revision}:{name}", content.decode("utf-8-sig", errors="replace"))
 
 
 def _is_ours(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import msgspec
 
 from assay.base.errors import Error
 from assay.objects.hashing import hash_bytes
-from assay.project import edit, rows
+from assay.objects.tree import Entry
+from assay.project import edit, plain, rows, versions
 from assay.project.grammar import Source, mapping
 from assay.project.stages import Out, Row, Stage
 
@@ -93,6 +95,11 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     recorded: dict[str, Any] = {}
 
     @property
+    def is_versioned(self) -> bool:
+        """Whether the record says which versions of a bucket the data are."""
+        return "version_id" in self.recorded or "files" in self.recorded
+
+    @property
     def is_repository(self) -> bool:
         """Whether the data come from another repository; else from a path or URL."""
         return self.url is not None
@@ -100,7 +107,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse(source: Source, *, path: Path, root: Path) -> Stage:
     """Read the text of the `.dvc` file at `path` in the project at `root`."""
-    data = source.load() or {}
+    data = plain.load(source.text) or source.load() or {}
     top = mapping(source, data, [], _TOP, what="the file")
     wdir = Path(os.path.normpath(path.parent / top.get("wdir", ".")))
     outs, recorded = [], {}
@@ -109,9 +116,6 @@ def parse(source: Source, *, path: Path, root: Path) -> Stage:
     for number, item in enumerate(top.get("outs", [])):
         at = ["outs", number]
         row = mapping(source, item, at, _OUT, what="the output", required=["path"])
-        if "files" in row or "cloud" in row:
-            raise source.fail(at, "the output is on a cloud-versioned remote, which Assay does "
-                              "not read yet", hint="use dvc for this file")  # fmt: skip
         out = Out(
             path=row["path"],
             cache=row.get("cache", True),
@@ -184,10 +188,11 @@ def refuse_other(path: Path, written: str) -> None:
             raise _no_output(path, written)
 
 
-def write(path: Path, row: Row) -> bool:
+def write(path: Path, row: Row, *, entries: Sequence[Entry] | None = None) -> bool:
     """Record the content of one output in its `.dvc` file; returns False where nothing changed.
 
-    Annotations and comments of a file that exists stay.
+    Annotations and comments of a file that exists stay, and so do the versions that a remote has
+    of what is unchanged: in a folder, of the `entries` that are given.
     """
     if not path.exists():
         return edit.write(path, {"outs": [rows.for_dvc_file(row)]})
@@ -198,9 +203,10 @@ def write(path: Path, row: Row) -> bool:
             kept = {
                 key: value
                 for key, value in out.items()
-                if key not in {"md5", "size", "nfiles", "isexec", "hash"}
+                if key not in {"md5", "size", "nfiles", "isexec", "hash"} | versions.KEYS
             }
-            fresh = rows.for_dvc_file(row)
+            old = rows.parse(Source.of(path), out, ["outs", number])
+            fresh = rows.for_dvc_file(versions.carried(row, old, entries))
             outs[number] = {k: v for k, v in fresh.items() if k != "path"} | kept
             if "md5" in data and data.get("deps"):
                 data["md5"] = stage_md5(data)

@@ -50,6 +50,18 @@ def dump(data: Mapping[Any, Any] | Sequence[Any]) -> str:
         raise Error("the data is nested too deeply to be written as YAML") from error
 
 
+def has_anchors(data: Any) -> bool:
+    """Say whether a list or mapping stands twice in the data, so that it gets a name.
+
+    Examples
+    --------
+    >>> layers = [8, 4]
+    >>> has_anchors({"a": layers, "b": layers}), has_anchors({"a": [8, 4], "b": [8, 4]})
+    (True, False)
+    """
+    return bool(_anchors(data))
+
+
 class _Writer:
     """Collects lines; `lead` is what already stands on the first line of a collection."""
 

@@ -15,6 +15,7 @@ import msgspec
 from assay.base.errors import Error, NotFound, did_you_mean
 from assay.objects import tree
 from assay.objects.cache import DIR, Cache
+from assay.objects.renaming import renew
 from assay.objects.staging import staging
 from assay.project import definition, git
 from assay.project.definition import Tracked
@@ -329,6 +330,8 @@ class Repository:
         with staging(cache.folder) as stage:
             files = [node.place or self._written(node, Path(stage.new())) for node in plain]
             stored = cache.add_files(files)
+        renewed = renew(cache, oids.values())
+        oids = {path: renewed[oid] for path, oid in oids.items()}
         return oids | {n.path: s.oid for n, s in zip(plain, stored, strict=True)}
 
     def _written(self, node: Node, path: Path) -> Path:

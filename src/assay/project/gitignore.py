@@ -27,24 +27,40 @@ def refuse_tracked(project: Project, path: Path) -> None:
         )
 
 
-def add(project: Project, paths: Iterable[Path]) -> list[Path]:
-    """Make git ignore the paths, and return the `.gitignore` files that changed for it."""
+def add(project: Project, paths: Iterable[Path], *, is_asked: bool = False) -> list[Path]:
+    """Make git ignore the paths, and return the `.gitignore` files that changed for it.
+
+    With `is_asked`, git was asked before and ignores none of them; see `not_ignored`.
+    """
     if not project.uses_git:
         return []
-    wanted = {path.relative_to(project.git_root).as_posix(): path for path in paths}
-    ignored = git.ignored(project.git_root, wanted)
-    missing = [path for name, path in wanted.items() if name not in ignored]
+    wanted: dict[Path, dict[str, None]] = {}
+    for path in paths if is_asked else not_ignored(project, paths):
+        wanted.setdefault(path.parent / ".gitignore", {})[f"/{escape(path.name)}"] = None
     changed = []
-    for path in missing:
-        file = path.parent / ".gitignore"
+    for file, lines in wanted.items():
         text = _text(file)
-        line = f"/{escape(path.name)}"
-        if line in text.splitlines():
-            continue
-        gap = "" if not text or text.endswith("\n") else "\n"
-        write_atomic(file, os.fsencode(f"{text}{gap}{line}\n"))
-        changed.append(file)
-    return list(dict.fromkeys(changed))
+        new = [line for line in lines if line not in text.splitlines()]
+        if new:
+            gap = "" if not text or text.endswith("\n") else "\n"
+            write_atomic(file, os.fsencode("".join([text, gap, *(f"{line}\n" for line in new)])))
+            changed.append(file)
+    return changed
+
+
+def not_ignored(project: Project, paths: Iterable[Path]) -> list[Path]:
+    """Return those of the paths that git sees; it is asked once, and not at all without need."""
+    if not project.uses_git:
+        return []
+    lines: dict[Path, set[str]] = {}
+    wanted: dict[str, Path] = {}
+    for path in paths:
+        if path.parent not in lines:
+            lines[path.parent] = set(_text(path.parent / ".gitignore").splitlines())
+        if f"/{escape(path.name)}" not in lines[path.parent]:
+            wanted[path.relative_to(project.git_root).as_posix()] = path
+    ignored = git.ignored(project.git_root, wanted)
+    return [path for name, path in wanted.items() if name not in ignored]
 
 
 def remove(project: Project, paths: Iterable[Path]) -> list[Path]:

@@ -74,15 +74,16 @@ def mapping(
     if not isinstance(value, dict):
         raise source.fail(at, f"{what} is {kind_of(value)}, not a mapping")
     for key, content in value.items():
-        here = [*at, key]
-        if key not in known:
+        wanted = known.get(key)
+        if wanted is None:
             near = did_you_mean(str(key), known)
             raise source.fail(
-                here,
+                [*at, key],
                 f"{what} has the unknown key '{key}'",
                 hint=near or f"known are: {', '.join(known)}",
             )
-        typed(source, content, here, known[key], what=f"'{key}' of {what}")
+        if not _fits(content, wanted):
+            typed(source, content, [*at, key], wanted, what=f"'{key}' of {what}")
     for key in required:
         if value.get(key) is None:
             raise source.fail(at, f"{what} has no '{key}'", hint=f"add '{key}:' to it")
@@ -91,13 +92,19 @@ def mapping(
 
 def typed(source: Source, value: Any, at: At, type_: Type, *, what: str) -> None:
     """Raise unless `value` has the type."""
-    types = type_ if isinstance(type_, tuple) else (type_,)
-    fits = isinstance(value, types) and not (
-        isinstance(value, bool) and bool not in types and object not in types
-    )
-    if not fits:
+    if not _fits(value, type_):
+        types = type_ if isinstance(type_, tuple) else (type_,)
         wanted = " or ".join(_NAMES.get(t, t.__name__) for t in types)
         raise source.fail(at, f"{what} is {kind_of(value)}, not {wanted}")
+
+
+def _fits(value: Any, type_: Type) -> bool:
+    if not isinstance(value, type_):
+        return False
+    if not isinstance(value, bool):
+        return True
+    types = type_ if isinstance(type_, tuple) else (type_,)
+    return bool in types or object in types  # to Python, true is a number
 
 
 def kind_of(value: Any) -> str:

@@ -18,8 +18,10 @@ class Held(Error):
 
 
 @contextlib.contextmanager
-def holding(path: Path, *, wait: bool = True) -> Iterator[None]:
+def holding(path: Path, *, wait: bool = True, shared: bool = False) -> Iterator[None]:
     """Hold the lock file `path`, waiting for another process that does; it says so to a person.
+
+    With `shared`, others may hold it beside this process if they share it, too.
 
     Raises
     ------
@@ -30,9 +32,10 @@ def holding(path: Path, *, wait: bool = True) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise explain(error, path) from error
+    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             if not wait:
@@ -42,7 +45,7 @@ def holding(path: Path, *, wait: bool = True) -> Iterator[None]:
             sys.stderr.write(
                 f"waiting for another assay here (process {owner or 'unknown'}) ...\n"
             )
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, how)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield

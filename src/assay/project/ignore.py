@@ -41,6 +41,10 @@ class Ignore:
                 return bool(include)
         return False
 
+    def names_in(self, folder: str) -> frozenset[str] | None:
+        """Return the names that alone are ignored in a folder, or None where patterns count."""
+        return None if self._around(folder) else _BUILT_IN
+
     def _around(self, folder: str) -> list[tuple[str, Any]]:
         """Return the patterns that count in a folder: its own, then those of its parents."""
         known = self._chains.get(folder)

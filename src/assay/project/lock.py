@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from assay.base.files import write_atomic
-from assay.project import edit, rows
+from assay.project import edit, rows, versions
 from assay.project.grammar import Source, mapping
 from assay.project.stages import Row
 
@@ -44,7 +44,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse(source: Source) -> dict[str, Entry]:
     """Read the text of a lock into entries by stage name, in file order."""
-    data = source.load()
+    return _entries(source, source.load())
+
+
+def _entries(source: Source, data: Any) -> dict[str, Entry]:
     if data is None:
         return {}
     top = mapping(source, data, [], _TOP, what="the lock")
@@ -99,32 +102,158 @@ def _by_key(item: tuple[Any, Any]) -> tuple[bool, Any]:
 
 
 class Lock:
-    """The lock beside one `dvc.yaml`."""
+    """The lock beside one `dvc.yaml`.
+
+    What is put into it is written at once, or, where many stages end within a moment, together
+    with what follows: see `put` and `write`. The text of each entry is kept, so that one more
+    entry does not cost the rendering of all.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._pending: dict[str, tuple[Entry, int | None]] = {}
+        self._read()
+
+    def _read(self) -> None:
         self._text: str | None = None
         self._data: dict[str, Any] = {}
+        self._parts: dict[str, str] | None = None
+        self._is_edited = False  # by a person, or with anchors: then it is rendered as a whole
+        self._added: dict[str, int] = {}
+        self._signature = _signature(self.path)
         self.entries: dict[str, Entry] = {}
-        if path.exists():
-            source = Source.of(path, shown=path.name)
+        if self.path.exists():
+            source = Source.of(self.path, shown=self.path.name)
             self._text = source.text
-            self.entries = parse(source)
-            self._data = source.load() or {}
+            data = source.load()
+            self.entries = _entries(source, data)
+            self._data = data or {}
 
     def get(self, name: str) -> Entry | None:
         """Return the entry of a stage, or None if it never ran."""
         return self.entries.get(name)
 
-    def put(self, name: str, entry: Entry) -> bool:
-        """Record a stage and write the file; returns False where nothing changed."""
-        self._data.setdefault("schema", "2.0")
-        stages = self._data.setdefault("stages", {})
-        stages[name] = to_data(entry)
-        self.entries[name] = entry
-        text = edit.updated(self._text, self._data, keep_order=False)
-        if text == self._text:
+    def put(
+        self, name: str, entry: Entry, *, place: int | None = None, later: bool = False
+    ) -> bool:
+        """Record a stage; returns False where nothing changed.
+
+        Parameters
+        ----------
+        place : int, optional
+            Where a stage without an entry stands among the others that are new, as by their
+            order in the plan; at the end, where not given.
+        later : bool
+            Leave the writing to `write`.
+        """
+        if self._has_changed_meanwhile():
+            self._reread()
+        if not self._put(name, entry, place):
             return False
-        write_atomic(self.path, text)
-        self._text = text
+        self._pending[name] = (entry, place)
+        if not later:
+            self.write()
         return True
+
+    def write(self) -> None:
+        """Write what was put into it, if anything was."""
+        if not self._pending:
+            return
+        if self._has_changed_meanwhile():
+            self._reread()
+        text = self._whole()
+        if text != self._text:
+            write_atomic(self.path, text)
+            self._text, self._signature = text, _signature(self.path)
+        self._pending = {}
+
+    def _has_changed_meanwhile(self) -> bool:
+        """Say whether somebody else wrote the file: a command, a person, another tool."""
+        return _signature(self.path) != self._signature
+
+    def _reread(self) -> None:
+        self._read()
+        for name, (entry, place) in self._pending.items():
+            self._put(name, entry, place)
+
+    def _put(self, name: str, entry: Entry, place: int | None) -> bool:
+        from assay.project import emit  # slow to import, and most commands write nothing
+
+        entry, data = self._with_versions(name, entry)
+        self._data.setdefault("schema", "2.0")
+        stages = self._data["stages"] = self._data.get("stages") or {}
+        if self._parts is None and not self._is_edited:
+            self._take_apart(stages)
+        part = _rendered(name, data)
+        is_new = name not in stages
+        self.entries[name] = entry
+        if not is_new:
+            before = self._parts[name] if self._parts else _rendered(name, stages[name])
+            if before == part:
+                return False
+        stages[name] = data
+        if self._parts is not None:
+            self._parts[name] = part
+        if emit.has_anchors(data):  # they are numbered through the whole file
+            self._parts, self._is_edited = None, True
+        if is_new:
+            self._sort_in(name, place)
+        return True
+
+    def _with_versions(self, name: str, entry: Entry) -> tuple[Entry, dict[str, Any]]:
+        """Return an entry that keeps the versions of outputs that are as they were; its data."""
+        data = to_data(entry)
+        before = {row.path: row for row in self.entries[name].outs} if name in self.entries else {}
+        if not any(row.versions for row in (*entry.outs, *before.values())):
+            return entry, data
+        outs = [versions.carried(row, before.get(row.path)) for row in entry.outs]
+        by_path = {row.path: row for row in outs}
+        data["outs"] = [versions.to_data(by_path[out["path"]], out) for out in data["outs"]]
+        return msgspec.structs.replace(entry, outs=tuple(outs)), data
+
+    def _take_apart(self, stages: dict[str, Any]) -> None:
+        """Keep the text of each entry by itself, where they make up the file just so."""
+        from assay.project import emit
+
+        parts = {name: _rendered(name, data) for name, data in stages.items()}
+        is_plain = list(self._data) == ["schema", "stages"] and not emit.has_anchors(self._data)
+        if is_plain and (not stages or self._text == _joined(parts)):
+            self._parts = parts
+        else:
+            self._is_edited = True
+
+    def _sort_in(self, name: str, place: int | None) -> None:
+        """Give a new entry its place among the new ones."""
+        last = max(self._added.values(), default=-1)
+        self._added[name] = last + 1 if place is None else place
+        if self._added[name] >= last:
+            return
+        new = sorted(self._added, key=self._added.__getitem__)
+        for entries in (self._data["stages"], self._parts or {}):
+            for one in new:
+                entries[one] = entries.pop(one)
+
+    def _whole(self) -> str:
+        if self._parts is not None:
+            return _joined(self._parts)
+        return edit.updated(self._text, self._data, keep_order=False)
+
+
+def _rendered(name: str, data: Any) -> str:
+    """Return the lines of one entry."""
+    from assay.project import emit
+
+    return emit.dump({"stages": {name: data}}).partition("\n")[2]
+
+
+def _joined(parts: dict[str, str]) -> str:
+    return "".join(["schema: '2.0'\nstages:\n", *parts.values()])
+
+
+def _signature(path: Path) -> tuple[int, int, int] | None:
+    """Return what tells a file from the one that was there before."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size

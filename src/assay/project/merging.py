@@ -13,6 +13,7 @@ from assay.base.errors import Error, Negative
 from assay.base.files import write_atomic
 from assay.objects import tree
 from assay.objects.cache import DIR, Cache
+from assay.objects.legacy import PREFIX, is_legacy, named, plain
 from assay.objects.tree import Entry
 from assay.project import edit, yaml12
 
@@ -86,7 +87,7 @@ def _merged(
     cache: Cache, base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the row with the merged content."""
-    before, mine, other = (_row(data).get("md5") for data in (base, ours, theirs))
+    before, mine, other = (_oid(data) for data in (base, ours, theirs))
     if other in (mine, before):
         return _row(ours)
     if mine == before:
@@ -97,8 +98,21 @@ def _merged(
             where=_path_of(ours),
             hint="choose one: 'git checkout --ours FILE.dvc' or '--theirs', then 'git add' it",
         )
-    start = _read(cache, before, "the common ancestor") if _is_folder(before) else []
+    if is_legacy(mine) != is_legacy(other):
+        raise Conflict(
+            "one side was written by DVC 2, the other since",
+            where=_path_of(ours),
+            hint="run 'assay cache migrate --dvc-files' on the older side, then merge again",
+        )
+    is_alike = _is_folder(before) and is_legacy(before) == is_legacy(mine)
+    start = _read(cache, before, "the common ancestor") if is_alike else []
     return _merged_folder(cache, start, _read(cache, mine, "ours"), _read(cache, other, "theirs"))
+
+
+def _oid(data: dict[str, Any]) -> Any:
+    row = _row(data)
+    md5 = row.get("md5")
+    return md5 if md5 is None or "hash" in row else f"{PREFIX}{md5}"
 
 
 def _is_folder(oid: Any) -> bool:
@@ -109,7 +123,7 @@ def _read(cache: Cache, oid: Any, side: str) -> list[Entry]:
     if not cache.has(oid):
         raise Error(
             f"the list of files of {side} is not in the cache",
-            where=f"md5:{oid}",
+            where=named(oid),
             hint="get it with 'assay fetch --all-branches', then merge again",
         )
     return tree.read(cache, oid)
@@ -120,10 +134,11 @@ def _merged_folder(
 ) -> dict[str, Any]:
     entries = merge_entries(base, ours, theirs)
     sizes = [_size(cache, entry.oid) for entry in entries]
-    row: dict[str, Any] = {"md5": tree.add(cache, entries)}
+    oid = tree.add(cache, entries)
+    row: dict[str, Any] = {"md5": plain(oid)}
     if None not in sizes:
         row["size"] = sum(size for size in sizes if size is not None)
-    return row | {"nfiles": len(entries), "hash": "md5"}
+    return row | {"nfiles": len(entries)} | ({} if is_legacy(oid) else {"hash": "md5"})
 
 
 def _size(cache: Cache, oid: str) -> int | None:

@@ -7,8 +7,6 @@ since it names its files by their old hashes. What is not in the cache keeps its
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,15 +19,11 @@ from assay.base.progress import progress
 from assay.objects import tree
 from assay.objects.cache import DIR, Cache
 from assay.objects.hashing import hash_file
+from assay.objects.legacy import PREFIX
 from assay.objects.tree import Entry
 from assay.project import definition, dvcfile, edit, guarding
 from assay.project.grammar import Source
 from assay.project.workspace import Project
-
-_CHUNK = 1 << 20
-_TEXT = frozenset(range(0x20, 0x7F)) | frozenset(b"\n\r\t\f\b")
-_NOT_TEXT = bytes(set(range(256)) - _TEXT)
-_OLD = re.compile(r"[0-9a-f]{30}(\.dir)?")
 
 
 class Migrated(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +49,7 @@ class Migrated(msgspec.Struct, frozen=True, kw_only=True):
 
 def migrate(project: Project, *, records: bool, dry: bool) -> Migrated:
     """Take the objects of DVC 2 over, and rewrite `.dvc` files and locks where `records`."""
-    old = [*_old_objects(project)]
+    old = [*project.cache.of(PREFIX)]
     if dry:
         paths = [p for p in _metafiles(project) if _has_old(p)] if records else []
         shown = [_shown(project, path) for path in paths]
@@ -83,68 +77,43 @@ def told(done: Migrated, *, dry: bool, records: bool) -> str:
     return "\n".join(lines)
 
 
-def old_hash(path: str | Path) -> str:
-    r"""Return DVC 2's hash of a file: of its text with `\r\n` as `\n`, chunk by chunk."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with Path(path).open("rb") as handle:
-        while chunk := handle.read(_CHUNK):
-            digest.update(chunk.replace(b"\r\n", b"\n") if _is_text(chunk[:512]) else chunk)
-    return digest.hexdigest()
-
-
-def _is_text(head: bytes) -> bool:
-    if b"\0" in head:
-        return False
-    strange = len(head) - len(head.translate(None, _NOT_TEXT))
-    return strange / len(head) <= 0.30
-
-
-def _old_objects(project: Project) -> Iterator[Path]:
-    """Go through the objects of DVC 2's cache."""
-    folder = project.cache.folder.parent.parent
-    for shard in sorted(folder.glob("[0-9a-f][0-9a-f]")):
-        yield from sorted(path for path in shard.iterdir() if _OLD.fullmatch(path.name))
-
-
 def _shown(project: Project, path: Path) -> str:
     name = project.relative(path)
     return f"{name.removesuffix('lock')}yaml ({name})" if path.suffix == ".lock" else name
 
 
-def _take_over(cache: Cache, old: list[Path]) -> tuple[dict[str, str], list[str]]:
-    """Put old objects into the cache; returns new oids by old ones, and what is damaged."""
-    files = [path for path in old if not path.name.endswith(DIR)]
-    good: list[Path] = []
-    damaged: list[Path] = []
+def _take_over(cache: Cache, old: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Put old objects into the cache; returns new oids by old ones, and where damaged ones lie."""
+    files = [oid for oid in old if not oid.endswith(DIR)]
+    good: list[str] = []
+    damaged: list[str] = []
     with progress("migrating", total=len(files)) as bar:
-        for path in files:
-            (good if old_hash(path) == _oid(path) else damaged).append(path)
+        for oid in files:
+            (good if cache.verify(oid) else damaged).append(oid)
             bar.advance(1)
-    stored = cache.add_files(good, hardlink=True)
-    names = {_oid(path): one.oid for path, one in zip(good, stored, strict=True)}
-    for path in old:
-        if not path.name.endswith(DIR):
+    stored = cache.add_files((cache.place(oid) for oid in good), hardlink=True)
+    names = {oid: one.oid for oid, one in zip(good, stored, strict=True)}
+    for oid in old:
+        if not oid.endswith(DIR):
             continue
         try:
-            entries = _listed(path, names)
+            entries = _listed(cache, oid, names)
         except Error:
-            damaged.append(path)
+            damaged.append(oid)
             continue
         if entries is not None:
-            names[_oid(path)] = tree.add(cache, entries)
-    return names, [str(path) for path in damaged]
+            names[oid] = tree.add(cache, entries)
+    return names, [cache.place(oid) for oid in damaged]
 
 
-def _oid(path: Path) -> str:
-    return path.parent.name + path.name
-
-
-def _listed(path: Path, names: dict[str, str]) -> list[Entry] | None:
+def _listed(cache: Cache, oid: str, names: dict[str, str]) -> list[Entry] | None:
     """Return the files of an old folder by their new hashes; None where one is not here."""
-    content = path.read_bytes()
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() + DIR != _oid(path):
-        raise Error("the list is damaged", where=path)
-    entries = tree.load(content, where=path)
+    place = cache.path(oid)
+    if not cache.verify(oid):
+        raise Error("the list is damaged", where=place)
+    entries = [
+        Entry(name, PREFIX + md5) for name, md5 in tree.load(place.read_bytes(), where=place)
+    ]
     if any(entry.oid not in names for entry in entries):
         return None
     return [Entry(entry.relpath, names[entry.oid]) for entry in entries]
@@ -196,7 +165,7 @@ class _Renewal:
         data = Source.of(path).load() or {}
         renewed = False
         for row, folder in _old_rows(data, path):
-            oid = self._new(str(row["md5"]).lower(), folder / row["path"])
+            oid = self._new(PREFIX + str(row["md5"]).lower(), folder / row["path"])
             if oid is None:
                 self._left.append(self._project.shown(folder / row["path"]))
                 continue
@@ -217,7 +186,7 @@ class _Renewal:
         """Return the new hash of an old one: of the object, or of the file if that is it."""
         if oid in self._names:
             return self._names[oid]
-        if path.is_file() and old_hash(path) == oid:
+        if path.is_file() and hash_file(path, algorithm="md5-dos2unix")[0] == oid:
             return hash_file(str(path))[0]
         return None
 

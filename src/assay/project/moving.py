@@ -15,7 +15,7 @@ import msgspec
 
 from assay.base.errors import Error, Negative, NotFound, Usage, did_you_mean
 from assay.base.files import explain, write_atomic
-from assay.project import definition, dvcfile, edit, git, gitignore
+from assay.project import definition, dvcfile, edit, git, gitignore, versions
 from assay.project.definition import Definition, Tracked
 from assay.project.grammar import Source
 from assay.project.workspace import Project
@@ -148,6 +148,7 @@ def _record(old: Path, new: Path, item: Tracked, place: Path) -> str:
     wdir = before if new == old else new.parent
     if new != old:
         data.pop("wdir", None)
+    data["outs"][0] = versions.unpushed(data["outs"][0])  # they are those of the old path
     data["outs"][0]["path"] = Path(os.path.relpath(place, wdir)).as_posix()
     for dep in data.get("deps", ()):
         written = dep.get("path", "")

@@ -55,19 +55,25 @@ def parse(text: str, *, suffix: str, where: str) -> Any:
     return {} if data is None else _without_dates(data)
 
 
-def _without_dates(value: Any) -> Any:
+def _without_dates(data: Any) -> Any:
     """Return the data with dates as text: neither a lock nor JSON has them, and DVC fails on them.
 
-    What is there twice by an alias stays one object: the lock has an alias for it then.
+    What is there twice by an alias stays one object, and is looked at once: the lock has an alias
+    for it then.
     """
-    if isinstance(value, dict):
-        for key, item in value.items():
-            value[key] = _without_dates(item)
-    elif isinstance(value, list):
-        value[:] = [_without_dates(item) for item in value]
-    elif isinstance(value, (dt.date, dt.time)):
-        return value.isoformat()
-    return value
+    seen: set[int] = set()
+
+    def without(value: Any) -> Any:
+        if isinstance(value, (dt.date, dt.time)):
+            return value.isoformat()
+        if isinstance(value, (dict, list)) and id(value) not in seen:
+            seen.add(id(value))
+            places = value.items() if isinstance(value, dict) else enumerate(value)
+            for place, item in list(places):
+                value[place] = without(item)
+        return value
+
+    return without(data)
 
 
 def _line_in(message: str) -> int | None:
@@ -83,22 +89,22 @@ def _python(text: str) -> dict[str, Any]:
     return _assigned(ast.parse(text).body)
 
 
-def _assigned(body: Iterable[ast.stmt]) -> dict[str, Any]:
+def _assigned(body: Iterable[ast.stmt], *, only_self: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for statement in body:
         if isinstance(statement, ast.ClassDef):
             found[statement.name] = _assigned(statement.body)
         elif isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            found.update(_assigned(statement.body))
+            found.update(_assigned(statement.body, only_self=True))
         elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-            _assign(found, statement.targets[0], statement.value)
+            _assign(found, statement.targets[0], statement.value, only_self=only_self)
         elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            _assign(found, statement.target, statement.value)
+            _assign(found, statement.target, statement.value, only_self=only_self)
     return found
 
 
-def _assign(found: dict[str, Any], target: ast.expr, value: ast.expr) -> None:
-    if isinstance(target, ast.Name):
+def _assign(found: dict[str, Any], target: ast.expr, value: ast.expr, *, only_self: bool) -> None:
+    if isinstance(target, ast.Name) and not only_self:
         name = target.id
     elif (
         isinstance(target, ast.Attribute)
@@ -110,7 +116,7 @@ def _assign(found: dict[str, Any], target: ast.expr, value: ast.expr) -> None:
         return
     try:
         found[name] = _plain(ast.literal_eval(value))
-    except ValueError:
+    except (ValueError, TypeError):  # a call, a sum, a list as a key: not a literal
         return
 
 
@@ -126,7 +132,7 @@ _ABSENT = object()
 
 
 def get(data: Any, key: str) -> Any:
-    """Return the value at a dotted key; a number names an element of a list.
+    """Return the value at a dotted key; a number names an element of a list, or a key.
 
     Raises
     ------
@@ -149,9 +155,12 @@ def _find(data: Any, key: str) -> Any:
     for part in key.split("."):
         if isinstance(current, dict) and part in current:
             current = current[part]
-        elif isinstance(current, list) and part.isdigit() and int(part) < len(current):
-            current = current[int(part)]
-        else:
+            continue
+        try:
+            current = current[int(part)] if isinstance(current, (dict, list)) else _ABSENT
+        except (ValueError, LookupError):
+            return _ABSENT
+        if current is _ABSENT:
             return _ABSENT
     return current
 

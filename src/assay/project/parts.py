@@ -9,9 +9,10 @@ import msgspec
 
 from assay.base.errors import NotFound
 from assay.objects import scan, tree
+from assay.objects.renaming import renew
 from assay.objects.scan import Content
 from assay.objects.tree import Entry
-from assay.project import dvcfile
+from assay.project import dvcfile, tracking
 from assay.project.choosing import is_within
 from assay.project.definition import Definition, Tracked
 from assay.project.tracking import Added, row_of
@@ -36,6 +37,12 @@ def record(
         If a path neither lies there nor is recorded, or what is recorded is not known here.
     """
     project = declared.project
+    like = item.row.oid if item.row is not None else None
+    if tracking.is_legacy_of(project, item.path, like):  # as DVC 2 recorded it, and still so
+        if keep:
+            return tracking.commit(declared, item)
+        content = scan.scan(item.path, project.index.like(like), skip=project.ignore)
+        return Added(path=item.path, content=content, files=[], changed=False)
     before = _recorded(project, item)
     now: dict[str, str] = {}
     for part in within:
@@ -47,7 +54,9 @@ def record(
                 hint="check the spelling; nothing was recorded",
             )
         now |= found
-    oids = {name: oid for name, oid in before.items() if not is_within(name, within)} | now
+    rest = {name: oid for name, oid in before.items() if not is_within(name, within)}
+    renewed = renew(project.cache, rest.values())
+    oids = {name: renewed[oid] for name, oid in rest.items()} | now
     entries = [Entry(name, oid) for name, oid in sorted(oids.items())]
     if keep:
         tree.add(project.cache, entries)
@@ -56,7 +65,7 @@ def record(
         oid=tree.oid_of(entries), size=size or 0, n_files=len(entries), entries=entries
     )
     row = msgspec.structs.replace(row_of(item.out.path, content), size=size)
-    changed = dvcfile.write(item.stage.file, row)
+    changed = dvcfile.write(item.stage.file, row, entries=entries)
     return Added(path=item.path, content=content, files=[item.stage.file], changed=changed)
 
 
@@ -69,7 +78,8 @@ def _recorded(project: Project, item: Tracked) -> dict[str, str]:
             where=project.shown(item.stage.file),
             hint=f"record the folder with 'assay add {project.shown(item.path)}'",
         )
-    return {entry.relpath: entry.oid for entry in tree.read(project.cache, item.row.oid)}
+    entries = tree.read(project.cache, item.row.oid)
+    return {entry.relpath: entry.oid for entry in entries}
 
 
 def _present(project: Project, item: Tracked, part: str, *, keep: bool) -> dict[str, str]:

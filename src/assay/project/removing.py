@@ -71,6 +71,8 @@ class _Chosen(msgspec.Struct, frozen=True):
     file: Path
     stage: str | None
     """The name of a stage of a `dvc.yaml`; None for a `.dvc` file."""
+    declared_as: str | None
+    """What it is called in the file: the name of the template, where one makes it."""
     items: tuple[Tracked, ...]
 
     def __hash__(self) -> int:
@@ -93,14 +95,28 @@ def _find(project: Project, target: str, *, cwd: Path) -> list[_Chosen]:
     declared = definition.read(project)
     found = [stage for stage in declared.find(target, cwd=cwd) if not stage.is_data]
     whole = path.name == dvcyaml.FILE
-    stages = [s for s in found if whole or target in {s.name, s.address} or ":" in target]
+    stages = [s for s in found if whole or target in {s.name, s.address, s.group} or ":" in target]
     if not stages:
         raise Usage(
             "what is removed is a '.dvc' file or a stage, by its name",
             where=target,
             hint="see 'assay stage list'",
         )
+    _refuse_parts(declared, stages, target)
     return [_of_stage(declared, stage) for stage in stages]
+
+
+def _refuse_parts(declared: Definition, stages: Sequence[Stage], target: str) -> None:
+    """Raise at a stage that a template makes, unless all that it makes go."""
+    for stage in stages:
+        made = [s for s in declared.stages if s.file == stage.file and s.group == stage.group]
+        if stage.group is not None and not all(one in stages for one in made):
+            raise Usage(
+                f"the template '{stage.group}' makes this stage, and others",
+                where=target,
+                hint=f"take it out of what '{stage.group}' lists in {stage.file.name}, or remove "
+                f"them all: 'assay remove {stage.group}'",
+            )
 
 
 def _of_file(project: Project, path: Path) -> _Chosen:
@@ -119,12 +135,12 @@ def _of_file(project: Project, path: Path) -> _Chosen:
         for row in rows or ()
         if isinstance(row, dict) and isinstance(row.get("path"), str)
     ]
-    return _Chosen(project.shown(path), path, None, tuple(items))
+    return _Chosen(project.shown(path), path, None, None, tuple(items))
 
 
 def _of_stage(declared: Definition, stage: Stage) -> _Chosen:
     items = tuple(item for item in declared.tracked if item.stage == stage)
-    return _Chosen(stage.address, stage.file, stage.name, items)
+    return _Chosen(stage.address, stage.file, stage.name, stage.group or stage.name, items)
 
 
 def _refuse_unsaved(project: Project, items: Sequence[Tracked]) -> None:
@@ -160,11 +176,13 @@ def _drop_record(chosen: _Chosen) -> list[Path]:
     lock = chosen.file.with_suffix(".lock")
     if lock.exists() and _drop_entry(lock, chosen.stage):
         files.append(lock)
+    if not chosen.file.exists():
+        return files  # the last template, which made others before this one
     text = chosen.file.read_text(encoding="utf-8")
-    kept = without_stage(text, chosen.stage)
+    kept = without_stage(text, str(chosen.declared_as))
     if kept is None:
         chosen.file.unlink()
-    else:
+    elif kept != text:
         write_atomic(chosen.file, kept)
     return files
 
@@ -195,6 +213,8 @@ def without_stage(text: str, name: str) -> str | None:
         cmd: y
     """
     data = yaml12.load(text, where=dvcyaml.FILE)
+    if name not in data.get("stages", {}):
+        return text
     rest = {key: value for key, value in data["stages"].items() if key != name}
     wanted: dict[str, Any] = dict(data) | {"stages": rest}
     at = ["stages", name]

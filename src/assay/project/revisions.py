@@ -18,6 +18,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     branches, tags, commits : bool
         The tips of all branches; all tags; all commits of both and of remote branches.
+    experiments : bool
+        All experiments of DVC, done or waiting.
     date : str or None
         All commits since this day (YYYY-MM-DD, local time).
     revisions : tuple of str
@@ -29,14 +31,14 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     branches: bool = False
     tags: bool = False
     commits: bool = False
+    experiments: bool = False
     date: str | None = None
     revisions: tuple[str, ...] = ()
     n: int | None = None
 
     def __bool__(self) -> bool:
-        return bool(
-            self.branches or self.tags or self.commits or self.date or self.revisions
-        )  # fmt: skip
+        kinds = (self.branches, self.tags, self.commits, self.experiments)
+        return any(kinds) or bool(self.date or self.revisions)
 
 
 def check(scope: Scope) -> None:
@@ -78,6 +80,8 @@ def commits(root: Path, scope: Scope, *, every_ref: bool = False) -> list[str]:
             found.update(dict.fromkeys(_last(root, tip, n)))
     if scope.tags:
         found.update(dict.fromkeys(_listed(root, "--no-walk=unsorted", "--tags")))
+    if scope.experiments:
+        found.update(dict.fromkeys(_experiments(root)))
     if scope.commits:
         found.update(dict.fromkeys(all_commits(root, every_ref=every_ref)))
     elif scope.date is not None:
@@ -95,6 +99,15 @@ def _all(root: Path, *, every_ref: bool) -> list[str]:
         return ["--all"]
     head = git.head(root)
     return [*([head] if head else []), "--branches", "--tags", "--remotes"]
+
+
+def _experiments(root: Path) -> list[str]:
+    """Return the commits of DVC's experiments; those that wait stand in the logs of references."""
+    found = _listed(root, "--glob=refs/exps", "--not", "--branches", "--tags", "--remotes")
+    refs = git.git("for-each-ref", "--format=%(refname)", "refs/exps", cwd=root).decode().split()
+    for ref in (ref for ref in refs if ref.endswith("stash")):
+        found += _listed(root, "--walk-reflogs", ref)
+    return found
 
 
 def _listed(root: Path, *arguments: str) -> list[str]:

@@ -1,16 +1,16 @@
-"""Rows of `.dvc` files and `dvc.lock`: a path with its hash, in the two key orders of DVC."""
+"""Rows of `.dvc` files and `dvc.lock`: a path with its hash, in the two key orders of DVC.
+
+DVC 2 wrote no `hash`: such a row names an object of its own kind (`assay.objects.legacy`).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from assay.objects.legacy import PREFIX, is_legacy, plain
+from assay.project import versions
 from assay.project.grammar import Source
 from assay.project.stages import Row
-
-LEGACY_HINT = (
-    "this entry was written by DVC 2 (it has no 'hash: md5'); "
-    "convert the repository once with 'assay cache migrate --dvc-files'"
-)
 
 
 def parse(source: Source, row: dict[str, Any], at: list[Any]) -> Row:
@@ -22,15 +22,19 @@ def parse(source: Source, row: dict[str, Any], at: list[Any]) -> Row:
         if not isinstance(oid, str):
             raise source.fail([*at, "md5"], f"'md5' is {oid!r}, not a hash")
         oid = oid.lower() or None
-    if oid is not None and row.get("hash") != "md5":
-        raise source.fail(at, "the entry is in DVC 2's format", hint=LEGACY_HINT)
+    kind = row.get("hash")
+    if kind not in {None, "md5"}:
+        raise source.fail([*at, "hash"], f"'hash' is '{kind}', expected 'md5'")
     if oid is not None:
         digits = oid.removesuffix(".dir")
         if len(digits) != 32 or not set(digits) <= set("0123456789abcdef"):
             raise source.fail([*at, "md5"], f"'{oid}' is not an MD5 of 32 hexadecimal digits")
-    return Row(
+        oid = oid if kind else PREFIX + oid
+    versioned = versions.of_file(source, row, at, oid) if oid is not None else None
+    return versions.read(source, row, at) or Row(
         path=row["path"],
         oid=oid,
+        versions=() if versioned is None else (versioned,),
         size=row.get("size"),
         n_files=row.get("nfiles"),
         is_executable=bool(row.get("isexec", False)),
@@ -40,7 +44,7 @@ def parse(source: Source, row: dict[str, Any], at: list[Any]) -> Row:
 def _content(row: Row) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if row.oid is not None:
-        data["md5"] = row.oid
+        data["md5"] = plain(row.oid)
     if row.size is not None:
         data["size"] = row.size
     if row.n_files is not None:
@@ -52,9 +56,13 @@ def _content(row: Row) -> dict[str, Any]:
 
 def for_lock(row: Row) -> dict[str, Any]:
     """Return a row as `dvc.lock` has it: path first."""
-    return {"path": row.path, "hash": "md5"} | _content(row)
+    return {"path": row.path} | _kind(row) | _content(row)
 
 
 def for_dvc_file(row: Row) -> dict[str, Any]:
     """Return a row as a `.dvc` file has it: hash first."""
-    return _content(row) | {"hash": "md5", "path": row.path}
+    return versions.to_data(row, _content(row) | _kind(row) | {"path": row.path})
+
+
+def _kind(row: Row) -> dict[str, Any]:
+    return {} if row.oid is not None and is_legacy(row.oid) else {"hash": "md5"}

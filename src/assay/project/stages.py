@@ -12,6 +12,25 @@ from assay.objects.cache import DIR
 OutKind = Literal["out", "metric", "plot"]
 
 
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of an output as a versioned remote has it.
+
+    Attributes
+    ----------
+    relpath : str
+        Within the output; empty where that is a file.
+    remote, etag, version_id : str or None
+        The remote that has it, and what that calls it; None where it was not pushed yet.
+    """
+
+    relpath: str
+    oid: str
+    size: int | None = None
+    remote: str | None = None
+    etag: str | None = None
+    version_id: str | None = None
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A path with the content it had, as a `dvc.lock` or `.dvc` file records it.
 
@@ -20,9 +39,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     path : str
         As written, relative to the stage's `wdir`.
     oid : str or None
-        MD5, with `.dir` for a directory; None where it is not recorded.
+        MD5, with `.dir` for a directory, or the oid of an object of DVC 2; None where it is not
+        recorded.
     size, n_files : int or None
         Bytes; number of files of a directory.
+    versions : tuple of Version
+        Its files on a versioned remote: all of a directory's, or the one.
     """
 
     path: str
@@ -30,6 +52,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     n_files: int | None = None
     is_executable: bool = False
+    versions: tuple[Version, ...] = ()
 
     @property
     def is_directory(self) -> bool:
@@ -70,8 +93,13 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     recorded : dict
         What a `.dvc` file records of its outputs, by path; empty for a stage of a `dvc.yaml`,
         whose record is the lock.
-    line : int or None
-        Where it stands in its file.
+    group : str or None
+        The name of the `foreach` or `matrix` that made it.
+    at : tuple of str
+        The keys that lead to it in its file; to the template, where one made it.
+    used : dict
+        The variables of files that its `${}` name: value by dotted name, by file relative to the
+        root of the project.
     """
 
     name: str
@@ -88,7 +116,9 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     meta: Any = None
     recorded: dict[str, Row] = {}
     is_import: bool = False
-    line: int | None = None
+    group: str | None = None
+    at: tuple[str, ...] = ()
+    used: dict[str, dict[str, Any]] = {}
 
     @property
     def is_data(self) -> bool:
@@ -100,3 +130,22 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
         import os
 
         return Path(os.path.normpath(self.wdir / written))
+
+    def place(self, root: Path, *below: str | int) -> str:
+        """Return where the stage, or something in it, stands now: `dvc.yaml:12`.
+
+        Parameters
+        ----------
+        root : Path
+            The folder that the place is shown relative to.
+        below : str or int
+            Keys and positions within the stage, such as `"outs", 0`.
+        """
+        from assay.project import yaml12
+
+        shown = self.file.relative_to(root).as_posix()
+        try:
+            line = yaml12.line_of(self.file.read_text(encoding="utf-8"), [*self.at, *below])
+        except (OSError, UnicodeDecodeError):
+            line = None
+        return f"{shown}:{line}" if line else shown

@@ -13,8 +13,9 @@ from assay.base.errors import Error, NotFound, did_you_mean
 from assay.base.files import write_atomic
 from assay.base.progress import counted, progress
 from assay.objects.cache import Cache
-from assay.objects.remotes import Item, Remote, RemoteSettings, open_remote
-from assay.objects.transfer import key_of
+from assay.objects.legacy import named
+from assay.objects.remotes import Remote, RemoteSettings, open_remote
+from assay.objects.transfer import item_of, key_of
 from assay.project import config as configuration
 from assay.project import git
 from assay.project.config import Config
@@ -119,7 +120,7 @@ class Supply:
                 where=self.shown,
                 hint=did_you_mean(name, self._remotes),
             )
-        return self._remotes[name]
+        return configuration.based(self._remotes[name], self._remotes, where=self.shown)
 
     def _no_remote(self) -> Error:
         return NotFound(
@@ -129,7 +130,7 @@ class Supply:
         )
 
     def _lacking(self, missing: list[str]) -> Error:
-        names = ", ".join(f"md5:{oid}" for oid in missing[:5])
+        names = ", ".join(named(oid) for oid in missing[:5])
         return Error(
             f"{counted(len(missing), 'object')} neither in its cache nor on its remote: {names}",
             where=self.shown,
@@ -140,11 +141,7 @@ class Supply:
 def _copied(remote: Remote, oids: list[str], cache: Cache) -> list[str]:
     """Copy what a remote has into a cache, and return what it has not, or only damaged."""
     there = remote.find([key_of(oid) for oid in oids])
-    items = [
-        Item(key_of(oid), cache.path(oid), oid, cache.algorithm)
-        for oid in oids
-        if key_of(oid) in there
-    ]
+    items = [item_of(oid, cache) for oid in oids if key_of(oid) in there]
     if items:
         with progress("fetching", total=len(items)) as bar:
             remote.download(items, advance=bar.advance)

@@ -13,6 +13,7 @@ from assay.base.errors import Error, Negative, NotFound, Usage
 from assay.objects import checkout as objects_checkout
 from assay.objects import scan
 from assay.objects.checkout import Change, Target
+from assay.objects.legacy import is_legacy
 from assay.objects.scan import Content
 from assay.project import definition, dvcfile, gitignore
 from assay.project.choosing import Chosen
@@ -40,7 +41,7 @@ class Added(msgspec.Struct, frozen=True, kw_only=True):
     changed: bool
 
 
-def add(project: Project, path: Path, *, keep: bool = True) -> Added:
+def add(project: Project, path: Path, *, keep: bool = True, relink: bool = True) -> Added:
     """Put a file or folder under version control, or record its present content.
 
     A path inside a tracked folder records that part of the folder.
@@ -49,6 +50,8 @@ def add(project: Project, path: Path, *, keep: bool = True) -> Added:
     ----------
     keep : bool
         Put the content into the cache, too.
+    relink : bool
+        Have the file share its bytes with the cache, where `cache.type` asks for that.
 
     Raises
     ------
@@ -70,8 +73,11 @@ def add(project: Project, path: Path, *, keep: bool = True) -> Added:
             hint="put the folder itself there; 'cache.dir' may lie on another disk",
         )
     refuse(declared, path)
-    content = store(project, path) if keep else _scan(project, path)
-    return record(project, path, content)
+    before = next((item.row for item in declared.tracked if item.path == path), None)
+    like = before.oid if before is not None else None
+    if not keep:
+        return record(project, path, _scan(project, path, like=like))
+    return record(project, path, store(project, path, like=like, relink=relink))
 
 
 def refuse_new(declared: Definition, path: Path) -> None:
@@ -115,7 +121,8 @@ def record(project: Project, path: Path, content: Content) -> Added:
     """Write the `.dvc` file of a path that `refuse` let pass, and make git ignore the data."""
     file = path.with_name(path.name + dvcfile.SUFFIX)
     is_new = not file.exists()
-    changed = dvcfile.write(file, row_of(path.name, content))
+    row = row_of(path.name, content)
+    changed = dvcfile.write(file, row, entries=content.entries)
     try:
         ignored = gitignore.add(project, [path])
     except BaseException:  # both or neither
@@ -125,14 +132,18 @@ def record(project: Project, path: Path, content: Content) -> Added:
     return Added(path=path, content=content, files=[file, *ignored], changed=changed)
 
 
-def commit(declared: Definition, item: Tracked) -> Added:
+def commit(declared: Definition, item: Tracked, *, relink: bool = True) -> Added:
     """Record the present content of an output: store it and update its record."""
     project = declared.project
-    content = store(project, item.path) if item.out.cache else _scan(project, item.path)
+    like = item.row.oid if item.row is not None else None
+    if item.out.cache:
+        content = store(project, item.path, like=like, relink=relink)
+    else:
+        content = _scan(project, item.path, like=like)
     row = row_of(item.out.path, content)
     files = [item.stage.file]
     if item.stage.is_data:
-        changed = dvcfile.write(item.stage.file, row)
+        changed = dvcfile.write(item.stage.file, row, entries=content.entries)
         files += gitignore.add(project, [item.path]) if item.out.cache else []
     else:
         entry = declared.entry(item.stage)
@@ -159,14 +170,25 @@ def row_of(path: str, content: Content) -> Row:
     )
 
 
-def store(project: Project, path: Path) -> Content:
-    """Put a path into the cache, linked as `cache.type` asks."""
-    types = project.config.link_types()
+def store(
+    project: Project, path: Path, *, like: str | None = None, relink: bool = True
+) -> Content:
+    """Put a path into the cache, linked as `cache.type` asks.
+
+    Parameters
+    ----------
+    like : str, optional
+        What is recorded of it: if that is of DVC 2 and still true, it stays so.
+    relink : bool
+        Link it; the workspace has a copy otherwise.
+    """
+    types = project.config.link_types() if relink else ("copy",)
     linked = types[:1] == ("hardlink",)
+    kind = _kind(project, path, like)
     content = scan.store(
         path,
-        project.cache,
-        project.index,
+        project.cache.of(kind),
+        project.index.like(kind),
         skip=project.ignore,
         label=f"adding {path.name}",
         hardlink=linked,
@@ -195,8 +217,20 @@ def _relink(project: Project, path: Path, content: Content) -> None:
         os.replace(temporary, place)  # noqa: PTH105
 
 
-def _scan(project: Project, path: Path) -> Content:
-    return scan.scan(path, project.index, skip=project.ignore, label=f"checking {path.name}")
+def _kind(project: Project, path: Path, like: str | None) -> str:
+    """Return an oid of the kind that is to be recorded: the old one only while it is true."""
+    if like is None or not is_legacy(like):
+        return ""
+    return like if _looked(project, path, like).oid == like else ""
+
+
+def _scan(project: Project, path: Path, *, like: str | None = None) -> Content:
+    return _looked(project, path, _kind(project, path, like))
+
+
+def _looked(project: Project, path: Path, like: str) -> Content:
+    index = project.index.like(like)
+    return scan.scan(path, index, skip=project.ignore, label=f"checking {path.name}")
 
 
 def checkout(
@@ -262,26 +296,24 @@ def state_of(project: Project, item: Tracked) -> State | None:
     if not os.path.lexists(item.path):
         return "deleted"
     try:
-        now = _scan(project, item.path)
+        now = _looked(project, item.path, item.row.oid)
     except NotFound:
         return "deleted"
     return None if now.oid == item.row.oid else "modified"
 
 
+def is_legacy_of(project: Project, path: Path, oid: str | None) -> bool:
+    """Say whether an oid of DVC 2 names what lies at a path."""
+    if oid is None or not is_legacy(oid):
+        return False
+    try:
+        return _looked(project, path, oid).oid == oid
+    except NotFound:
+        return False
+
+
 def in_cache(project: Project, oid: str) -> bool:
     """Say whether an object, and every file that a manifest names, is in the cache."""
-    from assay.objects import tree
-    from assay.objects.cache import DIR
+    from assay.objects.complete import is_complete
 
-    if not project.cache.has(oid):
-        return False
-    if not oid.endswith(DIR):
-        return True
-    try:
-        entries = tree.read(project.cache, oid)
-    except Error:
-        return False
-    if len(entries) > 500:
-        here = frozenset(project.cache)  # one listing beats a question for each
-        return all(entry.oid in here for entry in entries)
-    return all(project.cache.has(entry.oid) for entry in entries)
+    return is_complete(oid, project.cache, project.index)

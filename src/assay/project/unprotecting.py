@@ -12,6 +12,7 @@ from assay.base.errors import NotFound
 from assay.base.files import explain, temporary_beside
 from assay.base.progress import progress
 from assay.objects.index import seen
+from assay.objects.legacy import PREFIX
 from assay.project.workspace import Project
 
 
@@ -32,7 +33,7 @@ def unprotect(project: Project, paths: Sequence[Path]) -> int:
                 where=project.shown(path),
                 hint="get it with 'assay checkout'",
             )
-    cache, mask = os.path.realpath(project.cache.folder), _umask()
+    cache, mask = os.path.realpath(project.cache.folder.parent.parent), _umask()  # of DVC 2 too
     count = 0
     with progress("unprotecting") as bar:
         for path in (file for given in paths for file in _files(given)):
@@ -64,13 +65,15 @@ def _free(project: Project, path: Path, *, cache: str, mode: int) -> bool:
             return False
         if not shared and status.st_mode & stat.S_IWUSR:
             return False
-        known = project.index.get(str(path), path.stat())
+        indexes = (project.index, project.index.like(PREFIX))
+        known = [(index, index.get(str(path), path.stat())) for index in indexes]
         if shared:
             _copy(path, mode | executable)
         else:
             path.chmod(mode | executable)
-        if known is not None:
-            project.index.put({str(path): seen(path.stat(), known)}, settled=True)
+        for index, oid in known:
+            if oid is not None:
+                index.put({str(path): seen(path.stat(), oid)}, settled=True)
     except OSError as error:
         raise explain(error, path) from error
     return True

@@ -61,7 +61,7 @@ class Project:
     def cache(self) -> Cache:
         """DVC's objects."""
         folder = self.config.path("cache", "dir") or self.home / ".dvc" / "cache"
-        return Cache(folder / "files" / "md5")
+        return Cache(folder / "files" / "md5", legacy=folder)
 
     @cached_property
     def objects(self) -> Cache:
