@@ -100,6 +100,7 @@ PARENT = """
 import os, sys
 from pathlib import Path
 from assay.pipeline import command
+from assay.pipeline.executors import local
 try:
     command.run(sys.argv[1], cwd=Path.cwd(), env=os.environ, echo=lambda line: None)
 except KeyboardInterrupt:
@@ -114,7 +115,7 @@ def test_an_interrupt_ends_the_whole_group(
 ):
     trap = "trap '' INT TERM; " if stubborn else ""
     line = f"{trap}(sleep 60; true) & echo $! > child; echo $$ > leader; sleep 60; true"
-    short = PARENT.replace("try:", "command._GRACE_SECONDS = 0.2\ntry:")
+    short = PARENT.replace("try:", "local._GRACE_SECONDS = 0.2\ntry:")
     with subprocess.Popen(
         [sys.executable, "-c", short, line], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     ) as parent:

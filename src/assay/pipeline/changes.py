@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ import msgspec
 from assay.base.errors import NotFound
 from assay.objects import scan, tree
 from assay.objects.cache import DIR
+from assay.objects.legacy import is_legacy
 from assay.objects.scan import Content
 from assay.project import params, tracking
 from assay.project.definition import Definition, Tracked
@@ -50,6 +51,17 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     def __bool__(self) -> bool:
         return bool(self.deps or self.outs or self.command or self.always)
 
+    def without_missing(self, replaced: Collection[str]) -> Changes:
+        """Return the changes but for what is only missing here; nothing is known of `replaced`.
+
+        A stage that never ran keeps all of them.
+        """
+        if self.unrecorded:
+            return self
+        deps = {p: s for p, s in self.deps.items() if s != "deleted" or p in replaced}
+        outs = {p: s for p, s in self.outs.items() if s not in {"deleted", "not in cache"}}
+        return msgspec.structs.replace(self, deps=deps, outs=outs)
+
     def in_words(self) -> str:
         """Return why the stage has to run, on one line."""
         if self.unrecorded:
@@ -74,10 +86,22 @@ class Inspector:
         self._contents: dict[Path, Content | None] = {}
         self._params: dict[Path, Any] = {}
         self._assumed: set[Path] = set()
+        self._below: dict[str, set[Path]] = {}
         self.n_hashed = 0
 
-    def content(self, path: Path) -> Content | None:
-        """Return what lies at a path, or None where nothing does."""
+    def content(self, path: Path, *, like: str | None = None) -> Content | None:
+        """Return what lies at a path, or None where nothing does.
+
+        Parameters
+        ----------
+        like : str, optional
+            What it is compared with: beside an oid of DVC 2, by its hash.
+        """
+        if like is not None and is_legacy(like) and path not in self._assumed:
+            try:
+                return scan.scan(path, self._project.index.like(like), skip=self._project.ignore)
+            except NotFound:
+                return None
         if path not in self._contents:
             try:
                 found = scan.scan(
@@ -87,20 +111,35 @@ class Inspector:
                     label=f"checking {path.name}",
                 )
                 self.n_hashed += found.n_hashed
-                self._contents[path] = found
+                self._keep(path, found)
             except NotFound:
-                self._contents[path] = None
+                self._keep(path, None)
         return self._contents[path]
 
+    def learn(self, contents: Mapping[Path, Content]) -> None:
+        """Take what was looked at elsewhere for what lies there."""
+        for path, content in contents.items():
+            self._keep(path, content)
+
+    def _keep(self, path: Path, content: Content | None) -> None:
+        self._contents[path] = content
+        self._note(path)
+
+    def _note(self, path: Path) -> None:
+        """Remember below which folders a path lies, to find it again when they change."""
+        parent = str(path).rpartition("/")[0]
+        while parent and path not in self._below.setdefault(parent, set()):
+            self._below[parent].add(path)
+            parent = parent.rpartition("/")[0]
+
     def forget(self, stage: Stage) -> None:
-        """Look again at what a stage wrote."""
-        outs = [stage.path(out.path) for out in stage.outs]
-        gone = [p for p in self._contents if any(p == o or o in p.parents for o in outs)]
-        gone += [p for p in self._contents if any(p in o.parents for o in outs)]
-        for path in gone:
-            self._contents.pop(path, None)
-        for path in [p for p in self._params if any(p == o or o in p.parents for o in outs)]:
-            del self._params[path]
+        """Look again at what a stage wrote: at it, inside it and at the folders around it."""
+        for out in stage.outs:
+            path = stage.path(out.path)
+            inside = self._below.get(str(path), set())
+            for gone in (path, *inside, *path.parents):
+                self._contents.pop(gone, None)
+                self._params.pop(gone, None)
 
     def params(self, stage: Stage) -> dict[str, dict[str, Any]]:
         """Return the parameters of a stage as they are now, by file; missing ones are left out.
@@ -114,6 +153,7 @@ class Inspector:
         for dep in stage.params:
             path = stage.path(dep.file)
             if path not in self._params:
+                self._note(path)
                 shown = os.path.relpath(path, self._project.root)
                 self._params[path] = params.read(path, shown=shown) if path.exists() else None
             if self._params[path] is not None:
@@ -128,7 +168,7 @@ class Inspector:
             if row.oid is not None:
                 path = stage.path(row.path)
                 self._assumed.add(path)
-                self._contents[path] = Content(oid=row.oid, size=row.size or 0)
+                self._keep(path, Content(oid=row.oid, size=row.size or 0))
                 if row.oid.endswith(DIR) and self._project.cache.has(row.oid):
                     self._assume_below(path, tree.read(self._project.cache, row.oid))
 
@@ -136,12 +176,12 @@ class Inspector:
         below: dict[Path, list[tree.Entry]] = {}
         for entry in entries:
             path = folder / entry.relpath
-            self._contents[path] = Content(oid=entry.oid, size=0)
+            self._keep(path, Content(oid=entry.oid, size=0))
             for parent in list(path.relative_to(folder).parents)[:-1]:
                 name = path.relative_to(folder / parent).as_posix()
                 below.setdefault(folder / parent, []).append(tree.Entry(name, entry.oid))
         for path, inside in below.items():
-            self._contents[path] = Content(oid=tree.oid_of(sorted(inside)), size=0)
+            self._keep(path, Content(oid=tree.oid_of(sorted(inside)), size=0))
 
     def is_uncertain(self, stage: Stage) -> bool:
         """Say whether a stage reads what `assume` cannot tell: parameters, a folder around."""
@@ -172,7 +212,7 @@ class Inspector:
         recorded = {row.path: row.oid for row in entry.deps} if entry else {}
         found: dict[str, State] = {}
         for dep in stage.deps:
-            now = self.content(stage.path(dep))
+            now = self.content(stage.path(dep), like=recorded.get(dep))
             if now is None:
                 found[dep] = "deleted"
             elif recorded.get(dep) != now.oid:
@@ -213,7 +253,7 @@ class Inspector:
         oid = item.row.oid if item.row is not None else None
         if oid is not None and item.out.cache and not tracking.in_cache(self._project, oid):
             return "not in cache"
-        now = self.content(item.path)
+        now = self.content(item.path, like=oid)
         if now is None:
             return "deleted"
         return None if now.oid == oid else "modified"

@@ -1,60 +1,66 @@
-"""Run a stage's command in a process group of its own, and end that group whatever happens.
+"""The shell commands of a stage, and one of them run to its end in this process' place.
 
-What the command prints goes through to the caller as it comes, and its last lines are kept.
+Where and how a command runs is the business of an executor; see `assay.pipeline.executors`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
-import sys
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from assay.base.errors import Error
 from assay.base.signals import interrupts_later, interrupts_on_terminate
+from assay.pipeline.executors import Executor, Result, Task
+from assay.pipeline.executors.local import LocalExecutor, shell
 
-_GRACE_SECONDS = 5.0
-_PR_SET_PDEATHSIG = 1
+__all__ = ["Result", "commands", "end_leftovers", "run"]
 
-
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """How a command ended.
-
-    Attributes
-    ----------
-    exit_status : int
-        Of the shell; negative for the signal that ended it.
-    peak_memory : int
-        Bytes; the largest of the command's processes, and never less than this process had when
-        it started them: Linux counts that in.
-    cpu_seconds, seconds : float
-        Processor time of all its processes; time on the clock.
-    tail : str
-        The last lines that it printed.
-    is_over_limit : bool
-        Whether it was ended because it took longer than it may.
-    """
-
-    exit_status: int
-    peak_memory: int
-    cpu_seconds: float
-    seconds: float
-    tail: str
-    is_over_limit: bool = False
+_GOES_ON = re.compile(r"(?<!\\)(?:\\\\)*\\\Z|(?:&&|\|\|?)\s*\Z")
+_HERE_DOCUMENT = re.compile(r"(?<!<)<<-?\s*['\"\\]?[A-Za-z_]")
+_QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.""")
+_MAY_GO_ON = re.compile(r"""['"`({]|\b(?:if|then|else|elif|for|while|until|do|case)\b""")
 
 
 def commands(cmd: str | list[str]) -> list[str]:
-    """Return the shell commands of a stage: each item or line is one, as in DVC."""
-    return cmd if isinstance(cmd, list) else [line for line in cmd.splitlines() if line.strip()]
+    r"""Return the shell commands of a stage, each for a shell of its own.
+
+    Each item of a list is one. Each line of a text is one, as in DVC; but where a line is only the
+    beginning of a command (an `if`, a here-document, a `\\` at its end), DVC's shells would fail,
+    and the text is one script that ends at the first command that fails.
+
+    Examples
+    --------
+    >>> commands("cp a b\n\ncp b c\n")
+    ['cp a b', 'cp b c']
+    >>> commands("for i in 1 2; do\n  echo $i\ndone\n")
+    ['set -e\nfor i in 1 2; do\n  echo $i\ndone']
+    """
+    if isinstance(cmd, list):
+        return cmd
+    lines = [line for line in cmd.splitlines() if line.strip()]
+    if len(lines) > 1 and not all(map(_is_whole, lines)):
+        return ["set -e\n" + cmd.rstrip("\n")]
+    return lines
+
+
+def _is_whole(line: str) -> bool:
+    """Say whether a line is a command, or several, and not the beginning of one."""
+    if _GOES_ON.search(line) or _HERE_DOCUMENT.search(line):
+        return False
+    if not _MAY_GO_ON.search(_QUOTED.sub("", line)):
+        return True
+    *start, _, _ = shell(line, env=os.environ)
+    try:
+        done = subprocess.run(
+            [*start, "-n", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+    except OSError:  # no such shell: that comes up when it runs
+        return True
+    return done.returncode == 0
 
 
 def run(
@@ -66,7 +72,7 @@ def run(
     keep_lines: int = 200,
     limit: float | None = None,
 ) -> Result:
-    """Run one shell command to its end.
+    """Run one shell command of this machine to its end.
 
     Parameters
     ----------
@@ -80,118 +86,23 @@ def run(
     Error
         If the folder does not exist or there is no shell.
     """
-    start = time.monotonic()
-    tail: deque[bytes] = deque(maxlen=max(keep_lines, 1))
-    process = reader = None
+    task = Task(command=command, cwd=cwd, env=env, echo=echo, keep_lines=keep_lines, limit=limit)
+    with contextlib.closing(LocalExecutor()) as executor:
+        return finish(executor, task)
+
+
+def finish(executor: Executor, task: Task) -> Result:
+    """Run a command to its end; an interrupt ends it."""
+    running = None
     with interrupts_on_terminate():
         try:
             with interrupts_later():  # one in the midst of a thread's start breaks its locks
-                process = _start(command, cwd=cwd, env=env)
-                output = (process.stdout, tail, echo)
-                reader = threading.Thread(target=_read, args=output, daemon=True)
-                reader.start()
-            with _ended_after(limit, process.pid) as is_over:
-                _, status, usage = os.wait4(process.pid, 0)
+                running = executor.submit(task)
+            return running.wait()
         except BaseException:
-            if process is not None:
-                end_group(process.pid)
-                process.wait()
-            if reader is not None:
-                reader.join(1)
+            if running is not None:
+                running.kill()
             raise
-    process.returncode = os.waitstatus_to_exitcode(status)
-    reader.join(2)  # a process left in the background may keep the pipe open
-    scale = 1 if sys.platform == "darwin" else 1024
-    return Result(
-        exit_status=process.returncode,
-        peak_memory=usage.ru_maxrss * scale,
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        seconds=time.monotonic() - start,
-        tail=b"".join(tail).decode(errors="replace"),
-        is_over_limit=is_over.is_set(),
-    )
-
-
-@contextlib.contextmanager
-def _ended_after(limit: float | None, leader: int) -> Iterator[threading.Event]:
-    """End a process group when its time is over; the event says that it was."""
-    is_over = threading.Event()
-
-    def end() -> None:
-        is_over.set()
-        end_group(leader, reap=False)  # the one who waits for it does
-
-    timer = None if limit is None else threading.Timer(limit, end)
-    if timer is not None:
-        timer.daemon = True
-        timer.start()
-    try:
-        yield is_over
-    finally:
-        if timer is not None:
-            timer.cancel()
-
-
-def _start(command: str, *, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            _shell(command),
-            cwd=cwd,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 -- one thread here
-        )
-    except OSError as error:
-        what = "the folder does not exist" if not cwd.is_dir() else str(error.strerror).lower()
-        raise Error(f"the command cannot be started: {what}", where=cwd) from error
-
-
-def _shell(command: str) -> list[str]:
-    """Return the arguments that run a command in the person's shell, without its start files."""
-    shell = os.environ.get("SHELL") or "/bin/sh"
-    options = {"zsh": ["--no-rcs"], "bash": ["--noprofile", "--norc"]}
-    return [shell, *options.get(Path(shell).name, []), "-c", command]
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to end this process when the one that started it is killed."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _read(stream: Any, tail: deque[bytes], echo: Callable[[bytes], None]) -> None:
-    with contextlib.suppress(ValueError, OSError), stream:
-        for line in stream:
-            tail.append(line)
-            echo(line)
-
-
-def end_group(leader: int, *, reap: bool = True) -> None:
-    """End a process group: politely, and after some seconds or a second Ctrl-C by force."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(leader, number)
-        with contextlib.suppress(KeyboardInterrupt):
-            if _is_gone_soon(leader, reap=reap):
-                return
-
-
-def _is_gone_soon(leader: int, *, reap: bool) -> bool:
-    deadline = time.monotonic() + _GRACE_SECONDS
-    while time.monotonic() < deadline:
-        if reap:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(leader, os.WNOHANG)
-        try:
-            os.killpg(leader, 0)
-        except (ProcessLookupError, PermissionError):
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def end_leftovers(runs: list[str]) -> list[int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,22 +18,32 @@ from assay.objects import scan
 from assay.objects.scan import Content
 from assay.pipeline import command
 from assay.pipeline.changes import Inspector
+from assay.pipeline.executors import Result, Task, Wrap
 from assay.pipeline.previous import Previous
 from assay.project import params, tracking
 from assay.project.definition import Definition, Tracked
 from assay.project.lock import Entry
-from assay.project.stages import Out, ParamsDep, Stage
+from assay.project.stages import Out, ParamsDep, Row, Stage
 from assay.project.workspace import Project
+
+if TYPE_CHECKING:
+    from assay.pipeline.tracing import Trace
+
+Run = Callable[[Task], Result]
+"""Runs a command to its end; raises KeyboardInterrupt where that is ended from outside."""
 
 
 class StageFailed(Error):
     """A stage's command failed, or left out an output; its previous outputs are back."""
 
-    def __init__(self, what: str, *, stage: Stage, result: command.Result | None = None) -> None:
+    def __init__(
+        self, what: str, *, stage: Stage, result: Result | None = None, hint: str | None = None
+    ) -> None:
         super().__init__(
             what,
             where=f"stage '{stage.address}'",
-            hint="its outputs are as they were before; mend what it says, and run it again",
+            hint=hint
+            or "its outputs are as they were before; mend what it says, and run it again",
         )
         self.result = result
 
@@ -43,15 +55,48 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     entry : Entry
         Its record for the lock.
-    result : command.Result
+    result : Result
         How its commands ended, added up.
     changed_deps : list of str
         Dependencies and parameter files that were edited while it ran.
+    contents : dict
+        What lies at each of its outputs now.
     """
 
     entry: Entry
-    result: command.Result
+    result: Result
     changed_deps: list[str]
+    contents: dict[Path, Content]
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """How the command of a stage is to run.
+
+    Attributes
+    ----------
+    run : callable
+        Runs one command to its end.
+    env : mapping
+        All of its environment.
+    echo : callable
+        Told what it prints, line by line.
+    keep_lines : int
+        How many of the last lines are recorded.
+    commit : bool
+        Whether its outputs go into the cache.
+    check : callable
+        Raises KeyboardInterrupt where the work was ended from outside.
+    trace : Trace or None
+        Looks at what it reads and writes.
+    """
+
+    run: Run
+    env: Mapping[str, str]
+    echo: Callable[[bytes], None]
+    keep_lines: int
+    check: Callable[[], None]
+    commit: bool = True
+    trace: Trace | None = None
 
 
 def environment(project: Project, stage: Stage) -> dict[str, str]:
@@ -64,14 +109,31 @@ def environment(project: Project, stage: Stage) -> dict[str, str]:
     }
 
 
+def run_here(task: Task) -> Result:
+    """Run a command on this machine, by an executor of its own."""
+    from assay.pipeline.executors.local import LocalExecutor
+
+    with contextlib.closing(LocalExecutor()) as executor:
+        return command.finish(executor, task)
+
+
 def run_commands(
-    stage: Stage, *, env: Mapping[str, str], echo: Callable[[bytes], None], keep_lines: int
-) -> command.Result:
+    stage: Stage,
+    *,
+    env: Mapping[str, str],
+    echo: Callable[[bytes], None],
+    keep_lines: int,
+    run: Run = run_here,
+    wrap: Wrap | None = None,
+) -> Result:
     """Run the commands of a stage one after the other; the first that fails ends it."""
-    done: list[command.Result] = []
+    done: list[Result] = []
     for line in command.commands(stage.cmd or []):
         echo(f"> {line}\n".encode())
-        result = command.run(line, cwd=stage.wdir, env=env, echo=echo, keep_lines=keep_lines)
+        task = Task(
+            command=line, cwd=stage.wdir, env=env, echo=echo, keep_lines=keep_lines, wrap=wrap
+        )
+        result = run(task)
         done.append(result)
         if result.exit_status != 0:
             total = _total(done, keep_lines)
@@ -88,12 +150,14 @@ def _ended(exit_status: int) -> str:
     number = -exit_status if exit_status < 0 else exit_status - 128
     if number in set(signal.Signals):
         return f"was ended by signal {number}"
+    if exit_status == 127:
+        return "failed with exit status 127: there is no such command"
     return f"failed with exit status {exit_status}"
 
 
-def _total(done: list[command.Result], keep_lines: int) -> command.Result:
+def _total(done: list[Result], keep_lines: int) -> Result:
     lines = "".join(r.tail for r in done).splitlines(keepends=True)[-keep_lines:]
-    return command.Result(
+    return Result(
         exit_status=done[-1].exit_status if done else 0,
         peak_memory=max((r.peak_memory for r in done), default=0),
         cpu_seconds=sum(r.cpu_seconds for r in done),
@@ -102,16 +166,7 @@ def _total(done: list[command.Result], keep_lines: int) -> command.Result:
     )
 
 
-def execute(
-    declared: Definition,
-    stage: Stage,
-    before: Entry,
-    inspector: Inspector,
-    *,
-    env: Mapping[str, str],
-    echo: Callable[[bytes], None],
-    keep_lines: int,
-) -> Made:
+def execute(project: Project, stage: Stage, before: Entry, work: Work) -> Made:
     """Run a stage and store what it made; the lock is not written here.
 
     Parameters
@@ -124,7 +179,6 @@ def execute(
     StageFailed
         If a command fails or an output is missing. The outputs from before are back then.
     """
-    project = declared.project
     previous = Previous(
         project.work_dir,
         [stage.path(out.path) for out in stage.outs if not out.persist],
@@ -134,12 +188,23 @@ def execute(
         for out in stage.outs:
             if out.persist:
                 _unprotect(stage.path(out.path))
-        result = run_commands(stage, env=env, echo=echo, keep_lines=keep_lines)
-        inspector.forget(stage)
-        contents = {out.path: _store(project, stage, out, result) for out in stage.outs}
+        wrap = work.trace.wrap if work.trace is not None else None
+        result = run_commands(
+            stage,
+            env=work.env,
+            echo=work.echo,
+            keep_lines=work.keep_lines,
+            run=work.run,
+            wrap=wrap,
+        )
+        if work.trace is not None:
+            _refuse_undeclared(stage, result, work.trace)
+        contents = {
+            out.path: _store(project, stage, out, result, commit=work.commit) for out in stage.outs
+        }
+        work.check()
     except BaseException:
         previous.put_back()
-        inspector.forget(stage)
         raise
     previous.drop()
     rows = tuple(tracking.row_of(path, content) for path, content in contents.items())
@@ -147,10 +212,24 @@ def execute(
         entry=msgspec.structs.replace(before, outs=rows),
         result=result,
         changed_deps=_changed_deps(project, stage, before),
+        contents={stage.path(path): content for path, content in contents.items()},
     )
 
 
-def _store(project: Project, stage: Stage, out: Out, result: command.Result) -> Content:
+def _refuse_undeclared(stage: Stage, result: Result, trace: Trace) -> None:
+    complaint = trace.complaint()
+    if complaint is not None:
+        raise StageFailed(
+            complaint,
+            stage=stage,
+            result=result,
+            hint="declare them under 'deps', 'params' or 'outs'; its outputs are as they were",
+        )
+
+
+def _store(
+    project: Project, stage: Stage, out: Out, result: Result, *, commit: bool
+) -> Content:  # fmt: skip
     path = stage.path(out.path)
     if not path.exists():
         raise StageFailed(
@@ -158,6 +237,8 @@ def _store(project: Project, stage: Stage, out: Out, result: command.Result) -> 
             stage=stage,
             result=result,
         )
+    if not commit:
+        return scan.scan(path, project.index, skip=project.ignore)
     return store_output(project, path, out)
 
 
@@ -207,15 +288,19 @@ def _unprotect(path: Path) -> None:
 
 def restore(declared: Definition, stage: Stage, entry: Entry, inspector: Inspector) -> None:
     """Bring a stage's outputs to a recorded state, from the cache, as if it had run."""
-    rows = {row.path: row for row in entry.outs}
-    items = [
+    tracking.checkout(declared.project, outputs_as(stage, entry.outs), force=True)
+    inspector.forget(stage)
+
+
+def outputs_as(stage: Stage, rows: Sequence[Row]) -> list[Tracked]:
+    """Return the outputs of a stage with these records; all of them as if the cache had them."""
+    by_path = {row.path: row for row in rows}
+    return [
         Tracked(
             path=stage.path(out.path),
             out=msgspec.structs.replace(out, cache=True),
             stage=stage,
-            row=rows.get(out.path),
+            row=by_path.get(out.path),
         )
         for out in stage.outs
     ]
-    tracking.checkout(declared.project, items, force=True)
-    inspector.forget(stage)

@@ -128,6 +128,16 @@ class Graph:
                 todo += self.upstream[address]
         return Graph([s for a, s in self.stages.items() if a in found], self._project)
 
+    def below(self, targets: Iterable[str]) -> set[str]:
+        """Return stages and all that run after them; what is below a frozen one does as well."""
+        todo, found = list(targets), set[str]()
+        while todo:
+            address = todo.pop()
+            if address not in found:
+                found.add(address)
+                todo += [a for a in self.downstream[address] if not self.stages[a].frozen]
+        return found
+
     @property
     def parts(self) -> list[list[str]]:
         """The stages that hang together, each part sorted, in the order of their first stages."""

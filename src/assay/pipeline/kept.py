@@ -118,6 +118,6 @@ def _put(source: Cache, target: Cache, oid: str) -> None:
 
 def _copy(source: Cache, target: Cache, oid: str) -> None:
     if oid.endswith(DIR):
-        target.add(source.read(oid), suffix=DIR)
-    elif target.add_file(source.path(oid)).oid != oid:
+        target.of(oid).add(source.read(oid), suffix=DIR)
+    elif target.of(oid).add_file(source.path(oid)).oid != oid:
         raise source.damaged(oid)

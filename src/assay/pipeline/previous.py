@@ -7,7 +7,8 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from assay.base.files import write_atomic
@@ -21,10 +22,12 @@ class Previous:
 
     def __init__(self, work: Path, paths: Sequence[Path], *, kept: Sequence[Path] = ()) -> None:
         """Set `paths` aside; of those in `kept` a copy, as the stage goes on with them."""
+        work.mkdir(parents=True, exist_ok=True)
         self._folder = work / f"{_PREFIX}{os.urandom(8).hex()}"
-        self._folder.mkdir(parents=True)
-        self._held = os.open(self._folder, os.O_RDONLY)
-        fcntl.flock(self._held, fcntl.LOCK_EX)
+        with _gate(work):  # nobody takes it for one that was left behind
+            self._folder.mkdir()
+            self._held = os.open(self._folder, os.O_RDONLY)
+            fcntl.flock(self._held, fcntl.LOCK_EX)
         places = [(path, os.path.lexists(path)) for path in (*paths, *kept)]
         write_atomic(self._folder / _LIST, json.dumps([(str(p), there) for p, there in places]))
         for number, (path, there) in enumerate(places):
@@ -83,17 +86,45 @@ def remove(path: Path) -> None:
 
 def recover(work: Path) -> int:
     """Put back what killed processes had set aside; returns for how many stages."""
-    count = 0
     if not work.is_dir():
         return 0
-    for folder in sorted(work.glob(f"{_PREFIX}*")):
-        with contextlib.suppress(OSError):
-            held = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _put_back(folder)
-                _forget(folder)
-                count += 1
-            finally:
-                os.close(held)
-    return count
+    with _gate(work):
+        left = {
+            folder: held for folder in sorted(work.glob(f"{_PREFIX}*")) if (held := _take(folder))
+        }
+    for folder, held in left.items():
+        try:
+            _put_back(folder)
+            _forget(folder)
+        finally:
+            os.close(held)
+    return len(left)
+
+
+@contextlib.contextmanager
+def _gate(work: Path) -> Iterator[None]:
+    """Let nobody else make or look for folders in `work`."""
+    descriptor = os.open(work, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(folder: Path) -> int | None:
+    """Lock a folder that nobody holds, and return the descriptor.
+
+    A child of a killed process may hold it for the moment until it is another program.
+    """
+    try:
+        held = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    for _ in range(10):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return held
+        time.sleep(0.005)
+    os.close(held)
+    return None

@@ -11,6 +11,7 @@ import fcntl
 import json
 import numbers
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ import msgspec
 
 from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound
+from assay.objects.legacy import named
 from assay.project import params
 from assay.project.lock import Entry
 from assay.project.stages import Row, Stage
@@ -92,11 +94,17 @@ def settle(home: Project) -> list[str]:
 
 
 def _is_held(file: Path) -> bool:
+    """Say whether a process holds a file.
+
+    A child of a killed process may do so for the moment until it is another program.
+    """
     with contextlib.suppress(FileNotFoundError), file.open() as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+        for _ in range(10):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return False
+            time.sleep(0.005)
+        return True
     return False
 
 
@@ -175,21 +183,23 @@ class Recording:
 
         parent = self.begin()
         writer = self._writer()
-        run = writer.start_run(
-            name=stage.address,
-            kind="stage",
-            parent=parent,
-            stage=stage.address,
-            command="\n".join(command.commands(stage.cmd or [])),
-            directory=os.path.relpath(stage.wdir, project.root),
-        )
-        values = flat_params(_by_file(before.params, os.path.relpath(stage.wdir, project.root)))
-        if values:
-            writer.log_params(run, values)
+        directory = os.path.relpath(stage.wdir, project.root)
+        values = flat_params(_by_file(before.params, directory))
         seeds = _seeds(values)
-        if seeds:
-            writer.set_tags(run, {"seeds": seeds})
-        writer.add_inputs(run, [_data(stage, row, "dep", project) for row in before.deps])
+        with writer.ledger.together():
+            run = writer.start_run(
+                name=stage.address,
+                kind="stage",
+                parent=parent,
+                stage=stage.address,
+                command="\n".join(command.commands(stage.cmd or [])),
+                directory=directory,
+            )
+            if values:
+                writer.log_params(run, values)
+            if seeds:
+                writer.set_tags(run, {"seeds": seeds})
+            writer.add_inputs(run, [_data(stage, row, "dep", project) for row in before.deps])
         return run
 
     def finish(
@@ -200,12 +210,13 @@ class Recording:
 
         writer = self._writer()
         kinds = {out.path: out.kind for out in stage.outs}
-        writer.add_outputs(run, [_data(stage, r, kinds[r.path], project) for r in entry.outs])
         at = now_ms()
         found = read_metrics(stage, project)
-        if found:
-            writer.log_metrics(run, [Metric(key=k, value=v, at=at) for k, v in found.items()])
-        self._end(run, "finished", result)
+        with writer.ledger.together():
+            writer.add_outputs(run, [_data(stage, r, kinds[r.path], project) for r in entry.outs])
+            if found:
+                writer.log_metrics(run, [Metric(key=k, value=v, at=at) for k, v in found.items()])
+            self._end(run, "finished", result)
 
     def fail(self, run: str, result: command.Result | None, *, reason: str, killed: bool) -> None:
         """Write that a stage failed, or was interrupted."""
@@ -309,7 +320,7 @@ def data_of(row: Row, *, path: str, kind: str) -> Data:
     """Return a recorded content as the ledger has it."""
     from assay.ledger.writer import Data
 
-    return Data(path=path, oid=f"md5:{row.oid}", size=row.size, n_files=row.n_files, kind=kind)
+    return Data(path=path, oid=named(row.oid or ""), size=row.size, n_files=row.n_files, kind=kind)
 
 
 def _data(stage: Stage, row: Row, kind: str, project: Project) -> Data:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,17 @@ def is_cachable(stage: Stage) -> bool:
     )
 
 
-def find(project: Project, stage: Stage, now: Entry) -> Entry | None:
+def find(
+    project: Project,
+    stage: Stage,
+    now: Entry,
+    *,
+    bring: Callable[[Entry], None] | None = None,
+) -> Entry | None:
     """Return what the stage made of the same command, dependencies and parameters, or None.
 
-    The newest entry counts whose outputs are all still in the cache.
+    The newest entry counts whose outputs are all still in the cache; where there is none, the
+    newest whose outputs `bring` gets there.
     """
     if not is_cachable(stage):
         return None
@@ -43,20 +51,28 @@ def find(project: Project, stage: Stage, now: Entry) -> Entry | None:
         files = sorted(folder.iterdir(), key=lambda p: p.stat().st_mtime_ns, reverse=True)
     except FileNotFoundError:
         return None
-    for file in files:
-        entry = _read(file)
-        if entry is not None and all(
-            row.oid is not None and tracking.in_cache(project, row.oid) for row in entry.outs
-        ):
+    entries = [entry for file in files if (entry := _read(file)) is not None]
+    for entry in entries:
+        if _is_here(project, entry):
+            return entry
+    for entry in entries:
+        if bring is None:
+            break
+        bring(entry)
+        if _is_here(project, entry):
             return entry
     return None
 
 
-def save(project: Project, stage: Stage, entry: Entry) -> None:
-    """Remember what a stage made."""
+def _is_here(project: Project, entry: Entry) -> bool:
+    return all(row.oid is not None and tracking.in_cache(project, row.oid) for row in entry.outs)
+
+
+def save(project: Project, stage: Stage, entry: Entry) -> bool:
+    """Remember what a stage made; says whether that can be, so that it comes back from there."""
     plain_uncached = any(out.kind == "out" and not out.cache for out in stage.outs)
     if not is_cachable(stage) or plain_uncached:
-        return
+        return False
     data = lock.to_data(entry)
     path = _folder(project, _key(entry, [row.path for row in entry.outs])) / _hash(data)
     if not path.exists():
@@ -64,6 +80,7 @@ def save(project: Project, stage: Stage, entry: Entry) -> None:
 
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, emit.dump(data))
+    return True
 
 
 def is_entry(file: Path, *, name: str) -> bool:
