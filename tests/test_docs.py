@@ -111,7 +111,7 @@ def test_every_command_and_option_is_in_the_reference():
     for name, command in reference.commands():
         assert name in sections
         for parameter in command.params:
-            if isinstance(parameter, click.Option):
+            if isinstance(parameter, click.Option) and not parameter.hidden:
                 missing = [option for option in parameter.opts if option not in sections[name]]
                 assert not missing, f"{name} {missing}"
                 assert parameter.help, f"{name} {parameter.opts} has no help"

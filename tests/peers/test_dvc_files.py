@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from assay.project import ini
-from tests import make, stages
+from tests import dvc_2, make, stages
 from tests.stages import dvc
 
 pytestmark = [
@@ -304,7 +303,7 @@ def test_destroy_leaves_what_dvc_leaves(tmp_path: Path):
 
 
 def test_a_cache_of_dvc_2_is_migrated_alike(tmp_path: Path):
-    ours = _dvc_2(tmp_path / "ours")
+    ours = dvc_2.project(tmp_path / "ours")
     theirs = tmp_path / "theirs"
     shutil.copytree(ours, theirs, symlinks=True)
     dry = ("cache", "migrate", "--dvc-files", "--dry")
@@ -319,49 +318,6 @@ def test_a_cache_of_dvc_2_is_migrated_alike(tmp_path: Path):
     shutil.rmtree(ours / "d")
     dvc(ours, "checkout")
     assert (ours / "d" / "crlf").read_bytes() == b"a\r\nb\r\n"
-
-
-def _dvc_2(folder: Path) -> Path:
-    """Make a project as DVC 2 left it: text hashed without carriage returns, the older layout."""
-    from assay.project.migrating import old_hash
-
-    make.project(folder)
-    files = {
-        "a.txt": b"1\r\n2\r\n",
-        "d/crlf": b"a\r\nb\r\n",
-        "d/bin": b"\0\r\n",
-        "clean.csv": b"3",
-    }
-    make.write(folder, files)
-    oids = {name: old_hash(folder / name) for name in files}
-    rows = [{"md5": oids[f"d/{name}"], "relpath": name} for name in ("bin", "crlf")]
-    listed = json.dumps(rows).encode()
-    make.write(folder, {"list": listed})
-    oids["d"] = f"{_md5(listed)}.dir"
-    for name, oid in oids.items():
-        path = folder / ("list" if name == "d" else name)
-        place = folder / ".dvc" / "cache" / oid[:2] / oid[2:]
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, place)
-        place.chmod(0o444)
-    (folder / "list").unlink()
-    records = {
-        "a.txt.dvc": f"# mine\nouts:\n- md5: {oids['a.txt']}\n  size: 6\n  path: a.txt\n",
-        "d.dvc": f"outs:\n- md5: {oids['d']}\n  size: 9\n  nfiles: 2\n  path: d\n",
-        "dvc.yaml": "stages:\n  sort:\n    cmd: sort a.txt > clean.csv\n    deps: [a.txt]\n"
-        "    outs: [clean.csv]\n",
-        "dvc.lock": "schema: '2.0'\nstages:\n  sort:\n    cmd: sort a.txt > clean.csv\n    deps:\n"
-        f"    - path: a.txt\n      md5: {oids['a.txt']}\n      size: 6\n    outs:\n"
-        f"    - path: clean.csv\n      md5: {oids['clean.csv']}\n      size: 1\n",
-        ".gitignore": "/a.txt\n/d\n/clean.csv\n",
-    }
-    return make.write(folder, records)
-
-
-def _md5(content: bytes) -> str:
-    import hashlib
-
-    return hashlib.md5(content).hexdigest()
 
 
 def test_a_merge_of_two_folders_is_the_one_of_dvc(tmp_path: Path):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests import make, stages
+from tests.objects.remotes import websites
 from tests.stages import dvc
 from tests.workflows import others
 
@@ -113,6 +115,50 @@ def test_a_record_of_http_data_is_the_same_to_the_byte(three, tmp_path, headers)
             same(ours, theirs)
         assert "skipping" in make.done(theirs, "update", "s.csv.dvc")
         assert "skipping" in dvc(ours, "update", "s.csv.dvc")
+
+
+def test_a_page_that_ends_in_a_slash_is_recorded_the_same(three):
+    other, ours, theirs = three
+    with others.served(other) as url:
+        make.done(ours, "import-url", f"{url}/code/", "page")
+        dvc(theirs, "import-url", f"{url}/code/", "page")
+        same(ours, theirs)
+
+
+def test_the_netrc_file_opens_a_page_for_both(three, tmp_path, monkeypatch):
+    _, ours, theirs = three
+    make.write(tmp_path, {"netrc": "machine 127.0.0.1 login ada password pa55word\n"})
+    (tmp_path / "netrc").chmod(0o600)
+    with websites.web(tmp_path / "web") as web:
+        make.write(web.folder, {"store/page": "page\n"})
+        web.faults.append(websites.needs_basic("ada", "pa55word"))
+        shown = subprocess.run(
+            [stages.DVC, "import-url", f"{web.url}/page"], cwd=theirs, check=False
+        )
+        assert shown.returncode != 0
+        assert make.assay(ours, "import-url", f"{web.url}/page").code == 255
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        make.done(ours, "import-url", f"{web.url}/page")
+        dvc(theirs, "import-url", f"{web.url}/page")
+        same(ours, theirs)
+
+
+def test_a_remote_on_another_one_is_the_same_for_both(three, tmp_path):
+    _, ours, theirs = three
+    make.write(tmp_path / "files", {"dir/a": "1\n", "dir/.b": "2\n"})
+    for root in (ours, theirs):
+        make.done(root, "remote", "add", "lab", str(tmp_path / "files"))
+        make.done(root, "remote", "add", "inner", "remote://lab/dir")
+    make.done(ours, "import-url", "remote://inner/a")
+    make.done(ours, "import-url", "remote://lab/dir")
+    make.done(ours, "import-url", "remote://inner", "again")
+    dvc(theirs, "import-url", "remote://inner/a")
+    dvc(theirs, "import-url", "remote://lab/dir")
+    dvc(theirs, "import-url", "remote://inner", "again")
+    same(ours, theirs)
+    assert dvc(theirs, "remote", "list").split() == make.done(ours, "remote", "list").split()
+    listed = dvc(theirs, "list-url", "remote://inner").split()
+    assert sorted(listed) == make.done(ours, "list-url", "remote://inner").split()
 
 
 def test_what_one_imports_the_other_updates(three):

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
+import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests import make, stages
+from tests.peers import pipelines
+from tests.peers.dvc_asked import Session
 from tests.stages import dvc
 
 pytestmark = [
@@ -356,6 +363,85 @@ def test_generated_pipelines_get_the_locks_and_the_status_of_dvc(tmp_path: Path,
     dvc(ours, "repro", "-P")
     make.done(theirs, "repro")
     _assert_alike(ours, theirs)
+
+
+@pytest.fixture(scope="module")
+def theirs_going_on() -> Iterator[Session]:
+    """Real DVC, started once."""
+    with Session() as session:
+        yield session
+
+
+@pytest.mark.parametrize(
+    "n_files", [6, pytest.param(60, marks=pytest.mark.slow, id="sixty")], ids=str
+)
+def test_drawn_pipelines_get_the_graph_the_status_and_the_locks_of_dvc(
+    theirs_going_on: Session, n_files: int
+):
+    @settings(max_examples=n_files, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(files=pipelines.files(), seed=st.integers(0, 2**32))
+    def alike(files: dict[str, str], seed: int) -> None:
+        with tempfile.TemporaryDirectory(dir=make.memory()) as place:
+            _compare_in_turn(theirs_going_on, Path(place).resolve(), files, random.Random(seed))
+
+    alike()
+
+
+def _compare_in_turn(
+    session: Session, place: Path, files: Mapping[str, str], draw: random.Random
+) -> None:
+    """Let each tool run what the other one ran before, with a change in between."""
+    one, two = place / "one", place / "two"
+    for folder in (one, two):
+        make.write(folder, {".dvc/config": "[core]\nno_scm = true\n", **files})
+    answer = session.run(one, "status", "--json")
+    assert answer.code == 0, answer
+    assert _status(one) == json.loads(answer.out)
+    _repro_all(one)
+    session.done(two, "repro", "-P")
+    _assert_alike(one, two)
+    assert _status(two) == json.loads(session.done(one, "status", "--json"))
+    kind, number = draw.choice(["input", "param", "output", "lost", "edited"]), draw.random()
+    for folder in (one, two):
+        _change(folder, kind, number)
+    assert _status(one) == json.loads(session.done(two, "status", "--json")), kind
+    session.done(one, "repro", "-P")
+    _repro_all(two)
+    _assert_alike(two, one)
+    assert _status(two) == json.loads(session.done(two, "status", "--json"))
+    ours, theirs = make.done(one, "dag", "--dot"), session.done(one, "dag", "--dot")
+    assert ours.rstrip("\n") == theirs.rstrip("\n")
+
+
+def _repro_all(folder: Path) -> None:
+    from assay.pipeline.repro import Events
+    from assay.project import workspace
+    from assay.workflows import pipeline
+
+    said: list[str] = []
+    events = Events(said.append, lambda _: None)
+    pipeline.repro(workspace.find(folder), [], cwd=folder, events=events, all_pipelines=True)
+
+
+def _change(folder: Path, kind: str, number: float) -> None:
+    """Change one thing of a project: an input, a parameter, or what a stage made."""
+    if kind == "input":
+        make.write(folder, {"in.txt": "changed\n"})
+        return
+    if kind == "param":
+        text = (folder / "params.yaml").read_text()
+        make.write(folder, {"params.yaml": re.sub(r"(?m)^lr: .*$", "lr: 77", text)})
+        return
+    made = sorted({*folder.rglob("o*.txt")} - {*folder.glob(".*/**/*")})
+    if not made:
+        return
+    path = made[int(number * len(made))]
+    if kind == "lost":
+        oid = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        (folder / ".dvc/cache/files/md5" / oid[:2] / oid[2:]).unlink(missing_ok=True)
+    path.unlink()
+    if kind == "edited":
+        path.write_text("not from the stage\n")
 
 
 def _assert_alike(ours: Path, theirs: Path) -> None:

@@ -23,6 +23,7 @@ from assay.workflows.garbage import Keep
 from tests import make, stages
 
 ONE = "c4ca4238a0b923820dcc509a6f75849b"  # of "1"
+OLD = f"md5-dos2unix:{ONE}"
 
 
 @pytest.fixture
@@ -286,17 +287,27 @@ def test_what_is_found_after_a_person_agreed_is_not_deleted(two: Path):
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("a.dvc", f"outs:\n- md5: {ONE}\n  path: a\n", {ONE}),
-        ("a.dvc", f"outs:\n- md5: {ONE.upper()}\n  path: a\n", {ONE}),
-        ("a.dvc", f"outs:\n- path: a\n  files:\n  - md5: {ONE}\n    relpath: b\n", {ONE}),
+        ("a.dvc", f"outs:\n- md5: {ONE}\n  hash: md5\n  path: a\n", {ONE}),
+        ("a.dvc", f"outs:\n- md5: {ONE}\n  path: a\n", {OLD}),
+        ("a.dvc", f"outs:\n- md5: {ONE.upper()}\n  hash: md5\n  path: a\n", {ONE}),
+        (
+            "a.dvc",
+            f"outs:\n- path: a\n  hash: md5\n  files:\n  - md5: {ONE}\n    relpath: b\n",
+            {ONE},
+        ),
         ("a.dvc", f"deps:\n- md5: {ONE}\n  path: b\nouts:\n- path: a\n", set()),
         (
             "dvc.lock",
-            f"stages:\n  s:\n    outs:\n    - md5: {ONE}.dir\n      path: a\n",
+            f"stages:\n  s:\n    outs:\n    - md5: {ONE}.dir\n      hash: md5\n      path: a\n",
             {f"{ONE}.dir"},
         ),
-        ("dvc.lock", f"stages:\n  s: broken {ONE}\n", {ONE}),
-        ("a.dvc", f"outs: [{ONE}, {{", {ONE}),
+        (
+            "dvc.lock",
+            f"stages:\n  s:\n    outs:\n    - md5: {ONE}.dir\n      path: a\n",
+            {f"{OLD}.dir"},
+        ),
+        ("dvc.lock", f"stages:\n  s: broken {ONE}\n", {ONE, OLD}),
+        ("a.dvc", f"outs: [{ONE}, {{", {ONE, OLD}),
         ("a.dvc", "", set()),
         ("dvc.yaml", ONE, set()),
     ],

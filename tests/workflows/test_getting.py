@@ -6,12 +6,17 @@ import json
 import os
 import shutil
 import stat
+import subprocess
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from assay.workflows import browsing
 from tests import make
+from tests.objects.remotes import websites
 from tests.workflows import others
 
 
@@ -182,3 +187,41 @@ def test_sizes_have_three_digits(size):
     text = browsing.natural(size)
     assert sum(c.isdigit() for c in text) <= 4
     assert size < 1024 or len(text.rstrip("kMG")) <= 4
+
+
+def until(true: Callable[[], object]) -> None:
+    for _ in range(600):
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError
+
+
+def test_what_a_killed_get_left_goes_with_the_next_one_and_a_living_one_is_not_disturbed(
+    outside, tmp_path
+):
+    go_on, begun = threading.Event(), []
+
+    def slow(handler) -> bool:
+        if handler.command == "GET" and handler.path.endswith("slow"):
+            begun.append(handler.path)
+            go_on.wait(60)
+        return False
+
+    with websites.web(tmp_path / "web") as web:
+        make.write(web.folder, {"store/slow": "s\n", "store/quick": "q\n"})
+        web.faults.append(slow)
+        killed, living = (
+            subprocess.Popen(make.command("get-url", f"{web.url}/slow", name), cwd=outside)
+            for name in ("killed", "living")
+        )
+        until(lambda: len(begun) == 2)
+        killed.kill()
+        killed.wait()
+        assert len(list(outside.glob(".assay-get-*"))) == 2
+        make.done(outside, "get-url", f"{web.url}/quick")
+        assert len(list(outside.glob(".assay-get-*"))) == 1
+        go_on.set()
+        assert living.wait(60) == 0
+    assert sorted(p.name for p in outside.iterdir()) == ["living", "quick"]
+    assert (outside / "living").read_text() == "s\n"

@@ -10,7 +10,7 @@ import pytest
 
 from assay.base.errors import NotFound
 from assay.project import workspace
-from assay.workflows import plots
+from assay.workflows import plot_pages, plots
 from assay.workflows.plots import Plots
 from assay.workflows.views import View
 from tests import make
@@ -175,7 +175,7 @@ def test_a_picture_is_shown_once_a_revision(project):
     make.commit(make.write(project, {"dvc.yaml": "plots: [p.svg]", "p.svg": SVG}))
     make.write(project, {"p.svg": SVG + "\n"})
 
-    document = plots.document(draw(project, revs=("HEAD", "workspace")), views(project)[0])
+    document = plot_pages.document(draw(project, revs=("HEAD", "workspace")), views(project)[0])
 
     assert [(p["type"], p["revisions"]) for p in document["data"]["p.svg"]] == [
         ("image", ["HEAD"]),
@@ -222,7 +222,7 @@ plots:
     assert "did you mean 'loss'" in said["good.csv.tsv"]
     assert "did you mean 'title'" in said["Typo"]
     assert said["Wrong"].startswith("dvc.yaml: plots.Wrong: ")
-    errors = {entry["name"]: entry for entry in plots.document(result, here[0])["errors"]}
+    errors = {entry["name"]: entry for entry in plot_pages.document(result, here[0])["errors"]}
     assert errors["gone.csv"] == {
         "name": "gone.csv",
         "rev": "workspace",
@@ -230,7 +230,7 @@ plots:
         "type": "FileNotFoundError",
         "msg": "gone.csv: there is no such file",
     }
-    page = plots.write_page(result, here, folder=tmp_path / "new" / "out").read_text()
+    page = plot_pages.write_page(result, here, folder=tmp_path / "new" / "out").read_text()
     assert "What could not be drawn" in page
     assert "gone.csv: there is no such file" in page
 
@@ -264,7 +264,7 @@ def test_a_target_is_a_name_a_path_a_folder_or_any_file(project):
         return [one.id for one in draw(project, *targets).drawn]
 
     assert names("Both") == ["Both"]
-    assert names("b.csv") == ["Both"]
+    assert names("b.csv") == ["b.csv"]
     assert names("logs") == ["logs/a.csv"]
     assert names("loose.csv", "./logs/a.csv") == ["loose.csv", "logs/a.csv"]
     with pytest.raises(NotFound, match="Bith") as caught:
@@ -302,7 +302,11 @@ def test_a_template_of_the_project_is_used_by_its_name(project):
     result = draw(project)
 
     spec = result.drawn[0].spec
-    assert spec == {"mark": "area", "data": {"values": [{"n": 1, "loss": 2}]}, "title": "T"}
+    assert spec == {
+        "mark": "area",
+        "data": {"values": [{"n": 1, "loss": 2, "rev": "workspace"}]},
+        "title": "T",
+    }
     ((name, error),) = problems(result)
     assert name == "b.csv"
     assert "no plot template 'lin'" in error

@@ -163,7 +163,7 @@ def test_a_broken_file_is_an_error_among_good_ones(project, name, content, kind)
         files[name] = content
     here = view(make.write(project, files))
 
-    shown = results.show_document(here, results.metrics(here))[""]["data"]
+    shown = results.show_document(here, results.metrics(here))["data"]
 
     assert shown[name]["error"]["type"] == kind
     assert shown[name]["error"]["msg"].startswith(name)
@@ -194,7 +194,8 @@ def test_a_target_is_a_file_or_the_metrics_below_a_folder(trained):
     here = view(trained, cwd=trained / "curves")
 
     def names(*targets: str) -> list[str]:
-        return list(said(results.metrics(here, targets), here.project))
+        paths = results.metric_targets([here], targets)
+        return list(said(results.metrics(here, paths), here.project))
 
     assert names("../loose.json") == ["loose.json"]
     assert names(".") == ["curves/a.json", "curves/deep/b.json"]
@@ -203,14 +204,14 @@ def test_a_target_is_a_file_or_the_metrics_below_a_folder(trained):
 
 def test_a_wrong_target_names_the_nearest_metric(trained):
     with pytest.raises(NotFound, match="casched") as caught:
-        results.metrics(view(trained), ["casched.json"])
+        results.metric_targets([view(trained)], ["casched.json"])
     assert caught.value.hint == "did you mean 'cached.json'?"
 
 
 def test_a_target_outside_of_the_project_is_refused(trained, tmp_path):
     make.write(tmp_path, {"secret.json": "{}"})
     with pytest.raises(Usage, match="outside"):
-        results.metrics(view(trained), ["../secret.json"])
+        results.metric_targets([view(trained)], ["../secret.json"])
 
 
 def test_a_definition_cannot_read_outside_of_the_project(project, tmp_path):

@@ -66,13 +66,17 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "report": ("Write a report on a model as a page.", "judging:report_command"),
     },
     "Pipelines": {
-        "repro": ("Run the stages that changed.", "pipeline:repro_command"),
+        "repro": ("Run the stages that changed.", "repro:repro_command"),
         "status": ("Show which stages and data changed.", "status:status_command"),
-        "dag": ("Show the graph of stages.", "pipeline:dag_command"),
-        "stage": ("List stages.", "pipeline:stage_group"),
+        "dag": ("Show the graph of stages.", "dag:dag_command"),
+        "stage": ("List stages.", "stage:stage_group"),
         "metrics": ("Show and compare metrics.", "results:metrics_group"),
         "params": ("Compare parameters.", "results:params_group"),
-        "plots": ("Draw plots as a page.", "results:plots_group"),
+        "plots": ("Draw plots as a page or pictures.", "plots:plots_group"),
+    },
+    "Experiments": {
+        "exp": ("Run, compare and share experiments.", "exp:exp_group"),
+        "queue": ("Run experiments that wait.", "queue:queue_group"),
     },
     "Runs": {
         "runs": ("List, show and compare recorded runs.", "runs:runs_group"),
@@ -101,7 +105,14 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 """Section of `--help` -> command -> one-line help and `module:attribute`."""
 
-ALIASES = {"version": "doctor", "ls": "list", "ls-url": "list-url"}
+ALIASES = {
+    "version": "doctor",
+    "experiments": "exp",
+    "ls": "list",
+    "ls-url": "list-url",
+    "mv": "move",
+    "rm": "remove",
+}
 """Other names of commands, DVC's; `--help` does not show them."""
 
 _COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
@@ -128,6 +139,7 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(
             importlib.import_module(f"assay.cli.{module}"), attribute
         )  # fmt: skip
+        _take_late_options(command)
         return command
 
     def resolve_command(
@@ -150,6 +162,27 @@ class LazyGroup(click.Group):
         formatter.write(EXIT_CODES)
 
 
+def _take_late_options(command: click.Command) -> None:
+    """Let `-q` and `-v` stand behind a command too, as in DVC; its own options come first."""
+    own = {name for parameter in command.params for name in parameter.opts}
+    for names in (["-q", "--quiet"], ["-v", "--verbose"]):
+        free = [name for name in names if name not in own]
+        if free:
+            command.params.append(
+                click.Option(free, is_flag=True, hidden=True, expose_value=False, callback=_late)
+            )
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        _take_late_options(inner)
+
+
+def _late(ctx: click.Context, option: click.Parameter, given: bool) -> None:
+    if given and "--quiet" in option.opts:
+        from assay.base.progress import set_quiet
+
+        set_quiet(quiet=True)
+        ctx.find_root().params["quiet"] = True
+
+
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 99},
@@ -159,6 +192,7 @@ class LazyGroup(click.Group):
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
 @click.option("--cd", "folder", metavar="DIR", help="Work in this folder.")
 @click.option("-V", "--version", is_flag=True, help="Print the version.")
+@click.option("--wait-for-lock", is_flag=True, hidden=True, expose_value=False)  # it always does
 @click.pass_context
 def main(
     ctx: click.Context,

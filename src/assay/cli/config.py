@@ -108,7 +108,7 @@ def remote_add(name: str, url: str, default: bool, force: bool, level: Level | N
         raise Usage(
             f"there is a remote '{name}' already", hint="choose another name, or use --force"
         )
-    remotes.kind_of(RemoteSettings(name=name, url=url))
+    remotes.kind_of(config.based(RemoteSettings(name=name, url=url)))
     if "://" not in url and (Path.cwd() / url).is_file():
         raise Error("this is a file, not a folder", where=url, hint="give a folder")
     config.set(f'remote "{name}"', "url", url, level=level or "project", cwd=Path.cwd())
@@ -126,12 +126,16 @@ def _name(name: str) -> str:
 
 
 @remote_group.command("list")
+@level_options
 @json_option
-def remote_list(as_json: bool) -> int:
-    """List the remotes."""
+def remote_list(as_json: bool, level: Level | None) -> int:
+    """List the remotes: all of them, or those of one file."""
     config = workspace.find().config
     default = (config.get("core", "remote") or "").lower()
     found = config.remotes()
+    if level is not None:
+        there = config.at(level)
+        found = {name: one for name, one in found.items() if f'remote "{name}"' in there}
     width = max((len(name) for name in found), default=0)
     lines = [
         f"{name:<{width}}  {r.url}{'  (default)' if name == default else ''}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from assay.base.errors import Usage
 from assay.base.progress import counted
 from assay.cli.options import (
     glob_option,
@@ -18,6 +19,7 @@ from assay.cli.options import (
 )
 from assay.cli.output import did, json_option, note, suggest_git_add
 from assay.objects.checkout import Change
+from assay.objects.legacy import named
 from assay.project import workspace
 from assay.project.tracking import Added
 from assay.project.workspace import Project
@@ -27,9 +29,15 @@ _no_profile = click.option(
 )  # fmt: skip
 
 
+_no_relink = click.option(
+    "--no-relink", is_flag=True, help="Leave files as they are, whatever cache.type says."
+)
+
+
 @click.command("add")
 @click.argument("paths", nargs=-1, required=True)
 @glob_option
+@_no_relink
 @click.option("--no-commit", is_flag=True, help="Only record; put nothing into the cache.")
 @click.option("-o", "--out", metavar="PATH", help="Copy the data to PATH, and track that.")
 @click.option("--to-remote", is_flag=True, help="Send the data to a remote, and keep none here.")
@@ -59,6 +67,8 @@ def add_command(
         force=options["force"],
     ), glob=options["glob"], keep=not options["no_commit"])  # fmt: skip
     if elsewhere is not None:
+        if options["no_relink"]:
+            raise Usage("'--no-relink' cannot be used with '--out' or '--to-remote'")
         added = [adding.add(project, paths[0], elsewhere, cwd=Path.cwd())]
         complaints = data.profiled(project, added, profile=not no_profile)
     else:
@@ -69,6 +79,7 @@ def add_command(
             profile=not no_profile,
             glob=options["glob"],
             keep=not options["no_commit"],
+            relink=not options["no_relink"],
         )
     _show_recorded(project, added, complaints, as_json=as_json)
     return 0
@@ -76,21 +87,36 @@ def add_command(
 
 @click.command("commit")
 @targets_argument
-@click.option("-f", "--force", is_flag=True, help="Also outputs of stages.")
+@click.option("-f", "--force", is_flag=True, help="Also stages: what they read and made.")
 @with_deps_option
 @recursive_option
+@_no_relink
 @_no_profile
 @json_option
-def commit_command(force: bool, no_profile: bool, as_json: bool, **options: Any) -> int:
-    """Record the present content of tracked data (all of it without TARGETS)."""
+def commit_command(
+    force: bool, no_profile: bool, no_relink: bool, as_json: bool, **options: Any
+) -> int:
+    """Record the present content of tracked data (all of it without TARGETS).
+
+    With --force also of stages, as if their commands had run on what lies here.
+    """
     from assay.workflows import data
 
     project = workspace.find()
     recorded, complaints = data.commit(
-        project, targets_of(options), force=force, profile=not no_profile
+        project,
+        targets_of(options),
+        force=force,
+        profile=not no_profile,
+        relink=not no_relink,
     )
     _show_recorded(project, recorded, complaints, as_json=as_json)
     return 0
+
+
+def _short(oid: str) -> str:
+    kind, _, name = named(oid).partition(":")
+    return f"{kind}:{name[:8]}"
 
 
 def _show_recorded(
@@ -101,7 +127,7 @@ def _show_recorded(
     rows = [
         {
             "path": project.relative(one.path),
-            "oid": f"md5:{one.content.oid}",
+            "oid": named(one.content.oid),
             "size": one.content.size,
             "n_files": one.content.n_files,
             "changed": one.changed,
@@ -114,7 +140,7 @@ def _show_recorded(
         state = "" if one.changed else "  (unchanged)"
         lines.append(
             f"{project.shown(one.path)}  {count}{human_size(one.content.size)}"
-            f"  md5:{one.content.oid[:8]}{state}"
+            f"  {_short(one.content.oid)}{state}"
         )
     did(rows, as_json=as_json, text="\n".join(lines))
     for complaint in complaints:

@@ -11,6 +11,7 @@ import msgspec
 
 from assay.cli.options import greedy, remote_option, targets_argument
 from assay.cli.output import json_option, note, show
+from assay.objects.legacy import plain
 from assay.project import workspace
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ def data_group() -> None:
     help="List files that nobody tracks, too ('all').",
 )
 @click.option("--not-in-remote", is_flag=True, help="List what the remote has not, too.")
+@click.option(
+    "--no-remote-refresh", is_flag=True, help="Say of the remote what it had when last asked."
+)
 @remote_option
 @json_option
 def data_status(
@@ -57,6 +61,7 @@ def data_status(
     unchanged: bool,
     untracked_files: str,
     not_in_remote: bool,
+    no_remote_refresh: bool,
     remote: str | None,
     as_json: bool,
 ) -> int:
@@ -66,9 +71,10 @@ def data_status(
     project = workspace.find()
     store = None
     if not_in_remote:
-        from assay.objects.remotes import open_remote
+        from assay.project.remembered import Remembered
 
-        store = open_remote(project.config.remote(remote))
+        settings = project.config.remote(remote)
+        store = Remembered(project, settings, refresh=not no_remote_refresh)
     status = changes.status(
         project,
         granular=granular,
@@ -176,7 +182,7 @@ class _Line(msgspec.Struct, frozen=True):
 
     @property
     def hash(self) -> str:
-        return "..".join(oid[:8] for oid in dict.fromkeys((self.before, self.after)) if oid)
+        return "..".join(plain(oid)[:8] for oid in dict.fromkeys((self.before, self.after)) if oid)
 
 
 def _rows(found: Diff, *, with_missing: bool) -> dict[str, list[_Line]]:
@@ -202,7 +208,8 @@ def _row(line: _Line, *, show_hash: bool) -> dict[str, Any]:
     if not show_hash:
         return {"path": path}
     both = line.before is not None and line.after is not None
-    hashes = {"old": line.before, "new": line.after} if both else line.before or line.after
+    before, after = (None if oid is None else plain(oid) for oid in (line.before, line.after))
+    hashes = {"old": before, "new": after} if both else before or after
     return {"path": path, "hash": hashes}
 
 

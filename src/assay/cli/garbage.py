@@ -27,6 +27,7 @@ _SHOWN = 10
 @click.option("-a", "--all-branches", is_flag=True, help="Keep also the tips of all branches.")
 @click.option("-T", "--all-tags", is_flag=True, help="Keep also all tags.")
 @click.option("-A", "--all-commits", is_flag=True, help="Keep also all commits.")
+@click.option("--all-experiments", is_flag=True, help="Keep also all experiments of DVC.")
 @click.option("--date", metavar="YYYY-MM-DD", help="Keep also all commits since this day.")
 @click.option("--rev", multiple=True, metavar="REVISION", help="Keep also this revision.")
 @click.option("-n", "--num", type=int, metavar="N", help="So many commits of each, not only one.")

@@ -9,6 +9,7 @@ import click
 
 from assay.base.errors import Usage
 from assay.cli.output import did, json_option, note, show, suggest_git_add
+from assay.objects.legacy import named
 from assay.project import workspace
 
 if TYPE_CHECKING:
@@ -129,6 +130,9 @@ def import_command(
 @_no_download
 @_to_remote
 @_remote_name
+@click.option(
+    "--version-aware", is_flag=True, help="Take the data from the versions that a bucket keeps."
+)
 @_fs_config
 @jobs_option
 @json_option
@@ -140,6 +144,7 @@ def import_url_command(
     no_download: bool,
     to_remote: bool,
     remote: str | None,
+    version_aware: bool,
     fs_config: tuple[str, ...],
     jobs: int | None,
     as_json: bool,
@@ -154,11 +159,14 @@ def import_url_command(
     how = _how(no_exec=no_exec, no_download=no_download)
     if to_remote and how != "all":
         raise Usage("'--to-remote' moves the data, '--no-exec' and '--no-download' do not")
+    if to_remote and version_aware:
+        raise Usage("'--to-remote' copies the data, '--version-aware' leaves them where they are")
     project = workspace.find()
     done = imports.import_url(
         project, url, cwd=Path.cwd(), out=out, force=force, how=how,
         options=options_of(fs_config, name="--fs-config"),
         to_remote=_remote_of(to_remote=to_remote, remote=remote), jobs=jobs,
+        version_aware=version_aware,
     )  # fmt: skip
     _show(project, [done], as_json=as_json, quietly=no_exec or to_remote)
     return 0
@@ -282,7 +290,7 @@ def _show(project: Project, done: list[Imported], *, as_json: bool, quietly: boo
         {
             "path": project.relative(one.path),
             "source": one.origin,
-            "oid": None if one.oid is None else f"md5:{one.oid}",
+            "oid": None if one.oid is None else named(one.oid),
             "commit": one.commit,
             "changed": one.changed,
         }

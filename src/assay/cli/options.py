@@ -82,6 +82,7 @@ def scope_of(options: dict[str, Any]) -> Scope:
         branches=options.pop("all_branches", False),
         tags=options.pop("all_tags", False),
         commits=options.pop("all_commits", False),
+        experiments=options.pop("all_experiments", False),
         date=options.pop("date", None),
         revisions=options.pop("rev", ()),
         n=options.pop("num", None),
@@ -98,6 +99,8 @@ def request_of(options: dict[str, Any]) -> Request:
         remote=options.pop("remote"),
         jobs=options.pop("jobs"),
         run_cache=options.pop("run_cache", False),
+        max_size=options.pop("max_size", None),
+        kinds=options.pop("kinds", ()),
     )
 
 

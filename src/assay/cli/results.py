@@ -1,28 +1,50 @@
-"""`metrics show`, `metrics diff`, `params diff`, `plots show`, `plots diff`."""
+"""`metrics show`, `metrics diff`, `params diff`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from assay.base.errors import Error, Usage
+from assay.base.errors import Error
+from assay.cli.forms import csv_option, csv_table, md_option, one_form
+from assay.cli.options import (
+    all_branches_option,
+    all_commits_option,
+    all_tags_option,
+    greedy,
+    scope_of,
+    with_options,
+)
 from assay.cli.output import json_option, note, show
 from assay.project import git, workspace
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
-    from assay.workflows.plots import Plots
     from assay.workflows.results import Changed, Values
     from assay.workflows.views import View
 
-_md = click.option("--md", "as_markdown", is_flag=True, help="Print a Markdown table.")
-_base = click.argument("base", default="HEAD")
-_candidate = click.argument("candidate", default="workspace")
-_out = click.option(
-    "-o", "--out", "folder", metavar="FOLDER", help="Write to this folder (dvc_plots)."
+_precision = click.option(
+    "--precision",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Round to N digits after the point (5).",
+)
+# DVC's; folders are gone through always
+_recursive = click.option("-R", "--recursive", is_flag=True, hidden=True, expose_value=False)
+_diff_options = with_options(
+    click.argument("base", default="HEAD"),
+    click.argument("candidate", default="workspace"),
+    click.option(
+        "--targets", multiple=True, metavar="FILES", help="Only these files, declared or not."
+    ),
+    click.option("--all", "unchanged", is_flag=True, help="Show what did not change, too."),
+    click.option("--no-path", is_flag=True, help="Do not name the files."),
+    md_option,
+    csv_option,
+    json_option,
 )
 
 
@@ -33,73 +55,69 @@ def metrics_group() -> None:
 
 @metrics_group.command("show")
 @click.argument("targets", nargs=-1)
-@_md
+@all_branches_option
+@all_tags_option
+@all_commits_option
+@_recursive
+@_precision
+@md_option
+@csv_option
 @json_option
-def metrics_show(targets: tuple[str, ...], as_markdown: bool, as_json: bool) -> int:
+def metrics_show(
+    targets: tuple[str, ...],
+    precision: int | None,
+    as_markdown: bool,
+    as_csv: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
     """Show metrics: all that are declared, or those in the files and folders TARGETS."""
-    from assay.workflows import results
+    from assay.workflows import result_tables, results, revised
     from assay.workflows.views import View
 
-    _refuse_both(as_json=as_json, as_markdown=as_markdown)
-    view = View(workspace.find(), cwd=Path.cwd())
-    values = results.metrics(view, targets)
-    text = _metrics_table(view, values, as_markdown=as_markdown)
-    show(results.show_document(view, values), as_json=as_json, text=text)
-    _warn(one.error for one in values)
-    if not values:
+    one_form(json=as_json, md=as_markdown, csv=as_csv)
+    project, cwd, scope = workspace.find(), Path.cwd(), scope_of(options)
+    if scope:
+        found = list(revised.read(project, scope, cwd=cwd))
+    else:
+        found = [revised.Revision(name="", view=View(project, cwd=cwd))]
+    views = [one.view for one in found if one.view is not None]
+    paths = results.metric_targets(views, targets) if targets else []
+    values = {one.name: results.metrics(one.view, paths) for one in found if one.view is not None}
+    document = {
+        one.name: results.failed_document(one.error or Error(""))
+        if one.view is None
+        else results.show_document(one.view, values[one.name])
+        for one in found
+    }
+    if scope:
+        revised.without_workspace(project, document)
+    shown = [(o.name, o.view, values[o.name]) for o in found if o.view and o.name in document]
+    header, rows = result_tables.metrics_table(shown, revised=bool(scope))
+    digits = _digits(precision)
+    text = _text(header, rows, digits=digits, as_markdown=as_markdown, as_csv=as_csv)
+    show(document, as_json=as_json, text=text)
+    warn(one.error for one in found if one.name in document)
+    warn(one.error for _, _, found_there in shown for one in found_there)
+    if not any(values.values()) and not any(one.error for one in found):
         note("no metrics are declared\n  hint: name their files under 'metrics:' in dvc.yaml")
     return 0
 
 
-def _metrics_table(view: View, values: Sequence[Values], *, as_markdown: bool) -> str:
-    from assay.project.params import flatten
-    from assay.render.tables import format_number
-
-    rows = [
-        (one.path, flatten(one.data) if isinstance(one.data, dict) else {"": one.data})
-        for one in values
-        if one.error is None
-    ]
-    keys = sorted({key for _, flat in rows for key in flat})
-    cells = [
-        [view.project.shown(path, cwd=view.cwd), *(format_number(flat.get(key)) for key in keys)]
-        for path, flat in rows
-    ]
-    return _table(["Path", *keys], cells, as_markdown=as_markdown)
-
-
-@metrics_group.command("diff")
-@_base
-@_candidate
-@click.option("--all", "unchanged", is_flag=True, help="Show unchanged metrics too.")
-@_md
-@json_option
-def metrics_diff(
-    base: str, candidate: str, unchanged: bool, as_markdown: bool, as_json: bool
-) -> int:
+@metrics_group.command("diff", cls=greedy("--targets"))
+@_diff_options
+@_recursive
+@_precision
+def metrics_diff(precision: int | None, **options: Any) -> int:
     """Show which metrics changed from BASE (HEAD) to CANDIDATE (the workspace)."""
-    from assay.render.tables import format_change, format_number
     from assay.workflows import results
 
-    _refuse_both(as_json=as_json, as_markdown=as_markdown)
-    views = _views(workspace.find(), (base, candidate))
-    sides = [results.metrics(view) for view in views]
-    changes = results.compare(*sides, unchanged=unchanged) if len(sides) == 2 else []
-    rows = [
-        [
-            views[-1].project.shown(one.path, cwd=views[-1].cwd),
-            one.key,
-            format_number(one.old),
-            format_number(one.new),
-            format_change(one.old, one.new),
-        ]
-        for one in changes
-    ]
-    header = ["Path", "Metric", base, candidate, "Change"]
-    text = _table(header, rows, as_markdown=as_markdown)
-    _show_changes(views, changes, text=text, as_json=as_json, what="metric")
-    _warn(one.error for values in sides for one in values)
-    return 0
+    def read(views: Sequence[View], targets: Sequence[str]) -> list[list[Values]]:
+        paths = results.metric_targets(views, targets)
+        return [results.metrics(view, paths) for view in views]
+
+    columns = ("Metric", "Change")
+    return _diff(read, what="metric", columns=columns, digits=_digits(precision), **options)
 
 
 @click.group("params")
@@ -107,50 +125,68 @@ def params_group() -> None:
     """Compare parameters."""
 
 
-@params_group.command("diff")
-@_base
-@_candidate
-@click.option("--all", "unchanged", is_flag=True, help="Show unchanged parameters too.")
-@_md
-@json_option
-def params_diff(
-    base: str, candidate: str, unchanged: bool, as_markdown: bool, as_json: bool
-) -> int:
+@params_group.command("diff", cls=greedy("--targets"))
+@_diff_options
+@click.option("--deps", "only_of_stages", is_flag=True, help="Only what stages depend on.")
+def params_diff(only_of_stages: bool, **options: Any) -> int:
     """Show which parameters changed from BASE (HEAD) to CANDIDATE (the workspace)."""
     from assay.workflows import results
 
-    _refuse_both(as_json=as_json, as_markdown=as_markdown)
-    views = _views(workspace.find(), (base, candidate))
-    sides = [results.params(view) for view in views]
-    changes = results.compare(*sides, unchanged=unchanged) if len(sides) == 2 else []
-    rows = [
-        [
-            views[-1].project.shown(one.path, cwd=views[-1].cwd),
-            one.key,
-            *("-" if value is None else str(value) for value in (one.old, one.new)),
-        ]
-        for one in changes
-    ]
-    header = ["Path", "Param", base, candidate]
-    text = _table(header, rows, as_markdown=as_markdown)
-    _show_changes(views, changes, text=text, as_json=as_json, what="parameter")
-    _warn(one.error for values in sides for one in values)
-    return 0
+    def read(views: Sequence[View], targets: Sequence[str]) -> list[list[Values]]:
+        paths = results.param_targets(views, targets)
+        return [results.params(view, paths, only_of_stages=only_of_stages) for view in views]
+
+    return _diff(read, what="parameter", columns=("Param",), digits=None, **options)
 
 
-def _show_changes(
-    views: Sequence[View], changes: Sequence[Changed], *, text: str, as_json: bool, what: str
-) -> None:
-    from assay.workflows import results
+def _diff(
+    read: Callable[[Sequence[View], Sequence[str]], list[list[Values]]],
+    *,
+    what: str,
+    columns: tuple[str, ...],
+    base: str,
+    candidate: str,
+    targets: tuple[str, ...],
+    unchanged: bool,
+    no_path: bool,
+    digits: int | None,
+    as_markdown: bool,
+    as_csv: bool,
+    as_json: bool,
+) -> int:
+    """Compare two revisions and print what changed; `columns` name the key and the difference."""
+    from assay.workflows import result_tables, results
 
+    one_form(json=as_json, md=as_markdown, csv=as_csv)
+    views = views_of(workspace.find(), (base, candidate))
+    sides = read(views, targets)
+    changes: list[Changed] = []
+    if len(sides) == 2:
+        changes = results.compare(*sides, unchanged=unchanged)
+    header, rows = result_tables.changes_table(
+        views[-1],
+        changes,
+        header=[columns[0], base, candidate, *columns[1:]],
+        with_path=not no_path,
+    )
+    text = _text(
+        header,
+        rows,
+        digits=digits,
+        as_markdown=as_markdown,
+        as_csv=as_csv,
+        signed=len(header) - 1 if len(columns) > 1 else None,
+    )
     show(results.diff_document(views[-1], changes), as_json=as_json, text=text)
     if len(views) == 1:
         note("there is no commit yet to compare with\n  hint: make one with 'git commit'")
     elif not changes and not as_json:
         note(f"no {what} changed")
+    warn(one.error for values in sides for one in values)
+    return 0
 
 
-def _views(project: Project, revisions: Sequence[str]) -> list[View]:
+def views_of(project: Project, revisions: Sequence[str]) -> list[View]:
     """Return a view for each revision; without HEAD before the first commit."""
     from assay.workflows.views import View
 
@@ -159,74 +195,35 @@ def _views(project: Project, revisions: Sequence[str]) -> list[View]:
     return [View(project, revision, cwd=Path.cwd()) for revision in revisions]
 
 
-@click.group("plots")
-def plots_group() -> None:
-    """Draw plots as a page."""
+def _digits(precision: int | None) -> int:
+    from assay.workflows import result_tables
+
+    return result_tables.DIGITS if precision is None else precision
 
 
-@plots_group.command("show")
-@click.argument("targets", nargs=-1)
-@_out
-@json_option
-def plots_show(targets: tuple[str, ...], folder: str | None, as_json: bool) -> int:
-    """Draw plots: all that are declared, or those that TARGETS name.
-
-    They are written to one HTML page that needs no network; its address is printed.
-    """
-    from assay.workflows import plots
-
-    views = _views(workspace.find(), ["workspace"])
-    return _show_plots(plots.draw(views, targets), views, folder=folder, as_json=as_json)
-
-
-@plots_group.command("diff")
-@click.argument("revisions", metavar="[REVISIONS]...", nargs=-1)
-@_out
-@json_option
-def plots_diff(revisions: tuple[str, ...], folder: str | None, as_json: bool) -> int:
-    """Draw the plots of several revisions over one another.
-
-    Without REVISIONS these are HEAD and the workspace; one revision is compared with the
-    workspace.
-    """
-    from assay.workflows import plots
-
-    asked = revisions or ("HEAD",)
-    if len(asked) == 1:
-        asked = (*asked, "workspace")
-    views = _views(workspace.find(), list(dict.fromkeys(asked)))
-    return _show_plots(plots.draw(views), views, folder=folder, as_json=as_json)
-
-
-def _show_plots(drawn: Plots, views: Sequence[View], *, folder: str | None, as_json: bool) -> int:
-    from assay.workflows import plots
-
-    _warn(one.error for one in drawn.failed)
-    if as_json:
-        show(plots.document(drawn, views[-1]), as_json=True, text="")
-        return 0
-    configured = views[-1].project.config.get("plots", "out_dir")
-    target = Path.cwd() / (folder or configured or plots.FOLDER)
-    path = plots.write_page(drawn, views, folder=target)
-    show(None, as_json=False, text=path.as_uri())
-    return 0
-
-
-def _refuse_both(*, as_json: bool, as_markdown: bool) -> None:
-    if as_json and as_markdown:
-        raise Usage("'--json' and '--md' are two forms: choose one")
-
-
-def _table(header: list[str], rows: list[list[str]], *, as_markdown: bool) -> str:
+def _text(
+    header: list[str],
+    rows: list[list[Any]],
+    *,
+    digits: int | None,
+    as_markdown: bool,
+    as_csv: bool,
+    signed: int | None = None,
+) -> str:
+    if as_csv:
+        return csv_table(header, rows)
     if not rows:
         return ""
     from assay.render.markdown import markdown_table
     from assay.render.tables import text_table
+    from assay.workflows import result_tables
 
-    return markdown_table(header, rows) if as_markdown else text_table(header, rows)
+    cells = result_tables.texts(rows, digits=digits, signed=signed)
+    return markdown_table(header, cells) if as_markdown else text_table(header, cells)
 
 
-def _warn(errors: Iterable[Error | None]) -> None:
+def warn(errors: Iterable[Error | None]) -> None:
+    """Say which files or revisions could not be read."""
     for error in errors:
         if error is not None:
             note(f"warning: {error}")

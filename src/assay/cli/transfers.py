@@ -9,7 +9,7 @@ import click
 from assay.base.progress import counted
 from assay.cli.data import change_lines, change_rows, note_missing, summary
 from assay.cli.options import request_of, transfer_options
-from assay.cli.output import did, json_option, note
+from assay.cli.output import did, json_option, note, suggest_git_add
 from assay.project import workspace
 
 if TYPE_CHECKING:
@@ -26,13 +26,26 @@ def push_command(as_json: bool, **options: Any) -> int:
     """
     from assay.workflows import transfers
 
-    synced = transfers.push(workspace.find(), request_of(options))
+    project = workspace.find()
+    synced = transfers.push(project, request_of(options))
     _show(synced, "pushed", as_json=as_json)
+    if synced.files and not as_json:
+        suggest_git_add(project, synced.files)
     return 0
 
 
 @click.command("fetch")
 @transfer_options
+@click.option(
+    "--max-size", type=click.IntRange(min=1), metavar="BYTES", help="Only what is smaller."
+)
+@click.option(
+    "--type",
+    "kinds",
+    type=click.Choice(["metrics", "plots"]),
+    multiple=True,
+    help="Only metrics, or plots.",
+)
 @json_option
 def fetch_command(as_json: bool, **options: Any) -> int:
     """Copy the data that the project records from a remote into the cache.

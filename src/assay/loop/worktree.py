@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.base.errors import Error
-from assay.base.files import write_atomic
 from assay.loop import tree_git
 from assay.pipeline import kept
-from assay.project import definition, dvcfile, git, gitignore, tracking
-from assay.project.config import Config
+from assay.project import definition, dvcfile, git, gitignore, linked, tracking
 from assay.project.definition import Definition
 from assay.project.workspace import Project
 
@@ -70,7 +68,7 @@ def open_worktree(project: Project, endpoint: str, *, branch: str) -> Project:
             hint=f"commit '.dvc' on '{branch}', then remove the loop's: git branch -D {ours}",
         )
     tree = Project(root)
-    _configure(project, tree)
+    linked.configure(project, tree)
     return tree
 
 
@@ -122,7 +120,7 @@ def start(tree: Project, *, source: str, decision: str, keep: Sequence[str] = ()
     _put(tree.git_root, tip(tree) if found else _combined(tree, source, keep))
     for name in ("config", "cache", "ignore"):
         tree.__dict__.pop(name, None)  # they were read from other files
-    _configure(Project(tree.home), tree)
+    linked.configure(Project(tree.home), tree)
     declared = definition.read(tree)
     _clean(tree, [item.path for item in declared.tracked if item.row])
     kept.restore(tree, _oids(declared))
@@ -237,19 +235,6 @@ def _clean(tree: Project, outputs: Sequence[Path]) -> None:
     names = [path.relative_to(folder).as_posix() for path in spared]
     patterns = [f"-e/{gitignore.escape(name)}" for name in names]
     tree_git.in_tree(tree.git_root, "clean", "-ffdxq", *patterns)
-
-
-def _configure(project: Project, tree: Project) -> None:
-    """Let real dvc find cache and remotes of the clone from the work tree."""
-    local = project.home / ".dvc" / "config.local"
-    text = local.read_text(encoding="utf-8") if local.exists() else ""
-    target = tree.dvc_dir / "config.local"
-    write_atomic(target, text)
-    config = Config.of(tree.dvc_dir)
-    config.set("cache", "dir", str(project.cache.folder.parent.parent), level="local")
-    for remote in project.config.remotes().values():
-        if "://" not in remote.url:  # a relative one belongs to the folder of the clone's file
-            config.set(f'remote "{remote.name}"', "url", remote.url, level="local")
 
 
 def _oids(declared: Definition) -> list[str]:

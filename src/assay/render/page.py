@@ -92,6 +92,22 @@ def page(
     )
 
 
+def fragments(sections: Sequence[Section]) -> tuple[str, str]:
+    """Return plots and pictures as HTML, and what a page of somebody else's needs to show them.
+
+    The second is styles and scripts; like `page`, it asks no server.
+    """
+    parts = _environment().get_template("parts.html").module
+    shown = [str(getattr(parts, block["part"])(block)) for block in _blocks(sections)]
+    colours = _static("report.css").partition("* { box-sizing")[0]
+    scripts = "\n".join(f'<script type="module">{script}</script>' for script in _scripts())
+    licences = _static("vendor/vega-bundle.LICENSES.txt")
+    return "\n".join(shown), (
+        f"<style>{colours}</style>\n{scripts}\n"
+        f'<script type="text/plain" class="licences">{licences}</script>'
+    )
+
+
 def _blocks(sections: Sequence[Section]) -> Iterable[dict[str, Any]]:
     """Yield what the template sets: the macro's name, the heading's level, the content."""
     level, number = 2, 0

@@ -27,8 +27,7 @@ def fill_anchors(
     assay.base.errors.Error
         If the template has no place for the data.
     """
-    frame = make_frame(rows, definition)
-    values = _values(frame, rows, definition)
+    values = _values(make_frame(rows, definition, whole=True))
     if not _mentions(template, "<DVC_METRIC_DATA>"):
         raise Error(
             f"the plot template '{definition.template}' has no place for the data",
@@ -38,15 +37,14 @@ def fill_anchors(
     return filled
 
 
-def _values(frame: Frame, rows: Sequence[Row], definition: PlotDefinition) -> dict[str, Any]:
+def _values(frame: Frame) -> dict[str, Any]:
     source = [{"field": frame.source, "sort": []}] if frame.source else []
     legend = {"symbolFillColor": "transparent", "symbolStrokeColor": "grey"}
     by_source = {"field": frame.source, "legend": legend} if frame.source else {}
     label = [f"datum['{column}']" for column in frame.group]
-    one_to_one = frame.source is None and isinstance(definition.x, str)
     fields = [*frame.group, frame.x, frame.y]
     values: dict[str, Any] = {
-        "DATA": [dict(row) for row in rows] if one_to_one else frame.rows,
+        "DATA": frame.rows,
         "TITLE": frame.title,
         "X": escape_field(frame.x),
         "Y": escape_field(frame.y),

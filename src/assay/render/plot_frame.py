@@ -21,6 +21,12 @@ FILENAME = "filename"
 FIELD = "field"
 STEP = "step"
 
+# a whole number is its only group; digits after a zero, such as '007', are a name
+_NUMBER = re.compile(
+    r"(-?(?:0|[1-9]\d*))|[+-]?(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:0|[1-9]\d*)(?:[eE][+-]?\d+)?",
+    re.ASCII,
+)
+
 Row = Mapping[str, Any]
 Kind = Literal["quantitative", "temporal", "nominal"]
 
@@ -57,7 +63,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         return [*([REV] if self.revs else []), *([self.source] if self.source else [])]
 
 
-def make_frame(rows: Sequence[Row], definition: PlotDefinition) -> Frame:
+def make_frame(rows: Sequence[Row], definition: PlotDefinition, *, whole: bool = False) -> Frame:
     """Bring rows into long form.
 
     Parameters
@@ -67,6 +73,8 @@ def make_frame(rows: Sequence[Row], definition: PlotDefinition) -> Frame:
         are not data: they tell rows of different revisions and files apart.
     definition : PlotDefinition
         Which columns to show, and how.
+    whole : bool
+        Keep the columns that are not shown, too: a template of a user's own may name them.
 
     Raises
     ------
@@ -85,7 +93,10 @@ def make_frame(rows: Sequence[Row], definition: PlotDefinition) -> Frame:
     source, sources = _sources(points, fields)
     x_kind = _kind([point.x for point in points])
     return Frame(
-        rows=[_row(point, x, y, source, x_kind) for point in points],
+        rows=[
+            (_others(point.row) if whole else {}) | _row(point, x, y, source, x_kind)
+            for point in points
+        ],
         title=definition.title,
         x=x,
         y=y,
@@ -107,16 +118,14 @@ def as_number(text: str) -> int | float | str:
     >>> [as_number(text) for text in ("12", "0.5", "1e-4", "007", "n/a", "")]
     [12, 0.5, 0.0001, '007', 'n/a', '']
     """
-    if re.fullmatch(r"-?(0|[1-9]\d*)", text, re.ASCII):
-        return int(text)
-    if re.fullmatch(r"[+-]?(\d+\.\d*|\.?\d+)([eE][+-]?\d+)?", text, re.ASCII) and not re.match(
-        r"[+-]?0\d+$", text
-    ):
-        return float(text)
-    return text
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return text
+    return int(text) if found.lastindex else float(text)
 
 
 class _Point(msgspec.Struct, frozen=True, kw_only=True):
+    row: Row
     x: Any
     y: Any
     x_field: str
@@ -135,6 +144,7 @@ def _points(rows: Sequence[Row], definition: PlotDefinition) -> Iterable[_Point]
         for field in _y_fields(row, definition, last):
             if field in row and (x_field == STEP or x_field in row):
                 yield _Point(
+                    row=row,
                     x=row.get(x_field, steps[key]) if definition.x else steps[key],
                     y=row[field],
                     x_field=x_field,
@@ -209,6 +219,10 @@ def _sources(
 def _source(point: _Point, column: str) -> str:
     parts = {FILENAME: point.filename or "", FIELD: point.field}
     return "::".join(parts[part] for part in column.split("::"))
+
+
+def _others(row: Row) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in row.items() if name != FILENAME}
 
 
 def _row(point: _Point, x: str, y: str, source: str | None, x_kind: Kind) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from assay.ledger import models, runs
 from assay.ledger.database import Ledger
 from assay.ledger.runs import Run
 from assay.objects import scan
+from assay.objects.legacy import named
 from assay.project import definition, git
 from assay.project.workspace import Project
 
@@ -195,7 +196,7 @@ def _in_workspace(project: Project, name: str, *, cwd: Path) -> Thing:
                 hint=f"run 'assay repro {items[0].stage.address}'",
             )
         oid = recorded.oid
-    return of_data(f"md5:{oid}", path=project.relative(path))
+    return of_data(named(oid), path=project.relative(path))
 
 
 def _at_revision(project: Project, name: str, revision: str, *, cwd: Path) -> Thing:
@@ -204,7 +205,7 @@ def _at_revision(project: Project, name: str, revision: str, *, cwd: Path) -> Th
     relative = project.relative(path)
     for item in definition.read_at(project, commit).tracked:
         if item.path == path and item.row is not None and item.row.oid is not None:
-            return of_data(f"md5:{item.row.oid}", path=relative)
+            return of_data(named(item.row.oid), path=relative)
     content = git.read_file(
         project.git_root, commit, path.relative_to(project.git_root).as_posix()
     )  # fmt: skip

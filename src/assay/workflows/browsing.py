@@ -14,6 +14,7 @@ import msgspec
 
 from assay.base.errors import NotFound
 from assay.objects.cache import Cache
+from assay.objects.legacy import plain
 from assay.project import clones, workspace
 from assay.project.address import open_address
 from assay.project.external import Node, Repository
@@ -142,11 +143,11 @@ def list_address(
     project = around(cwd)
     config = project.config if project is not None else None
     address = open_address(url, cwd=cwd, config=config, options=options)
-    places = address.places()
+    limit = depth if recursive else 1
+    places = address.places(deep=limit is None or limit > 1)
     if places is None or depth == 0:
         shown = str(address.path) if address.path is not None else address.shown
         return [_plain(shown, is_dir=places is not None, size=None)]
-    limit = depth if recursive else 1
     found: dict[str, Listed] = {}
     for place in places:
         parts = place.relpath.split("/")
@@ -188,7 +189,7 @@ def _listed(node: Node, path: str) -> Listed:
         isdir=node.is_dir,
         isexec=node.is_executable,
         size=node.size,
-        md5=node.oid,
+        md5=plain(node.oid) if node.oid else None,
         path=path,
     )
 

@@ -10,6 +10,7 @@ import msgspec
 
 from assay.objects import tree
 from assay.objects.cache import DIR, Cache
+from assay.objects.legacy import PREFIX, is_legacy, plain
 from assay.objects.remotes import Remote
 from assay.objects.staging import Staging, staging
 from assay.objects.transfer import key_of
@@ -95,6 +96,7 @@ def _entries(
         return ()
     place = Path(work.new())
     found, _ = remote.get_file(key_of(oid), place)
-    if found != oid.removesuffix(DIR):
+    if found != plain(oid).removesuffix(DIR):
         return ()
-    return tree.load(place.read_bytes(), where=key_of(oid))
+    entries = tree.load(place.read_bytes(), where=key_of(oid))
+    return [Entry(e.relpath, PREFIX + e.oid) for e in entries] if is_legacy(oid) else entries

@@ -49,6 +49,7 @@ def add(
     profile: bool,
     glob: bool = False,
     keep: bool = True,
+    relink: bool = True,
 ) -> tuple[list[Added], list[str]]:
     """Put paths under version control, then profile those that are tables.
 
@@ -61,6 +62,8 @@ def add(
         The paths are patterns.
     keep : bool
         Put the content into the cache; without it only the record is written.
+    relink : bool
+        Link the files to the cache, as `cache.type` says.
     """
     names = choosing.expand_new(paths, cwd=cwd) if glob else paths
     resolved = [project.resolve(path, cwd=cwd) for path in names]
@@ -77,16 +80,19 @@ def add(
                 hint="check the spelling; nothing was added",
             )
     with using(project):
-        added = [tracking.add(project, path, keep=keep) for path in dict.fromkeys(resolved)]
+        unique = dict.fromkeys(resolved)
+        added = [tracking.add(project, path, keep=keep, relink=relink) for path in unique]
     return added, profiled(project, added, profile=profile)
 
 
 def commit(
-    project: Project, targets: Targets, *, force: bool, profile: bool
+    project: Project, targets: Targets, *, force: bool, profile: bool, relink: bool = True
 ) -> tuple[list[Added], list[str]]:
     """Record the present content of tracked data and outputs that changed.
 
-    Returns what was recorded, and why a table could not be profiled.
+    With `force` also what stages read, and the outputs of those that never ran: as if the
+    commands had run on what lies here. Returns what was recorded, and why a table could not be
+    profiled.
 
     Raises
     ------
@@ -95,8 +101,10 @@ def commit(
         stage's command made it.
     """
     declared = definition.read(project)
+    choosing.refuse_nested(declared)
     with using(project):
-        changed = [one for one in choose(declared, targets) if _is_changed(declared, one)]
+        chosen = choose(declared, targets)
+        changed = [one for one in chosen if _is_changed(declared, one)]
         made = [one.item for one in changed if not one.item.stage.is_data]
         if made and not force:
             raise Negative(
@@ -104,7 +112,15 @@ def commit(
                 "recording it says that the stage's command made it like this",
                 hint="run the stage with 'assay repro', or record it with 'assay commit --force'",
             )
-        recorded = [_commit(declared, one) for one in changed]
+        recorded = [_commit(declared, one, relink=relink) for one in changed]
+        if force:
+            from assay.workflows import committing
+
+            meant = [one.item.stage.address for one in chosen if not one.within]
+            committing.record(
+                declared,
+                [s for s in declared.stages if not targets.names or s.address in meant],
+            )
     return recorded, profiled(project, recorded, profile=profile)
 
 
@@ -115,10 +131,10 @@ def _is_changed(declared: Definition, one: Chosen) -> bool:
     return bool(one.within) or tracking.state_of(declared.project, item) is not None
 
 
-def _commit(declared: Definition, one: Chosen) -> Added:
+def _commit(declared: Definition, one: Chosen, *, relink: bool) -> Added:
     if one.within and one.item.stage.is_data:
         return parts.record(declared, one.item, one.within)
-    return tracking.commit(declared, one.item)
+    return tracking.commit(declared, one.item, relink=relink)
 
 
 def profiled(project: Project, added: Sequence[Added], *, profile: bool) -> list[str]:
@@ -141,6 +157,7 @@ def checkout(
 ) -> list[Change]:
     """Bring data to what is recorded."""
     declared = definition.read(project)
+    choosing.refuse_nested(declared)
     with using(project):
         return tracking.checkout(
             project,

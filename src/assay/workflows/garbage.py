@@ -19,8 +19,9 @@ from assay.base.progress import counted
 from assay.objects import garbage, transfer
 from assay.objects.cache import Cache
 from assay.objects.garbage import Unused
+from assay.objects.legacy import PREFIX, named
 from assay.objects.remotes import Remote
-from assay.project import workspace
+from assay.project import linked, workspace
 from assay.project.guarding import alone
 from assay.project.holding import holding
 from assay.project.revisions import Scope, check
@@ -30,6 +31,9 @@ from assay.workflows.transfers import open_with
 
 GRACE = 3600.0
 """Seconds for which an object of our own store is left alone: its row may not be written yet."""
+
+
+_OLD = "cache of DVC 2"
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +73,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     name : str
-        "cache", "objects" (our own), "kept data" (of registered models) or "remote NAME".
+        "cache", "cache of DVC 2", "objects" (our own), "kept data" (of registered models) or
+        "remote NAME".
     where : str
         Its folder or address.
     """
@@ -130,7 +135,8 @@ def find(project: Project, keep: Keep, *, now: float | None = None) -> Garbage:
             f"the file lists of {counted(len(named.lost), 'folder')} are in no cache and on no "
             "remote: files that only they name are deleted, too"
         )
-    parts = [_part("cache", project.cache, oids), *_ours(project, oids, now=now)]
+    parts = [_part("cache", project.cache, oids), *_of_dvc_2(project, oids)]
+    parts += _ours(project, oids, now=now)
     if keep.cloud and remote is not None:
         settings = project.config.remote(keep.remote)
         unused = garbage.find_on_remote(remote, named.oids)
@@ -147,7 +153,8 @@ def find(project: Project, keep: Keep, *, now: float | None = None) -> Garbage:
 def delete(project: Project, keep: Keep, agreed: Garbage) -> Garbage:
     """Delete what a person agreed to and is still unused; return what was deleted."""
     with ExitStack() as stack:
-        stack.enter_context(holding(project.assay_dir / "lock"))
+        for path in linked.everywhere(project):
+            stack.enter_context(holding(path))
         stack.enter_context(alone(project))
         now = find(project, keep)
         gone = [_both(part, agreed) for part in now.parts]
@@ -169,7 +176,17 @@ def _both(part: Part, agreed: Garbage) -> Part:
 def _stores(project: Project) -> dict[str, Cache]:
     from assay.pipeline import kept
 
-    return {"cache": project.cache, "objects": project.objects, "kept data": kept.store(project)}
+    return {
+        "cache": project.cache,
+        _OLD: project.cache.of(PREFIX),
+        "objects": project.objects,
+        "kept data": kept.store(project),
+    }
+
+
+def _of_dvc_2(project: Project, named: set[str]) -> list[Part]:
+    old = project.cache.of(PREFIX)
+    return [_part(_OLD, old, named)] if next(iter(old), None) is not None else []
 
 
 def _part(name: str, cache: Cache, named: set[str], *, before: float | None = None) -> Part:
@@ -192,7 +209,7 @@ def _named(project: Project, keep: Keep) -> _Named:
         lost = _fetched(project, keep, lost)
         oids, lost = garbage.with_files(sorted(tops), caches)
     if "symlink" in project.config.link_types():
-        oids |= live.linked_from(project.root, [project.cache])
+        oids |= live.linked_from(project.root, project.cache)
     return _Named(oids, lost)
 
 
@@ -221,7 +238,7 @@ def _fetched(project: Project, keep: Keep, lost: Sequence[str]) -> list[str]:
         raise Error(
             f"the file lists of {counted(len(lost), 'folder')} are not in the cache, and the "
             f"remote cannot be asked for them: {what}",
-            where=f"md5:{lost[0]}",
+            where=named(lost[0]),
             hint="run it when the remote can be reached, or go on without with --skip-failed",
         ) from error
     return [oid for oid in lost if not project.cache.has(oid)]
@@ -284,6 +301,7 @@ def _in_words(keep: Keep) -> str:
     else:
         words += [f"{last}all branches"] if scope.branches else []
         words += ["all tags"] if scope.tags else []
+        words += ["all experiments"] if scope.experiments else []
         words += [f"the commits since {scope.date}"] if scope.date else []
     words += [f"{last}{name}" for name in scope.revisions]
     words += ["other projects"] if keep.projects else []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -18,6 +21,9 @@ from assay.project.address import open_address
 from assay.project.external import Node, Repository
 from assay.project.supply import Overrides
 from assay.workflows.browsing import around, opened
+
+_PASSING = ".assay-get-"
+_GRACE_SECONDS = 60.0
 
 
 class Got(NamedTuple):
@@ -57,14 +63,10 @@ def get(
     with opened(url, cwd=cwd, rev=rev, overrides=overrides) as source:
         node = source.find(path)
         nodes = list(source.files(node))
-        passing = _passing(target)
-        try:
-            cache = Cache(passing / "files" / "md5")
+        with _passing(target) as cache:
             oids = source.store(nodes, cache)
             files = [_file(n, node, oids[n.path]) for n in nodes]
             return _placed(target, files, cache, where=source.shown, is_dir=node.is_dir)
-        finally:
-            shutil.rmtree(passing, ignore_errors=True)
 
 
 def get_url(
@@ -82,17 +84,13 @@ def get_url(
     config = project.config if project is not None else None
     extra = (options or {}) | ({} if jobs is None else {"jobs": str(jobs)})
     address = open_address(url, cwd=cwd, config=config, options=extra)
-    passing = _passing(target)
-    try:
-        cache = Cache(passing / "files" / "md5")
+    with _passing(target) as cache:
         content = address.store(cache, Index(Path(":memory:")))
         files = [_File(e.relpath, e.oid, is_executable=False) for e in content.entries or []]
         is_dir = content.entries is not None
         if not is_dir:
             files = [_File("", content.oid, is_executable=content.is_executable)]
         return _placed(target, files, cache, where=address.shown, is_dir=is_dir)
-    finally:
-        shutil.rmtree(passing, ignore_errors=True)
 
 
 def address_of(source: Repository, path: str) -> str:
@@ -139,15 +137,41 @@ def _destination(source: str, out: str | None, *, cwd: Path, force: bool) -> Pat
     return target
 
 
-def _passing(target: Path) -> Path:
-    """Make a folder on the file system of the target for what is on its way."""
+@contextlib.contextmanager
+def _passing(target: Path) -> Iterator[Cache]:
+    """Make a cache on the file system of the target for what is on its way, and take it away.
+
+    Those that killed processes left there go, too: nobody holds them.
+    """
     folder = target.parent
     while not folder.is_dir():
         folder = folder.parent
     try:
-        return Path(tempfile.mkdtemp(prefix=".assay-get-", dir=folder))
+        passing = Path(tempfile.mkdtemp(prefix=_PASSING, dir=folder))
+        held = os.open(passing, os.O_RDONLY)
     except OSError as error:
         raise explain(error, folder) from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        _sweep(folder, keep=passing)
+        yield Cache(passing / "files" / "md5")
+    finally:
+        shutil.rmtree(passing, ignore_errors=True)
+        os.close(held)
+
+
+def _sweep(folder: Path, *, keep: Path) -> None:
+    for left in folder.glob(f"{_PASSING}*"):
+        with contextlib.suppress(OSError):
+            is_fresh = time.time() - left.stat().st_mtime < _GRACE_SECONDS
+            if left == keep or (is_fresh and not any(left.iterdir())):
+                continue  # another process may be about to hold it
+            descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def _placed(

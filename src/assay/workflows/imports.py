@@ -110,16 +110,26 @@ def import_url(
     force: bool = False,
     options: dict[str, str] | None = None,
     to_remote: str | bool = False,
+    version_aware: bool = False,
     jobs: int | None = None,
 ) -> Imported:
     """Take a file or folder from a path or URL, and track it.
 
     `to_remote` (a name, or True for the default remote) sends the data there and nowhere else.
+    With `version_aware` the bucket keeps the versions that were taken, and they come from there.
     """
     _refuse_secrets(options or {})
+    fs_config: dict[str, Any] = dict(options or {})
+    if version_aware:
+        fs_config["version_aware"] = True
+        options = (options or {}) | {"version_aware": "true"}
     target = _destination(project, url, out, cwd=cwd, force=force)
     extra = (options or {}) | ({} if jobs is None else {"jobs": str(jobs)})
     address = open_address(url, cwd=cwd, config=project.config, options=extra)
+    if version_aware and not address.is_versioned:
+        raise Usage(
+            "a path on this machine keeps no versions", where=url, hint="omit '--version-aware'"
+        )
     written = url
     if address.path is not None and "://" not in url:
         written = _written(project, url, address.path, wdir=target.parent, cwd=cwd)
@@ -127,19 +137,44 @@ def import_url(
     with using(project):
         if to_remote:
             content = sent(project, address.store, to_remote)
-        elif how == "all":
-            content = address.store(project.cache, project.index)
-        if how != "no-exec":
+        else:
+            content, state = taken(project, address, how=how)
+        if to_remote:
             state = address.state(project.index)
             refuse_edited(address, content, state)
-        dep = state | {"hash": "md5", "path": written}
-        if options:
-            dep["fs_config"] = dict(options)
+        dep = dep_of(state, written, fs_config)
+        extra_keys = {"push": False} if address.is_versioned and how != "no-exec" else {}
         files = _put(project, target, dep, content, locked=how != "no-exec", force=force,
-                     place=not to_remote)  # fmt: skip
+                     place=not to_remote, extra=extra_keys)  # fmt: skip
     shown = _shown(project, address)
     oid = content.oid if content else None
     return Imported(path=target, origin=shown, oid=oid, commit=None, files=files)
+
+
+def taken(
+    project: Project, address: Address, *, how: How
+) -> tuple[Content | None, dict[str, Any]]:
+    """Put what lies at an address into the cache, as far as is asked for; return its state too."""
+    if how == "no-exec":
+        return None, {}
+    if address.is_versioned:  # the state says what is to come, whatever is there by then
+        state = address.state(project.index)
+        if how == "no-download":
+            return None, state
+        return address.store(project.cache, project.index, recorded=state), state
+    content = address.store(project.cache, project.index) if how == "all" else None
+    state = address.state(project.index)
+    refuse_edited(address, content, state)
+    return content, state
+
+
+def dep_of(state: dict[str, Any], path: str, fs_config: dict[str, Any]) -> dict[str, Any]:
+    """Return the dependency of an import from an address, in DVC's order."""
+    facts = {key: value for key, value in state.items() if key != "files"}
+    dep = facts | {"hash": "md5", "path": path}
+    if fs_config:
+        dep["fs_config"] = fs_config
+    return dep | ({"files": state["files"]} if "files" in state else {})
 
 
 def _refuse_secrets(options: dict[str, str]) -> None:
@@ -257,12 +292,13 @@ def _put(
     locked: bool,
     force: bool,
     place: bool = True,
+    extra: dict[str, Any] | None = None,
 ) -> list[Path]:
     """Record an import and check it out: both, or neither."""
     record = path.with_name(path.name + dvcfile.SUFFIX)
     dvcfile.refuse_other(record, path.name)
     before = record.read_bytes() if record.exists() else None
-    files = _record(project, path, dep, content=content, locked=locked)
+    files = _record(project, path, dep, content=content, locked=locked, extra=extra or {})
     try:
         if content is not None and place:
             check_out(project, path, content.oid, force=force)
@@ -295,10 +331,11 @@ def _record(
     *,
     content: Content | None,
     locked: bool,
+    extra: dict[str, Any],
 ) -> list[Path]:
     """Write the `.dvc` file of an import, and let git ignore its data."""
     file = path.with_name(path.name + dvcfile.SUFFIX)
-    row = rows.for_dvc_file(row_of(path.name, content))
+    row = rows.for_dvc_file(row_of(path.name, content)) | extra
     data: dict[str, Any] = {"frozen": True, "deps": [dep], "outs": [row]}
     if locked:
         data = {"md5": dvcfile.stage_md5(data)} | data

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.base.errors import Error
+from assay.objects import legacy
 from assay.objects.cache import Cache
+from assay.objects.legacy import PREFIX
 from assay.project import definition, git, revisions, yaml12
 from assay.project.collecting import LOCK, History
 from assay.project.revisions import Scope
@@ -33,7 +35,8 @@ def of_metafile(name: str, content: bytes) -> set[str]:
 
     Examples
     --------
-    >>> of_metafile("a.dvc", b"outs: [{md5: d3b07384d113edec49eaa6238ad5ff00, path: a}]")
+    >>> row = b"{md5: d3b07384d113edec49eaa6238ad5ff00, hash: md5, path: a}"
+    >>> of_metafile("a.dvc", b"outs: [" + row + b"]")
     {'d3b07384d113edec49eaa6238ad5ff00'}
     """
     if name.endswith(".yaml"):
@@ -42,11 +45,12 @@ def of_metafile(name: str, content: bytes) -> set[str]:
         data = yaml12.load(content.decode(), where=name) or {}
         stages = data["stages"].values() if Path(name).name == LOCK else [data]
         outs = [out for stage in stages for out in stage.get("outs") or []]
-        texts = [str(md5).lower() for out in outs for md5 in _md5s(out)]
-        found = {text for text in texts if _MD5.fullmatch(text.encode())}
+        texts = [(str(md5).lower(), "hash" in out) for out in outs for md5 in _md5s(out)]
+        found = [row for row in texts if _MD5.fullmatch(row[0].encode())]
     except (Error, UnicodeDecodeError, AttributeError, LookupError, TypeError):
-        return {oid.decode() for oid in _MD5.findall(content.lower())}
-    return found
+        oids = {oid.decode() for oid in _MD5.findall(content.lower())}
+        return oids | {PREFIX + oid for oid in oids}
+    return {oid if is_new else PREFIX + oid for oid, is_new in found}
 
 
 def _md5s(value: Any) -> Iterator[Any]:
@@ -189,9 +193,10 @@ def ledgers(project: Project) -> list[str]:
     ]
 
 
-def linked_from(root: Path, caches: Iterable[Cache]) -> set[str]:
+def linked_from(root: Path, cache: Cache) -> set[str]:
     """Return the oids that symlinks in a work tree point to: they are files of a person."""
-    tops = [f"{os.path.realpath(cache.folder)}/" for cache in caches]
+    stores = {False: cache, True: cache.of(PREFIX)}
+    tops = {old: f"{os.path.realpath(store.folder)}/" for old, store in stores.items()}
     found: set[str] = set()
     for place, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name not in {".git", ".dvc", ".assay"}]
@@ -199,7 +204,9 @@ def linked_from(root: Path, caches: Iterable[Cache]) -> set[str]:
             path = f"{place}/{name}"
             if os.path.islink(path):  # noqa: PTH114 -- for every file
                 target = os.path.realpath(path)
-                for top in tops:
+                for is_old, top in tops.items():
                     if target.startswith(top):
-                        found.add(target.removeprefix(top).replace("/", "", 1))
+                        key = target.removeprefix(top)
+                        oid = legacy.oid_of(key) if is_old else key.replace("/", "", 1)
+                        found.update([oid] if oid else ())
     return found

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 
-from assay.base.errors import NotFound
+from assay.base.errors import Error, NotFound
 from assay.pipeline import repro as pipeline_repro
 from assay.pipeline.changes import Changes, Inspector
 from assay.pipeline.graph import Graph
+from assay.pipeline.options import Bring, Flags
 from assay.pipeline.repro import Events, Outcome
 from assay.project import definition
+from assay.project.definition import Tracked
 from assay.project.stages import Stage
 from assay.project.workspace import Project
 
@@ -25,24 +27,25 @@ def repro(
     *,
     cwd: Path,
     events: Events,
-    force: bool = False,
-    single: bool = False,
-    use_run_cache: bool = True,
     profile: bool = True,
+    pull: bool = False,
+    **flags: Unpack[Flags],
 ) -> tuple[Outcome, list[str]]:
     """Run what changed, then profile the tables that were made.
 
     Returns what was done, and why a table could not be profiled.
+
+    Parameters
+    ----------
+    pull : bool
+        Get what is missing, and what commands made before, from the remotes.
+    flags
+        See `assay.pipeline.options.Options`.
     """
-    outcome = pipeline_repro.repro(
-        project,
-        targets,
-        cwd=cwd,
-        events=events,
-        force=force,
-        single=single,
-        use_run_cache=use_run_cache,
-    )
+    if pull:
+        _fetch_runs(project, events)
+        flags["bring"] = _bring(project)
+    outcome = pipeline_repro.repro(project, targets, cwd=cwd, events=events, **flags)
     if not outcome.made or not profile:
         return outcome, []
     from assay.workflows import profiles
@@ -55,6 +58,54 @@ def repro(
         with open_ledger(project.ledger_path) as ledger:
             Writer(ledger).set_profiles({f"md5:{c}": f"sha256:{p}" for c, p in found.items()})
     return outcome, complaints
+
+
+def dry(
+    project: Project,
+    targets: Sequence[str],
+    *,
+    cwd: Path,
+    pull: bool = False,
+    **flags: Unpack[Flags],
+) -> Outcome:
+    """Say what `repro` would do, without doing it; no remote is asked."""
+    if pull:
+        flags["bring"] = _bring(project)
+    return pipeline_repro.dry(project, targets, cwd=cwd, **flags)
+
+
+def _fetch_runs(project: Project, events: Events) -> None:
+    """Get what commands made elsewhere; a remote that cannot tell is no failure."""
+    from assay.objects.remotes import open_remote
+    from assay.workflows import shared_runs
+
+    settings = project.config.remote(None)  # raises where there is none
+    try:
+        shared_runs.fetch(project, open_remote(settings))
+    except Error as error:
+        events.say(f"  warning: no run cache from remote '{settings.name}': {error.what}")
+
+
+def _bring(project: Project) -> Bring:
+    """Return what copies recorded contents from their remotes, as far as they have them."""
+
+    def bring(items: Sequence[Tracked]) -> None:
+        from assay.objects import transfer
+        from assay.project.choosing import Chosen
+        from assay.workflows import transfers
+        from assay.workflows.data import Targets
+
+        imported = [project.relative(item.path) for item in items if item.stage.is_import]
+        everything = transfers.Request(targets=Targets(cwd=project.root))
+        if imported:
+            targets = Targets(names=tuple(imported), cwd=project.root)
+            transfers.fetch(project, transfers.Request(targets=targets), allow_missing=True)
+        rest = [(None, Chosen(item=item)) for item in items if not item.stage.is_import]
+        for group in transfers.groups(project, transfers.Collected([*rest], []), everything):
+            remote = transfers.open_with(group.settings, jobs=None)
+            transfer.pull(group.wanted, project.cache, remote)
+
+    return bring
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

@@ -56,6 +56,33 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     header: bool = True
 
 
+class Properties(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person wants otherwise than it is declared; None for what stays."""
+
+    x: str | None = None
+    y: str | None = None
+    title: str | None = None
+    template: str | None = None
+    x_label: str | None = None
+    y_label: str | None = None
+    header: bool | None = None
+
+    def of(self, plot: Declared) -> Declared:
+        """Return a plot with these properties in place of its own."""
+        given = {
+            name: value
+            for name, value in msgspec.structs.asdict(self).items()
+            if value is not None
+        }
+        x, y = given.pop("x", None), given.pop("y", None)
+        series = plot.series
+        if x is not None:
+            series = tuple(msgspec.structs.replace(one, x=x, x_path=None) for one in series)
+        if y is not None:
+            series = tuple(msgspec.structs.replace(one, y=(y,)) for one in series)
+        return msgspec.structs.replace(plot, series=series, **given)
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
     """Why a plot, or its part of one revision, cannot be shown."""
 
@@ -79,7 +106,9 @@ def declared(view: View) -> tuple[dict[str, Declared], list[Failed]]:
 def select(
     declared: Mapping[str, Declared], target: str, views: Sequence[View]
 ) -> dict[str, Declared]:
-    """Return the plots that a target names, by its words or by the path of their data.
+    """Return the plots that a target names, by its words or its path; a folder names all in it.
+
+    A file that is only part of a plot with a name is drawn by itself, as any other file.
 
     Raises
     ------
@@ -95,7 +124,8 @@ def select(
     below = {
         name: plot
         for name, plot in declared.items()
-        if any(path in {one.path, *one.path.parents} for one in plot.series)
+        if _is_own(plot, project.shown(plot.series[0].path, cwd=cwd))
+        and path in {plot.series[0].path, *plot.series[0].path.parents}
     }
     if below:
         return below
@@ -111,6 +141,11 @@ def select(
         hint=did_you_mean(target, declared)
         or (f"plots are: {', '.join(declared)}" if declared else "see 'plots:' in dvc.yaml"),
     )
+
+
+def _is_own(plot: Declared, shown: str) -> bool:
+    """Say whether a plot is that of its only file, and not one of many under a name."""
+    return len(plot.series) == 1 and plot.id == shown
 
 
 def _by_name(plots: Sequence[Declared]) -> dict[str, Declared]:

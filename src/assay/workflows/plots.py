@@ -6,7 +6,6 @@ not be drawn is reported beside what can; `assay.render` makes the pictures.
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,19 +14,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from assay.base.errors import Error, NotFound, did_you_mean
-from assay.base.files import explain, write_atomic
+from assay.base.files import explain
 from assay.project.grammar import Invalid
-from assay.project.workspace import Project
 from assay.workflows import plot_definitions
-from assay.workflows.plot_definitions import Declared, Failed, Series, select
-from assay.workflows.results import describe
+from assay.workflows.plot_definitions import Declared, Failed, Properties, Series, select
 from assay.workflows.views import View
 
 if TYPE_CHECKING:
     from assay.render.plot_frame import PlotDefinition
-    from assay.render.sections import Section
 
-FOLDER = "dvc_plots"
+AS_DECLARED = Properties()
 
 _IMAGES = {
     ".jpg": "image/jpeg",
@@ -56,7 +52,9 @@ class Plots(msgspec.Struct, frozen=True, kw_only=True):
     failed: list[Failed]
 
 
-def draw(views: Sequence[View], targets: Sequence[str] = ()) -> Plots:
+def draw(
+    views: Sequence[View], targets: Sequence[str] = (), *, properties: Properties = AS_DECLARED
+) -> Plots:
     """Read and draw the plots of one or more revisions, equal names on one plot.
 
     Parameters
@@ -67,6 +65,8 @@ def draw(views: Sequence[View], targets: Sequence[str] = ()) -> Plots:
     targets : sequence of str
         Only plots with these names, or with data in these files or folders. A file that nothing
         declares is drawn, too.
+    properties : Properties
+        What is to be otherwise than it is declared.
 
     Raises
     ------
@@ -90,7 +90,8 @@ def draw(views: Sequence[View], targets: Sequence[str] = ()) -> Plots:
             if name in plots or name not in merged  # or it is a file that nothing declares
         ]
         are_pictures = all(_mime(one.path) for one in plot.series)
-        results.extend((_pictures if are_pictures else _plot)(name, plot, having))
+        show = _pictures if are_pictures else _plot
+        results.extend(show(name, properties.of(plot), having))
     return Plots(
         drawn=[one for one in results if isinstance(one, Drawn)],
         failed=[one for one in results if isinstance(one, Failed)],
@@ -135,7 +136,7 @@ def _plot(name: str, plot: Declared, views: Sequence[View]) -> Iterator[Drawn | 
         yield from (one for one in results if isinstance(one, Failed))
         read = [one for one in results if isinstance(one, _Read)]
         try:
-            if read:
+            if read and len(views) > 1:
                 make_frame(*_joined(name, plot, read))
             good += read
         except Error as error:
@@ -144,8 +145,9 @@ def _plot(name: str, plot: Declared, views: Sequence[View]) -> Iterator[Drawn | 
         return
     revisions = tuple(dict.fromkeys(one.revision for one in good))
     try:
-        rows, shown = _joined(name, plot, good, revised=len(views) > 1)
-        spec = plot_spec(rows, shown, template=_own_template(views[-1].project, plot.template))
+        template = _own_template(views[-1], plot.template)
+        rows, shown = _joined(name, plot, good, revised=len(views) > 1 or template is not None)
+        spec = plot_spec(rows, shown, template=template)
         yield Drawn(id=name, title=shown.title, revisions=revisions, spec=spec)
     except Error as error:
         yield Failed(id=name, revision=", ".join(revisions), error=error)
@@ -153,13 +155,14 @@ def _plot(name: str, plot: Declared, views: Sequence[View]) -> Iterator[Drawn | 
 
 def _read(name: str, plot: Declared, view: View) -> Iterator[_Read | Failed]:
     for series in plot.series:
-        source = series.path
+        source: Path | None = series.path
         try:
-            rows = _rows(view, source, header=plot.header)
-            if series.x is not None and series.x_path is not None and series.x_path != source:
+            rows = _rows(view, series.path, header=plot.header)
+            if series.x and series.x_path and series.x_path != series.path:
                 source = series.x_path
                 over = _rows(view, source, header=plot.header)
-                rows = _with_x(rows, over, series, where=view.shown(source))
+                source = None  # each file is good, but not with the other
+                rows = _with_x(rows, over, series, where=view.shown(series.x_path))
             yield _Read(revision=view.name, series=series, rows=rows)
         except Error as error:
             yield Failed(id=name, revision=view.name, error=error, source=source)
@@ -219,16 +222,17 @@ def _joined(
     return rows, definition
 
 
-def _own_template(project: Project, name: str) -> dict[str, Any] | None:
+def _own_template(view: View, name: str) -> dict[str, Any] | None:
     """Return a template out of `.dvc/plots`, by name or path; None for one that is built in."""
     import json
 
+    project = view.project
     folder = project.dvc_dir / "plots"
     paths = sorted(folder.rglob("*.json"))
     asked = {name, f"{name}.json"}
     found = [p for p in paths if p.name in asked or p.relative_to(folder).as_posix() in asked]
     if not found and name.endswith(".json"):
-        found = [path for path in (project.root / name,) if path.is_file()]
+        found = [path for path in (view.cwd / name, project.root / name) if path.is_file()]
     if not found:
         return None
     try:
@@ -241,91 +245,3 @@ def _own_template(project: Project, name: str) -> dict[str, Any] | None:
     if not isinstance(template, dict):
         raise Invalid("the plot template is no mapping", where=project.relative(found[0]))
     return template
-
-
-def document(plots: Plots, view: View) -> dict[str, Any]:
-    """Return plots in the form of DVC's `plots show --json`; pictures are data URLs."""
-    data: dict[str, list[dict[str, Any]]] = {one.id: [] for one in plots.drawn}
-    for one in plots.drawn:
-        entry: dict[str, Any] = {"type": "vega", "revisions": list(one.revisions)}
-        if one.spec is not None:
-            entry["content"] = one.spec
-        else:
-            content = base64.b64encode(one.picture).decode()
-            entry |= {"type": "image", "url": f"data:{one.mime};base64,{content}"}
-        data[one.id].append(entry)
-    return {"data": data, "errors": [_error(one, view) for one in plots.failed]}
-
-
-def _error(one: Failed, view: View) -> dict[str, str]:
-    entry = {"name": one.id, "rev": one.revision}
-    if one.source is None:
-        return entry | {"type": type(one.error).__name__, "msg": str(one.error)}
-    return (
-        entry
-        | {"source": view.project.shown(one.source, cwd=view.cwd)}
-        | describe(one.error, one.source)
-    )
-
-
-def write_page(plots: Plots, views: Sequence[View], *, folder: Path) -> Path:
-    """Write all plots as one file that needs no other and no network; return where it is.
-
-    Raises
-    ------
-    Error
-        If there is nothing to show.
-    """
-    from assay.render.page import page
-
-    if not plots.drawn:
-        if not plots.failed:
-            raise NotFound(
-                "no plots are declared",
-                where=views[-1].shown(views[-1].project.root),
-                hint="name their data files under 'plots:' in dvc.yaml",
-            )
-        raise Error(
-            "no plot could be drawn", hint="correct what is said above, and run the command again"
-        )
-    text = page(
-        f"Plots of {views[-1].project.root.name}",
-        list(_sections(plots, views)),
-        lead=_lead(plots, views),
-        origin={view.name: view.commit[:12] for view in views if view.commit is not None},
-    )
-    target = folder / "index.html"
-    try:
-        is_new = not folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain(error, folder) from error
-    if is_new:  # what is drawn is no part of the code of a run
-        write_atomic(folder / ".gitignore", "*\n")
-    write_atomic(target, text)
-    return target
-
-
-def _lead(plots: Plots, views: Sequence[View]) -> str:
-    count = len({one.id for one in plots.drawn})
-    of = ", ".join(view.name if view.commit else "the workspace" for view in views)
-    failed = len({one.id for one in plots.failed})
-    rest = f" Of {failed}, something could not be drawn: see the end." if failed else ""
-    return f"{count} plot{'' if count == 1 else 's'}: {of}.{rest}"
-
-
-def _sections(plots: Plots, views: Sequence[View]) -> Iterator[Section]:
-    from assay.render.sections import Image, Plot, Table
-
-    for one in plots.drawn:
-        if one.spec is not None:
-            yield Plot(spec=one.spec, title=one.title)
-            continue
-        title = f"{one.title} ({one.revisions[0]})" if len(views) > 1 else one.title
-        yield Image(content=one.picture, mime=one.mime, title=title)
-    if plots.failed:
-        yield Table(
-            caption="What could not be drawn",
-            header=("Plot", "Revision", "Why"),
-            rows=tuple((one.id, one.revision, str(one.error)) for one in plots.failed),
-        )

@@ -27,26 +27,46 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     error: Error | None = None
 
 
-def metrics(view: View, targets: Sequence[str] = ()) -> list[Values]:
+def metrics(view: View, targets: Sequence[Path] = ()) -> list[Values]:
     """Return the metrics of a project: outputs under `metrics`, then those beside the stages.
 
     Parameters
     ----------
-    targets : sequence of str
+    targets : sequence of Path
         Only these: files, declared or not; or folders, for the metrics declared in them, or for
         all their files where none is.
+    """
+    declared = list(_metric_paths(view))
+    chosen = [path for target in targets for path in _below(declared, target) or [target]]
+    found = dict.fromkeys(
+        file for path in (chosen if targets else declared) for file in view.list_files(path)
+    )
+    return [_values(view, path) for path in found]
+
+
+def metric_targets(views: Sequence[View], targets: Sequence[str]) -> list[Path]:
+    """Return the paths of targets, each a metric or a file in one of the views at least.
 
     Raises
     ------
     NotFound
         If a target is not there; with the nearest name.
     """
-    declared = list(_metric_paths(view))
-    chosen = [path for target in targets for path in _target(view, target, declared)]
-    found = dict.fromkeys(
-        file for path in (chosen if targets else declared) for file in view.list_files(path)
-    )
-    return [_values(view, path) for path in found]
+    return [
+        _target(views, target, list(_metric_paths(views[-1])), "metrics") for target in targets
+    ]
+
+
+def param_targets(views: Sequence[View], targets: Sequence[str]) -> list[Path]:
+    """Return the paths of targets, each a parameters file in one of the views at least.
+
+    Raises
+    ------
+    NotFound
+        If a target is not there; with the nearest name.
+    """
+    declared = list(_wanted(views[-1]))
+    return [_target(views, target, declared, "params") for target in targets]
 
 
 def _metric_paths(view: View) -> Iterator[Path]:
@@ -56,17 +76,21 @@ def _metric_paths(view: View) -> Iterator[Path]:
         yield from (beside(file.path, name) for name in file.metrics)
 
 
-def _target(view: View, target: str, declared: Sequence[Path]) -> list[Path]:
-    path = Path(os.path.normpath(view.cwd / target))
-    view.check_inside(path)
-    below = [one for one in declared if one == path or path in one.parents]
-    if below or view.has(path):
-        return below or [path]
-    names = [view.project.shown(one, cwd=view.cwd) for one in declared]
+def _below(declared: Sequence[Path], target: Path) -> list[Path]:
+    return [one for one in declared if one == target or target in one.parents]
+
+
+def _target(views: Sequence[View], target: str, declared: Sequence[Path], kind: str) -> Path:
+    last = views[-1]
+    path = Path(os.path.normpath(last.cwd / target))
+    last.check_inside(path)
+    if _below(declared, path) or any(view.has(path) for view in views):
+        return path
+    names = [last.project.shown(one, cwd=last.cwd) for one in declared]
     raise NotFound(
-        f"'{target}' is neither a declared metrics file nor any other file",
+        f"'{target}' is neither a declared {kind} file nor any other file",
         hint=did_you_mean(target, names)
-        or (f"declared are: {', '.join(names)}" if names else "see 'metrics:' in dvc.yaml"),
+        or (f"declared are: {', '.join(names)}" if names else f"see '{kind}:' in dvc.yaml"),
     )
 
 
@@ -98,20 +122,44 @@ def _only_metrics(data: Any) -> Any:
     return {key: value for key, value in kept.items() if value != {}}
 
 
-def params(view: View) -> list[Values]:
+def params(
+    view: View, targets: Sequence[Path] = (), *, only_of_stages: bool = False
+) -> list[Values]:
     """Return the parameters of a project: keys that stages ask for, and whole files.
 
-    Whole are the files under `params` beside the stages, and the `params.yaml` of the root.
+    Whole are the files under `params` beside the stages, and the `params.yaml` of the root. Of
+    other files, the variables that a `${}` names count.
+
+    Parameters
+    ----------
+    targets : sequence of Path
+        Only these files, whole.
+    only_of_stages : bool
+        Only what a stage depends on.
     """
+    if targets:
+        files = dict.fromkeys(file for path in targets for file in view.list_files(path))
+        return [_params(view, path, []) for path in files]
+    wanted = _wanted(view, only_of_stages=only_of_stages)
+    found = [_params(view, path, keys) for path, keys in wanted.items()]
+    used: dict[Path, dict[str, Any]] = {}
+    for stage in view.declared.stages:
+        for name, values in stage.used.items():
+            path = view.project.root / name
+            if path not in wanted:
+                used.setdefault(path, {}).update(values)
+    return found + [Values(path=path, data=data) for path, data in used.items()]
+
+
+def _wanted(view: View, *, only_of_stages: bool = False) -> dict[Path, list[str]]:
+    """Return which keys of which files count; none for a whole file."""
     wanted: dict[Path, list[str]] = {}
-    whole = [
-        found
-        for file in view.declared.files
-        for name in file.params
-        for found in view.list_files(beside(file.path, name))
-    ]
-    if view.has(view.project.root / _PARAMS):
-        whole.append(view.project.root / _PARAMS)
+    whole = []
+    if not only_of_stages:
+        for file in view.declared.files:
+            whole += [f for name in file.params for f in view.list_files(beside(file.path, name))]
+        if view.has(view.project.root / _PARAMS):
+            whole.append(view.project.root / _PARAMS)
     for stage in view.declared.stages:
         for dep in stage.params:
             path = stage.path(dep.file)
@@ -119,7 +167,7 @@ def params(view: View) -> list[Values]:
             if not dep.keys:
                 whole.append(path)
     wanted.update({path: [] for path in whole})
-    return [_params(view, path, keys) for path, keys in wanted.items()]
+    return wanted
 
 
 def _params(view: View, path: Path, keys: list[str]) -> Values:
@@ -175,14 +223,20 @@ def _flat(values: Iterable[Values]) -> dict[tuple[Path, str], Any]:
 
 
 def show_document(view: View, values: Iterable[Values]) -> dict[str, Any]:
-    """Return metrics in the form of `metrics show --json`. Source: DVC 3.67."""
+    """Return metrics in the form that one revision has in `metrics show --json`."""
     shown = {
         view.project.shown(one.path, cwd=view.cwd): (
             {"data": one.data} if one.error is None else {"error": describe(one.error, one.path)}
         )
         for one in values
     }
-    return {"": {"data": shown}}
+    return {"data": shown}
+
+
+def failed_document(error: Error) -> dict[str, Any]:
+    """Return the form that a revision has there whose definitions cannot be read."""
+    kind = "YAMLSyntaxError" if "not valid YAML" in error.what else "YAMLValidationError"
+    return {"error": {"type": kind, "msg": str(error).partition("\n")[0]}}
 
 
 def diff_document(view: View, changes: Iterable[Changed]) -> dict[str, dict[str, Any]]:

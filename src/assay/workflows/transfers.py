@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,8 +13,8 @@ from assay.objects import transfer
 from assay.objects.checkout import Change
 from assay.objects.remotes import Remote, RemoteSettings, open_remote
 from assay.objects.transfer import Moved, Wanted
-from assay.project import definition, revisions, tracking
-from assay.project.choosing import Chosen
+from assay.project import choosing, definition, revisions, tracking
+from assay.project.choosing import Chosen, Kind
 from assay.project.collecting import History
 from assay.project.definition import Definition
 from assay.project.guarding import using
@@ -35,6 +36,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         How many objects move at a time; the remote's own setting where not given.
     run_cache : bool
         Also what commands made before, DVC's `runs`.
+    max_size : int or None
+        Only outputs that are smaller, in bytes, as far as their size is recorded.
+    kinds : tuple of str
+        Only "metrics", "plots"; all outputs where there are none.
+    workspace : bool
+        The work tree counts, too.
     """
 
     targets: Targets
@@ -42,6 +49,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     remote: str | None = None
     jobs: int | None = None
     run_cache: bool = False
+    max_size: int | None = None
+    kinds: tuple[Kind, ...] = ()
+    workspace: bool = True
 
 
 class Synced(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +67,8 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True):
         Outputs that came from other repositories.
     complaints : list of str
         What of other commits cannot be read.
+    files : list of Path
+        The records that a push to a versioned remote changed: git should get them.
     """
 
     remote: str
@@ -65,6 +77,7 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True):
     n_imported: int = 0
     changes: list[Change] = []
     complaints: list[str] = []
+    files: list[Path] = []
 
 
 class Group(NamedTuple):
@@ -73,6 +86,7 @@ class Group(NamedTuple):
     settings: RemoteSettings
     wanted: list[Wanted]
     names: dict[str, str]
+    chosen: list[Chosen]
 
 
 class Collected(NamedTuple):
@@ -93,16 +107,32 @@ def push(project: Project, request: Request) -> Synced:
     found = collect(project, request, pushing=True)
     _refuse_unrecorded(project, found, request)
     with using(project):
-        done = []
-        for group in groups(project, found, request):
-            data = transfer.push(
-                group.wanted, project.cache, open_with(group.settings, jobs=request.jobs)
-            )
-            name = group.settings.name
+        done, files = [], list[Path]()
+        each = groups(project, found, request)
+        for group in each:
+            if group.settings.is_versioned and request.scope:
+                raise _versioned().refuse_commits(group.settings)
+        if request.run_cache:
+            open_remote(project.config.remote(request.remote))  # one that cannot have it says so
+        for group in each:
+            settings = with_jobs(group.settings, jobs=request.jobs)
+            if settings.is_versioned:
+                data, changed = _versioned().push(project, settings, group.chosen)
+                files += changed
+            else:
+                data = transfer.push(group.wanted, project.cache, open_remote(settings))
+            name = settings.name
             transfer.raise_incomplete(data, remote=name, verb="pushed", names=group.names)
             done.append((name, data))
         n_runs = _move_runs(project, request, pushing=True) if request.run_cache else 0
-    return _synced(done, n_runs, found)
+    return msgspec.structs.replace(_synced(done, n_runs, found), files=files)
+
+
+def _versioned() -> Any:
+    """Return the module for remotes that keep versions: most projects have none."""
+    from assay.workflows import versioned
+
+    return versioned
 
 
 def fetch(project: Project, request: Request, *, allow_missing: bool = False) -> Synced:
@@ -120,10 +150,12 @@ def fetch(project: Project, request: Request, *, allow_missing: bool = False) ->
         n_imported, found = _import(project, found, request) if imported else (0, found)
         done = []
         for group in groups(project, found, request):
-            data = transfer.pull(
-                group.wanted, project.cache, open_with(group.settings, jobs=request.jobs)
-            )
-            name = group.settings.name
+            settings = with_jobs(group.settings, jobs=request.jobs)
+            if settings.is_versioned:
+                data = _versioned().fetch(project, settings, group.chosen)
+            else:
+                data = transfer.pull(group.wanted, project.cache, open_remote(settings))
+            name = settings.name
             if data.damaged or not allow_missing:
                 transfer.raise_incomplete(data, remote=name, verb="pulled", names=group.names)
             done.append((name, data))
@@ -147,6 +179,7 @@ def pull(
     project: Project, request: Request, *, force: bool = False, allow_missing: bool = False
 ) -> Synced:
     """Copy the objects of recorded data from their remotes, and check the work tree out."""
+    choosing.refuse_nested(definition.read(project))
     fetched = fetch(project, request, allow_missing=allow_missing)
     chosen = choose(definition.read(project), request.targets)
     with using(project):
@@ -176,28 +209,36 @@ def collect(project: Project, request: Request, *, pushing: bool) -> Collected:
     complaints: list[str] = []
     unknown: NotFound | None = None
     is_known = False
-    for commit, declared in _versions(project, request.scope, complaints):
+    for commit, declared in _versions(project, request, complaints):
         try:
             chosen = choose(declared, request.targets)
         except NotFound as error:
             unknown = unknown or error
             continue
         is_known = True
-        found += [(commit, one) for one in chosen if one.item.out.push or not pushing]
+        chosen = choosing.of_kinds(declared, chosen, request.kinds)
+        found += [(commit, one) for one in chosen if _is_meant(one, request, pushing=pushing)]
     if unknown is not None and not is_known:
         raise unknown
     return Collected(found, complaints)
 
 
+def _is_meant(one: Chosen, request: Request, *, pushing: bool) -> bool:
+    size = one.item.row.size if one.item.row is not None else None
+    is_small = request.max_size is None or size is None or size < request.max_size
+    return is_small and (one.item.out.push or not pushing)
+
+
 def _versions(
-    project: Project, scope: Scope, complaints: list[str]
+    project: Project, request: Request, complaints: list[str]
 ) -> Iterator[tuple[str | None, Definition]]:
-    yield None, definition.read(project)
-    if not scope:
+    if request.workspace:
+        yield None, definition.read(project)
+    if not request.scope:
         return
     if not project.uses_git:
         raise Usage("this project has no commits: it does without git", where=project.root)
-    commits = revisions.commits(project.git_root, scope)
+    commits = revisions.commits(project.git_root, request.scope)
     with History(project) as history:
         yield from history.versions(commits)
         complaints += [f"{where}: {what}" for where, what in history.complaints.items()]
@@ -220,8 +261,9 @@ def groups(project: Project, found: Collected, request: Request) -> list[Group]:
             continue
         name = request.remote or own or ""
         if name not in made:
-            made[name] = Group(project.config.remote(name or None), [], {})
+            made[name] = Group(project.config.remote(name or None), [], {}, [])
         group = made[name]
+        group.chosen.append(one)
         group.wanted.append(Wanted(row.oid, one.holds if one.within else None))
         path = project.relative(one.item.path)
         group.names.setdefault(row.oid, f"{path} at {commit[:10]}" if commit else path)
@@ -232,10 +274,15 @@ def groups(project: Project, found: Collected, request: Request) -> list[Group]:
 
 def open_with(settings: RemoteSettings, *, jobs: int | None) -> Remote:
     """Open a remote that moves so many objects at a time; its own number where not given."""
-    if jobs is not None:
-        options = settings.options | {"jobs": str(jobs)}
-        settings = msgspec.structs.replace(settings, options=options)
-    return open_remote(settings)
+    return open_remote(with_jobs(settings, jobs=jobs))
+
+
+def with_jobs(settings: RemoteSettings, *, jobs: int | None) -> RemoteSettings:
+    """Return a remote that moves so many objects at a time; its own number where not given."""
+    if jobs is None:
+        return settings
+    options = settings.options | {"jobs": str(jobs)}
+    return msgspec.structs.replace(settings, options=options)
 
 
 def _move_runs(project: Project, request: Request, *, pushing: bool) -> int:

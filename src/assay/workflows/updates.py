@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import msgspec
 
 from assay.base.errors import Error, Negative, NotFound, Usage
 from assay.base.files import write_atomic
+from assay.objects.legacy import is_legacy, named
+from assay.objects.renaming import age
 from assay.objects.scan import Content
 from assay.project import clones, definition, dvcfile, edit, git, rows, tracking
 from assay.project.address import Address, open_address
@@ -125,7 +127,7 @@ def bring(project: Project, recorded: Iterable[Recorded], *, cwd: Path) -> Broug
     count, others, failed = 0, list[Recorded](), list[Error]()
     for commit, item in recorded:
         origin = _origin_at(project, item.stage, commit) if item.stage.is_import else None
-        if origin is None or not origin.is_repository:
+        if origin is None or not (origin.is_repository or origin.is_versioned):
             others.append((commit, item))
             continue
         oid = item.row.oid if item.row is not None else None
@@ -159,11 +161,16 @@ def available(project: Project, stages: Iterable[Stage], *, cwd: Path) -> dict[s
 
 
 def _bring(project: Project, stage: Stage, origin: Origin, oid: str, *, cwd: Path) -> None:
-    source = _open(project, stage, origin, cwd=cwd, rev=origin.rev_lock or origin.rev)
-    content = imports.store(source, source.find(origin.path), project.cache)
-    if content.oid != oid:
+    if origin.is_versioned:
+        address = _address(project, stage, origin)
+        content = address.store(project.cache, project.index, recorded=origin.recorded)
+    else:
+        source = _open(project, stage, origin, cwd=cwd, rev=origin.rev_lock or origin.rev)
+        content = imports.store(source, source.find(origin.path), project.cache)
+    found = age(project.cache, content.oid) if is_legacy(oid) else content.oid
+    if found != oid:
         raise Error(
-            f"'{_shown(origin)}' is not what was imported: its MD5 is {content.oid}, not {oid}",
+            f"'{_shown(origin)}' is not what was imported: it is {named(found)}, not {named(oid)}",
             where=project.shown(stage.file),
             hint=f"take what is there now with 'assay update {stage.address}'",
         )
@@ -253,22 +260,26 @@ def _refresh(
     address = _address(project, stage, origin)
     item = _item(declared, stage)
     state = address.state(project.index)
-    same = all(origin.recorded.get(mark) == state.get(mark) for mark in _MARKS)
+    same = _marks(origin.recorded) == _marks(state)
     if same and (to_remote or _is_current(project, item, stage, download=download)):
         return _unchanged(item, origin, commit=None)
     content = None
     if to_remote:
         content = imports.sent(project, address.store, to_remote)
     elif download:
-        content = address.store(project.cache, project.index)
+        content = address.store(project.cache, project.index, recorded=state)
     imports.refuse_edited(address, content, state)
-    kept = {key: value for key, value in origin.recorded.items() if key in {"hash", "path"}}
-    rest = {k: v for k, v in origin.recorded.items() if k in {"fs_config", "version_id"}}
-    dep = state | {"hash": "md5"} | kept | rest
+    dep = imports.dep_of(state, origin.path, dict(origin.recorded.get("fs_config") or {}))
     _rewrite(project, item, dep, content, force=force, place=not to_remote)
     oid = content.oid if content else None
     return Imported(path=item.path, origin=_shown(origin, address), oid=oid, commit=None,
                     files=[stage.file])  # fmt: skip
+
+
+def _marks(state: Mapping[str, Any]) -> list[Any]:
+    """Return what tells one state of an address from the next: a hash, or what a server says."""
+    files = [[one.get(mark) for mark in ("relpath", *_MARKS)] for one in state.get("files") or ()]
+    return [*(state.get(mark) for mark in _MARKS), files]
 
 
 def _item(declared: Definition, stage: Stage) -> Tracked:

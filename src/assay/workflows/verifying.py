@@ -20,9 +20,10 @@ from assay.base.progress import progress
 from assay.objects import garbage, transfer
 from assay.objects.cache import DIR, Cache
 from assay.objects.hashing import hash_file
+from assay.objects.legacy import PREFIX, named
 from assay.objects.remotes import Remote, open_remote
 from assay.objects.remotes.parallel import each
-from assay.objects.transfer import MD5_PREFIX, key_of
+from assay.objects.transfer import key_of
 from assay.pipeline import kept
 from assay.project.guarding import using
 from assay.project.workspace import Project
@@ -79,6 +80,9 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 def cache(project: Project) -> Verified:
     """Read every object on this machine: of DVC's cache, and of our own two stores."""
     stores = [project.cache, project.objects, kept.store(project)]
+    old = project.cache.of(PREFIX)
+    if next(iter(old), None) is not None:
+        stores.append(old)
     with using(project):
         damaged, places, n_objects, total = [], [], 0, 0
         for store in stores:
@@ -123,9 +127,9 @@ def _is_whole(store: Cache, oid: str, *, advance: Callable[[int], None]) -> bool
 def _aside(store: Cache, oid: str) -> Damaged:
     where = store.place(oid)
     store.damaged(oid)
-    aside = store.folder / "damaged" / oid
+    aside = store.aside(oid)
     return Damaged(
-        oid=f"{store.algorithm}:{oid}",
+        oid=store.named(oid),
         where=where,
         aside=str(aside) if aside.exists() else None,
     )
@@ -141,7 +145,7 @@ def _repair(
     if not damaged:
         return found, None
     note = None
-    lacking = [oid for store, oid in damaged if store.algorithm == "md5"]
+    lacking = [oid for store, oid in damaged if store.algorithm != "sha256"]
     source = dict.fromkeys(_exchange(stores, damaged), "the store beside it")
     wanted = [oid for oid in lacking if oid not in source]
     if wanted and project.config.get("core", "remote") is None:
@@ -184,11 +188,12 @@ def remote(project: Project, name: str | None) -> Verified:
     """
     settings = project.config.remote(name)
     store = open_remote(settings)
-    entries = {garbage.oid_of(entry.key): entry for entry in store.entries(MD5_PREFIX)}
+    entries = {garbage.data_of(entry.key): entry for entry in store.entries("")}
     oids = sorted(oid for oid in entries if oid is not None)
 
     def read(oid: str) -> str | None:
-        found, _ = store.get_file(key_of(oid), Path(os.devnull))
+        algorithm = project.cache.of(oid).algorithm
+        found, _ = store.get_file(key_of(oid), Path(os.devnull), algorithm=algorithm)
         return None if found == oid.removesuffix(DIR) else oid
 
     bad: list[str] = []
@@ -197,12 +202,12 @@ def remote(project: Project, name: str | None) -> Verified:
             bad += [oid] if oid is not None else []
             bar.advance()
     damaged = [
-        Damaged(oid=f"md5:{oid}", where=f"{settings.url}/{key_of(oid)}") for oid in sorted(bad)
+        Damaged(oid=named(oid), where=f"{settings.url}/{key_of(oid)}") for oid in sorted(bad)
     ]
     return Verified(
         places=[f"remote '{settings.name}'"],
         n_objects=len(oids),
-        size=sum(entry.size or 0 for entry in entries.values()),
+        size=sum(entry.size or 0 for oid, entry in entries.items() if oid is not None),
         damaged=[_replaced(project, store, one) for one in damaged],
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from assay.base.errors import NotFound, Usage
 from assay.base.files import explain
 from assay.objects import tree
+from assay.objects.legacy import named
 from assay.objects.tree import Entry
 from assay.project import definition, git
 from assay.project.definition import Tracked
@@ -143,7 +144,7 @@ class View:
         except NotFound as error:
             pull = "run 'assay pull'"
             raise Missing(
-                f"its content, md5:{oid}, is not in the cache",
+                f"its content, {named(oid)}, is not in the cache",
                 where=self.shown(path),
                 hint=pull if self.commit is None else f"check that revision out and {pull}",
             ) from error
