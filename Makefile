@@ -9,7 +9,7 @@ MLSERVER := $(PEERS)/mlserver/.installed
 PIP    := python -m pip install -q --disable-pip-version-check --require-hashes
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint fix bench lock vendor browser docs
+.PHONY: help demo test test-slow lint fix bench bench-data lock vendor browser docs
 
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ bench: $(STAMP) $(DVC) $(MLSERVER) ## Ratio tables against the peers
 	$(BIN)/python -m benchmarks.traffic
 	$(BIN)/python -m benchmarks.monitor
 	$(BIN)/python -m benchmarks.loop
+
+bench-data: $(STAMP) $(DVC) ## Ratio tables of the data commands only
+	$(BIN)/python -m benchmarks.data
+	$(BIN)/python -m benchmarks.large
 
 docs: $(STAMP) ## Write the generated parts of README and docs again
 	$(BIN)/python -m tests.docs

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import Wrong, pipelines
+from benchmarks import Wrong, chains
 from benchmarks.programs import ASSAY, Side, sides
 
 COMMANDS = (("--version",), ("--help",), ("status",), ("repro",))
@@ -45,7 +45,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
 def costs(folder: Path, *, rounds: int = 5) -> list[Cost]:
     """Look at some commands in a project with two stages in which nothing is to be done."""
     side, _ = sides(folder)
-    pipelines.make_chain(side, n_stages=2)
+    chains.make_chains(side, lengths=[2])
     start = _imports(side, "-c", "pass")
     found = []
     for arguments in COMMANDS:

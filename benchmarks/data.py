@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import Case, Command, Question, Sizes, Wrong, programs
+from benchmarks import Aim, Case, Command, Question, Sizes, Wrong, programs
 from benchmarks.programs import Side, put_away, saying
 
 UP_TO_DATE = "Data and pipelines are up to date."
@@ -23,17 +23,18 @@ Hashes = dict[str, str]
 
 
 def cases(folder: Path, sizes: Sizes) -> Iterator[Case]:
-    """Go through a day: add, status, checkout, push, push again, and pull in a clone."""
+    """Go through a day: add, status, checkout, push, push again, gc, and pull in a clone."""
     sides = programs.sides(folder)
     wanted = make(folder / "source" / "data", sizes=sizes)
     for side in sides:
         side.repository()
         (side.project / ".dvc" / "config").write_text(CONFIG.format(url=side.folder / "remote"))
         make(side.project / "data", sizes=sizes)
-    jobs = (_add, _status, _checkout, _push, _push_again, _pull)
-    for job in jobs:
+    memory = memory_aim(sizes.n_files)
+    for job, aims in AIMS.items():
         name, (ours, peer) = job.__name__[1:].replace("_", " "), (job(s, wanted) for s in sides)
-        yield Case(name=name, ours=ours, peer=peer, floors=_floors(name, folder, len(wanted)))
+        floors = _floors(name, folder, len(wanted))
+        yield Case(name=name, ours=ours, peer=peer, floors=floors, aim=(*aims, memory))
         if job is _add:
             for side in sides:
                 side.commit()
@@ -137,6 +138,11 @@ def _push_again(side: Side, _wanted: Hashes) -> Command:
     return side.command("push", check=saying("Everything is up to date."))
 
 
+def _gc(side: Side, wanted: Hashes) -> Command:
+    cache = side.project / ".dvc" / "cache" / "files" / "md5"
+    return side.command("gc", "-w", "-f", check=lambda _: _stores(cache, wanted))
+
+
 def _pull(side: Side, wanted: Hashes) -> Command:
     clone = side.folder / "clone"
 
@@ -147,6 +153,22 @@ def _pull(side: Side, wanted: Hashes) -> Command:
     return side.command(
         "pull", check=lambda _: _holds(clone / "data", wanted), prepare=prepare, folder=clone
     )
+
+
+AIMS = {
+    _add: (Aim("floors", 1.5), Aim("peer", 4)),
+    _status: (Aim("peer", 6),),
+    _checkout: (Aim("peer", 3),),
+    _push: (Aim("peer", 4),),
+    _push_again: (Aim("peer", 6),),
+    _gc: (),
+    _pull: (Aim("peer", 6),),
+}
+
+
+def memory_aim(n_files: int) -> Aim:
+    """Return how much memory a command may take for so many files."""
+    return Aim("memory", 60e6 + 1e3 * n_files)
 
 
 _COPYING = {

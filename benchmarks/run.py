@@ -30,7 +30,13 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
 def main(questions: Sequence[Question], arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit code."""
     given = _parser().parse_args(arguments)
-    sizes = Sizes(n_files=given.files, file_size=given.file_size, n_stages=given.stages)
+    sizes = Sizes(
+        n_files=given.files,
+        file_size=given.file_size,
+        large_size=given.large_size,
+        n_many=tuple(given.many),
+        n_stages=given.stages,
+    )
     try:
         with tempfile.TemporaryDirectory(prefix="assay-bench-", dir=given.folder) as folder:
             answers = ask(questions, Path(folder), sizes=sizes, rounds=given.rounds)
@@ -59,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
         "--files", type=int, default=Sizes().n_files, help="(default: %(default)s)"
     )
     parser.add_argument("--file-size", type=int, default=Sizes().file_size, help="bytes")
+    parser.add_argument("--large-size", type=int, default=Sizes().large_size, help="bytes")
+    parser.add_argument(
+        "--many", type=int, nargs="*", default=Sizes().n_many, help="how many are very many files"
+    )
     parser.add_argument(
         "--stages", type=int, default=Sizes().n_stages, help="(default: %(default)s)"
     )
@@ -119,8 +129,9 @@ def amount(question: Question, sizes: Sizes) -> str:
 
 def rounds(results: Sequence[Result]) -> str:
     """Return how often each case was measured."""
-    n_rounds = len(results[0].ours)
-    return f"{n_rounds} round{'' if n_rounds == 1 else 's'}"
+    counts = {len(result.ours) for result in results}
+    least = f"{min(counts)} to " if len(counts) > 1 else ""
+    return f"{least}{max(counts)} round{'' if max(counts) == 1 else 's'}"
 
 
 def document(answers: Answers) -> dict[str, Any]:

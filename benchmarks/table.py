@@ -8,7 +8,10 @@ from typing import Any
 
 from benchmarks import Aim, Result
 
-HEADER = ("case", "ours ms", "dvc ms", "dvc/ours", "floor", "floor ms", "ours/floor", "aim")
+HEADER = (
+    *("case", "ours ms", "dvc ms", "dvc/ours", "floor", "floor ms", "ours/floor"),
+    *("ours MB", "dvc MB", "aim"),
+)
 
 
 def rows(results: Sequence[Result]) -> list[list[str]]:
@@ -22,7 +25,9 @@ def rows(results: Sequence[Result]) -> list[list[str]]:
             result.floor,
             ms(result.floors[result.floor]),
             f"{result.ours_over_floor:.1f}",
-            aim(result.aim, reached=result.reached),
+            megabytes(result.ours_peak),
+            megabytes(result.peer_peak),
+            aims(result),
         ]
         for result in results
     ]
@@ -40,20 +45,42 @@ def ms(seconds: Sequence[float]) -> str:
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
-def aim(wanted: Aim | None, *, reached: bool | None) -> str:
-    """Return an aim and whether it is reached.
+def megabytes(size: int) -> str:
+    """Return bytes as megabytes; "" where they were not measured.
 
     Examples
     --------
-    >>> aim(Aim("peer", 5), reached=False), aim(None, reached=None)
-    ('5x dvc: missed', '')
+    >>> megabytes(45_678_901), megabytes(0)
+    ('46', '')
     """
-    if wanted is None:
-        return ""
-    words = (
-        f"under {wanted.limit:g} floors" if wanted.against == "floor" else f"{wanted.limit:g}x dvc"
+    return f"{size / 1e6:,.0f}" if size else ""
+
+
+def aims(result: Result) -> str:
+    """Return what was wanted, and whether it is reached.
+
+    Examples
+    --------
+    >>> wanted = (Aim("peer", 5), Aim("memory", 70_000_000))
+    >>> aims(Result(name="add", ours=[1], peer=[3], floors={}, ours_peak=40_000_000, aim=wanted))
+    '5x dvc: missed; 70 MB: reached'
+    """
+    return "; ".join(
+        f"{_shown(aim, result)}: {'reached' if result.reaches(aim) else 'missed'}"
+        for aim in result.aims
     )
-    return f"{words}: {'reached' if reached else 'missed'}"
+
+
+def _shown(aim: Aim, result: Result) -> str:
+    if aim.against == "memory":
+        return f"{megabytes(int(aim.limit))} MB"
+    if aim.against == "seconds":
+        return f"{ms([aim.limit])} ms"
+    if aim.against == "over floor":
+        return f"{ms([aim.limit])} ms over the floor"
+    if aim.against == "floors":
+        return f"under {aim.limit:g} x ({' + '.join(result.floors)})"
+    return f"under {aim.limit:g} floors" if aim.against == "floor" else f"{aim.limit:g}x dvc"
 
 
 def document(results: Sequence[Result]) -> list[dict[str, Any]]:
@@ -67,7 +94,9 @@ def document(results: Sequence[Result]) -> list[dict[str, Any]]:
             "floor": result.floor,
             "peer_over_ours": result.peer_over_ours,
             "ours_over_floor": result.ours_over_floor,
-            "aim": aim(result.aim, reached=result.reached) or None,
+            "ours_peak": result.ours_peak,
+            "peer_peak": result.peer_peak,
+            "aim": aims(result) or None,
             "reached": result.reached,
         }
         for result in results

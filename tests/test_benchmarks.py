@@ -12,6 +12,7 @@ import pytest
 from assay.base.errors import NotFound
 from benchmarks import (
     Aim,
+    Aims,
     Case,
     Command,
     Result,
@@ -19,9 +20,12 @@ from benchmarks import (
     Wrong,
     answer,
     data,
+    experiments,
+    large,
     measure,
     pipelines,
     programs,
+    stages,
     startup,
 )
 from benchmarks.cost import Cost, costs
@@ -30,7 +34,7 @@ from benchmarks.page import page
 from benchmarks.run import Answers, document, text
 from tests.make import done, project
 
-TINY = Sizes(n_files=12, file_size=100, n_stages=3)
+TINY = Sizes(n_files=12, file_size=100, large_size=3_000_000, n_many=(20,), n_stages=3)
 
 real_dvc = [
     pytest.mark.peer,
@@ -38,12 +42,12 @@ real_dvc = [
 ]
 
 
-def result(
-    *, name: str = "add", ours: float = 2, peer: float = 8, aim: Aim | None = None
-) -> Result:
+def result(*, name: str = "add", ours: float = 2, peer: float = 8, aim: Aims = None) -> Result:
     """A case in which the floors took half a second and a second."""
     floors = {"md5": [0.5], "cp -r": [1.0]}
-    return Result(name=name, ours=[ours], peer=[peer], floors=floors, aim=aim)
+    return Result(
+        name=name, ours=[ours], peer=[peer], floors=floors, ours_peak=60_000_000, aim=aim
+    )
 
 
 def printing(folder: Path, word: str, *, wanted: str) -> Command:
@@ -64,7 +68,9 @@ def answers(*results: Result) -> Answers:
     )
 
 
-@pytest.mark.parametrize("question", [startup.QUESTION, data.QUESTION], ids=lambda q: q.name)
+@pytest.mark.parametrize(
+    "question", [startup.QUESTION, data.QUESTION, large.QUESTION], ids=lambda q: q.name
+)
 class TestWithRealDvc:
     pytestmark = real_dvc
 
@@ -75,10 +81,11 @@ class TestWithRealDvc:
         for case in results:
             assert len(case.ours) == len(case.peer) == 1
             assert case.floors
+            assert case.ours_peak > 5_000_000
 
 
 @pytest.mark.slow
-class TestWithTheBikes:
+class TestPipelines:
     pytestmark = real_dvc
 
     def test_both_tools_agree_that_the_pipelines_have_nothing_to_do(self, tmp_path):
@@ -89,7 +96,27 @@ class TestWithTheBikes:
             "status, bikes",
             "repro, 3 stages",
             "status, 3 stages",
+            "repro, 30 stages",
+            "status, 30 stages",
         ]
+
+    def test_a_stage_is_measured_among_few_and_among_many(self, tmp_path):
+        run, each, run_of_many, each_of_many = answer(
+            stages.QUESTION, tmp_path, sizes=TINY, rounds=1
+        )
+
+        assert each.name == "each of 3 stages"
+        assert each_of_many.name == "each of 3 of 30 stages"
+        for total, one in ((run, each), (run_of_many, each_of_many)):
+            for whole, part in ((total.ours, one.ours), (total.peer, one.peer)):
+                assert 0 < 2 * part[0] < whole[0]  # from the first output to the third
+        assert each_of_many.floors["each of 3"] == each.ours
+
+    def test_both_tools_run_what_is_queued_and_show_what_ran(self, tmp_path):
+        queued, shown = answer(experiments.QUESTION, tmp_path, sizes=TINY, rounds=1)
+
+        assert len(queued.ours) == len(queued.peer) == 1
+        assert shown.name == "exp show, 20 experiments"
 
 
 def test_a_wrong_answer_stops_the_benchmark(tmp_path):
@@ -109,6 +136,20 @@ def test_a_program_that_fails_stops_the_benchmark(tmp_path):
         failing.seconds()
 
 
+def test_memory_is_that_of_the_command_and_not_of_whoever_measures(tmp_path):
+    mine = b"x" * 300_000_000
+
+    least = printing(tmp_path, "a", wanted="a").run()
+    much = msgspec.structs.replace(
+        printing(tmp_path, "", wanted=""),
+        arguments=(sys.executable, "-c", "x = b'x' * 100_000_000"),
+    ).run()
+
+    assert len(mine) == 300_000_000
+    assert least.peak < 40_000_000
+    assert 100_000_000 < much.peak < 140_000_000
+
+
 def test_all_take_turns_after_one_that_does_not_count(tmp_path):
     turns: list[str] = []
 
@@ -125,6 +166,17 @@ def test_all_take_turns_after_one_that_does_not_count(tmp_path):
     assert [len(found.ours), len(found.peer), len(found.floors["least"])] == [2, 2, 2]
 
 
+def test_a_long_case_takes_its_own_number_of_turns(tmp_path):
+    turns: list[str] = []
+    command = msgspec.structs.replace(
+        printing(tmp_path, "x", wanted="x"), prepare=lambda: turns.append("x")
+    )
+    case = Case(name="x", ours=command, peer=command, floors={"x": command}, rounds=1)
+
+    assert len(measure(case, rounds=3).ours) == 1
+    assert len(turns) == 3
+
+
 def test_the_highest_floor_counts():
     assert result().floor == "cp -r"
     assert result().ours_over_floor == 2
@@ -139,6 +191,16 @@ def test_the_highest_floor_counts():
         (Aim("floor", 2.1), True),
         (Aim("peer", 4), True),
         (Aim("peer", 5), False),
+        (Aim("floors", 1.3), False),
+        (Aim("floors", 1.4), True),
+        (Aim("over floor", 0.9), False),
+        (Aim("over floor", 1), True),
+        (Aim("seconds", 1.9), False),
+        (Aim("seconds", 2), True),
+        (Aim("memory", 59e6), False),
+        (Aim("memory", 60e6), True),
+        ((Aim("peer", 4), Aim("memory", 60e6)), True),
+        ((Aim("peer", 4), Aim("memory", 59e6)), False),
     ],
 )
 def test_an_aim_is_reached_or_missed(aim, reached):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -32,9 +31,9 @@ def test_a_list_of_files_that_leads_out_of_its_folder_is_refused_by_pull(
 ):
     make.done(project, "remote", "add", "-d", "st", str(tmp_path / "store"))
     oid = manifest(project, tmp_path / "store", "good", relpath)
-    around = {path for path in tmp_path.iterdir()}
+    around = set(tmp_path.iterdir())
     assert_refused(project, ("pull",), 255, "leaves its folder", oid[2:], "nothing was written")
-    assert {path for path in tmp_path.iterdir()} == around
+    assert set(tmp_path.iterdir()) == around
     assert not (project / "d").exists()
     assert not Path("/tmp/assay-out").exists()
 
@@ -84,11 +83,11 @@ def test_names_with_newlines_are_data_like_any_other(project: Path, tmp_path: Pa
     clone = tmp_path / "clone"
     make.done(clone, "pull")
     assert {name: (clone / name).read_text() for name in ODD} == {name: name for name in ODD}
-    assert sorted(os.listdir(clone / "d")) == sorted(ODD)
+    assert sorted(path.name for path in (clone / "d").iterdir()) == sorted(ODD)
     found = json.loads(make.done(clone, "data", "status", "--json", "--granular", "--unchanged"))
     assert {f"d/{name}" for name in ODD} | set(ODD) <= set(found["unchanged"])
     make.done(clone, "remove", "--outs", "--", *[f"{name}.dvc" for name in ODD])
-    assert sorted(os.listdir(clone / "d")) == sorted(ODD)
+    assert sorted(path.name for path in (clone / "d").iterdir()) == sorted(ODD)
     assert not any((clone / name).exists() for name in ODD)
 
 

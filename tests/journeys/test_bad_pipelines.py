@@ -195,7 +195,7 @@ def test_what_a_stage_reads_and_nobody_makes_is_named_before_anything_runs(
         refused(
             folder,
             *command,
-            where="dvc.yaml",
+            where="dvc.yaml:9",
             what="stage 'train' needs 'lr' of 'params.yaml', which is not there",
             hint="add it to 'params.yaml', or take it from the stage's 'params'",
         )
@@ -205,7 +205,7 @@ def test_what_a_stage_reads_and_nobody_makes_is_named_before_anything_runs(
     refused(
         folder,
         *command,
-        where="dvc.yaml",
+        where="dvc.yaml:8",
         what="the dependency 'labels.csv' of stage 'train' does not exist",
         hint="get it with 'assay checkout' or 'assay pull', or correct the path",
     )
@@ -214,31 +214,31 @@ def test_what_a_stage_reads_and_nobody_makes_is_named_before_anything_runs(
 def test_a_target_alone_needs_what_its_upstream_makes(folder: Path):
     refused(
         folder, "repro", "-s", "train",
-        where="dvc.yaml", what="the dependency 'a.txt' of stage 'train' does not exist",
+        where="dvc.yaml:8", what="the dependency 'a.txt' of stage 'train' does not exist",
         hint="get it with 'assay checkout' or 'assay pull', or correct the path",
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("command", ["repro", "status", "dag"])
 @pytest.mark.parametrize(
-    ("before", "after", "what", "hint"),
+    ("before", "after", "line", "what", "hint"),
     [
-        ("deps: [in.txt]", "deps: [b.txt]",
+        ("deps: [in.txt]", "deps: [b.txt]", 2,
          "stages wait for each other: 'prep' needs 'train' needs 'prep'",
          "take one of these dependencies out"),
-        ("outs: [b.txt]", "outs: [a.txt]",
+        ("outs: [b.txt]", "outs: [a.txt]", 6,
          "the output 'a.txt' is made by two stages: 'prep' and 'train'",
          "give each stage an output of its own"),
-        ("outs: [b.txt]", "outs: [a.txt/b]",
+        ("outs: [b.txt]", "outs: [a.txt/b]", 6,
          "the output 'a.txt/b' of 'train' lies inside the output 'a.txt' of 'prep'",
          "move one of them out of the other"),
     ],
 )  # fmt: skip
 def test_stages_that_contradict_each_other_are_refused(
-    folder: Path, command: str, before: str, after: str, what: str, hint: str
+    folder: Path, command: str, before: str, after: str, line: int, what: str, hint: str
 ):
     rewrite(folder, before, after)
-    refused(folder, command, where="dvc.yaml", what=what, hint=hint)
+    refused(folder, command, where=f"dvc.yaml:{line}", what=what, hint=hint)
 
 
 def test_an_output_that_is_tracked_data_too_is_refused(folder: Path):

@@ -1,4 +1,4 @@
-"""`kill -9` at any moment of an add or a push: nothing is half, and the same command completes it.
+"""`kill -9` at any moment of an add, push or pull: nothing is half, the same command completes it.
 
 A killed process leaves its staging folder (`tmp.…` beside the objects); a later one sweeps it
 when it is a minute old.
@@ -195,12 +195,60 @@ def kill_push(added: Path, fresh: Callable[[Path], Path], count: int) -> None:
     )
 
 
+@pytest.fixture(scope="module")
+def emptied(added: Path, place: Path) -> Path:
+    """The same with all of it on a remote, and neither data nor cache here."""
+    folder = copy(added, place / "emptied")
+    make.done(folder, "remote", "modify", "st", "url", str(place / "full"))
+    make.done(folder, "push")
+    shutil.rmtree(folder / "data")
+    shutil.rmtree(folder / ".dvc" / "cache")
+    return folder
+
+
+def contents(project: Path) -> dict[str, bytes]:
+    files = (path for path in (project / "data").rglob("*") if path.is_file())
+    return {path.relative_to(project).as_posix(): path.read_bytes() for path in files}
+
+
+def check_pull(project: Path, *, reference: Path) -> None:
+    """What arrived is whole and stays; the same command brings the rest."""
+    arrived = whole(objects(project))
+    assert arrived <= whole(objects(reference))
+    assert contents(project).items() <= contents(reference).items()
+    for store in (objects(project), project / ".assay" / "work"):
+        age(store)
+    make.done(project, "pull")
+    assert contents(project) == contents(reference)
+    assert whole(objects(project)) == whole(objects(reference))
+    assert leftovers(project) == []
+    assert metafiles(project).keys() == metafiles(reference).keys()
+    assert make.done(project, "pull") == "Everything is up to date.\n"
+
+
+def pulling(project: Path) -> bool:
+    """Say whether a pull has begun to write, and not put everything in place yet."""
+    begun = objects(project).is_dir() and any(objects(project).iterdir())
+    return begun and not (project / "data" / "big").exists()
+
+
+def kill_pull(added: Path, emptied: Path, fresh: Callable[[Path], Path], count: int) -> None:
+    kill_repeatedly(
+        make.command("pull"),
+        fresh=functools.partial(fresh, emptied),
+        inside=pulling,
+        check=functools.partial(check_pull, reference=added),
+        count=count,
+        seed=SEED,
+    )
+
+
 def test_a_killed_add_leaves_nothing_half_and_is_completed(template, added, fresh):
-    kill_add(template, added, fresh, 3)
+    kill_add(template, added, fresh, 2)
 
 
 def test_a_killed_push_leaves_nothing_half_and_is_completed(added, fresh):
-    kill_push(added, fresh, 3)
+    kill_push(added, fresh, 2)
 
 
 @pytest.mark.slow
@@ -211,3 +259,8 @@ def test_an_add_killed_fifty_times_leaves_nothing_half(template, added, fresh):
 @pytest.mark.slow
 def test_a_push_killed_fifty_times_leaves_nothing_half(added, fresh):
     kill_push(added, fresh, 50)
+
+
+@pytest.mark.slow
+def test_a_pull_killed_fifty_times_leaves_nothing_half(added, emptied, fresh):
+    kill_pull(added, emptied, fresh, 50)

@@ -205,15 +205,15 @@ def kill_commit(two: Path, place: Path, fresh: Fresh, count: int) -> None:
 
 
 def test_a_killed_gc_loses_nothing_that_is_named_and_is_completed(crowded, fresh):
-    kill_gc(crowded, fresh, 3)
+    kill_gc(crowded, fresh, 2)
 
 
 def test_a_killed_checkout_leaves_no_file_half_and_is_completed(two, place, fresh):
-    kill_checkout(two, place, fresh, 3)
+    kill_checkout(two, place, fresh, 2)
 
 
 def test_a_killed_commit_touches_no_data_and_is_completed(two, place, fresh):
-    kill_commit(two, place, fresh, 3)
+    kill_commit(two, place, fresh, 2)
 
 
 @pytest.mark.slow

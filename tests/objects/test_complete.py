@@ -41,7 +41,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return made
 
 
-def test_a_complete_one_is_remembered_and_its_manifest_is_not_read_again(place: Place, monkeypatch):
+def test_a_complete_one_is_remembered_and_its_manifest_is_not_read_again(
+    place: Place, monkeypatch
+):
     assert place.ask()
     assert place.is_remembered
     monkeypatch.setattr(tree, "read", None)  # reading it would fail

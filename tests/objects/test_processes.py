@@ -1,4 +1,4 @@
-"""Work that several processes share is done once each, in order, or an error says what was wrong."""
+"""What several processes share is done once each, in order, or an error says what was wrong."""
 
 from __future__ import annotations
 

@@ -60,7 +60,13 @@ def described(folder: str) -> dict[str, Any]:
             "params": index._params,
             "metrics": index._metrics,
             "plots": index._plots,
-            "artifacts": index._artifacts,
+            "artifacts": {
+                file: {
+                    name: {key: value for key, value in artifact.items() if value}
+                    for name, artifact in found.items()
+                }
+                for file, found in index._artifacts.items()
+            },
         }
         return {
             "stages": {stage.addressing: resolved(repo, stage) for stage in stages},

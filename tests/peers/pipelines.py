@@ -66,7 +66,7 @@ def values(draw: st.DrawFn) -> dict[str, Any]:
         "none": None,
         "folder": "w",
         "nested": {
-            "deep": {"er": draw(scalars), 3: "has no name"},
+            "deep": {"er": draw(scalars)},
             "items": draw(st.lists(scalars, min_size=1, max_size=3)),
         },
         "options": draw(
@@ -123,7 +123,7 @@ def other_files(draw: st.DrawFn) -> tuple[str, str]:
         return suffix, f"o_num = {number!r}\n[o_map]\n{table}\n"
     if suffix == ".py":
         return suffix, f"o_num = {number!r}\no_map = {inner!r}\n"
-    return suffix, dump(held)
+    return suffix, dump({**held, "o_map": {**inner, 3: "has no name"}})
 
 
 @st.composite
@@ -179,8 +179,9 @@ def stages(
     for n in range(draw(st.integers(1, 2))):
         out = f"{up}o{number}{n}{label}.txt"
         said = draw(st.lists(st.sampled_from(singles), max_size=2))
-        said += draw(st.sampled_from([[], [], [draw(st.sampled_from(mappings))], ["\\${lr}"]]))
-        lines.append(f'echo "{" ".join(said)}" > {out}')
+        said += draw(st.sampled_from([[], [], ["\\${lr}"]]))
+        flags_of = draw(st.sampled_from(["", "", "", draw(st.sampled_from(mappings))]))
+        lines.append(f'echo "{" ".join(said)}" {flags_of} > {out}')
         key = draw(st.sampled_from(["outs", "outs", "metrics", "plots"]))
         flags = draw(properties(key, singles))
         body.setdefault(key, []).append({out: flags} if flags else out)
@@ -202,7 +203,7 @@ def stages(
 def asked(draw: st.DrawFn, up: str) -> list[Any]:
     """Draw what a stage has under `params`."""
     choices = [
-        ["lr"], ["lr", "nested.deep"], ["nested.items.0"], ["nested.deep.3"],
+        ["lr"], ["lr", "nested.deep"], ["nested.items.0"],
         [{f"{up}params.yaml": ["flag", "lr"]}], [{f"{up}params.yaml": None}],
         [{f"{up}c.json": ["n.k"]}, {f"{up}c.json": ["z"]}], [{f"{up}c.json": []}, "lr"],
     ]  # fmt: skip

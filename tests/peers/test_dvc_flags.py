@@ -173,3 +173,15 @@ def test_mv_and_rm_are_other_names_of_move_and_remove(tmp_path: Path):
         run(folder, "rm", "g.dvc")
         found.append(metafiles(folder))
     assert found[0] == found[1]
+
+
+def test_what_is_gotten_from_an_address_is_the_same(tmp_path: Path):
+    make.write(tmp_path / "source", {"d/a": "1", "d/s/b": "22"})
+    (tmp_path / "source" / "d" / "a").chmod(0o755)
+    found = []
+    for name, run in (("ours", make.done), ("theirs", dvc)):
+        folder = make.project(tmp_path / name)
+        for arguments in (("../source/d",), ("../source/d/a", "b"), ("../source/d/s/b", "d")):
+            run(folder, "get-url", *arguments)
+        found.append({p: row[1] for p, row in make.state(folder).items() if row[1] is not None})
+    assert found[0] == found[1]

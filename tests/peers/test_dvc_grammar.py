@@ -93,7 +93,7 @@ OTHER_REFERENCES = (
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(files=pipelines.files(), data=st.data())
 def test_with_another_reference_both_refuse_or_resolve_alike(
     theirs: Index, files: dict[str, str], data: st.DataObject

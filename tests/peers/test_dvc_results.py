@@ -31,6 +31,8 @@ DAGS = (
     ("--mermaid", "o4/part"),
     ("--mermaid", "sub/dvc.yaml"),
     ("--mermaid", "--collapse-foreach-matrix"),
+    ("--mermaid", "--collapse-foreach-matrix", "--full", "s3"),
+    ("--mermaid", "s3@a"),
 )
 
 
@@ -46,6 +48,9 @@ def a_graph(folder: Path, seed: int) -> Path:
         file, up = ("sub/dvc.yaml", "../") if number % 4 == 1 else ("dvc.yaml", "")
         deps = ", ".join(dict.fromkeys(up + name for name in names))
         line = f"  s{number}: {{cmd: x, deps: [{deps}], outs: [o{number}]}}"
+        if number in {3, 5}:  # two stages, and whoever reads the folder reads the outputs of both
+            do = f"{{cmd: x, deps: [{deps}], outs: ['o{number}/${{item}}']}}"
+            line = f"  s{number}: {{foreach: [a, b], do: {do}}}"
         texts.setdefault(file, ["stages:"]).append(line)
     return make.write(folder, {name: "\n".join(lines) + "\n" for name, lines in texts.items()})
 
@@ -152,7 +157,7 @@ TABLES = (
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory) -> Path:
-    """A project with a bit of everything, two tags of one commit, two branches and a dirty tree."""
+    """A project with a bit of everything: tags of one commit, branches, a dirty tree."""
     folder = make.project(tmp_path_factory.mktemp("results") / "project")
     make.commit(make.write(folder, BEFORE))
     make.git(folder, "tag", "v1")

@@ -164,3 +164,20 @@ def test_imports_of_versions_are_recorded_updated_and_pulled_alike(two, moto, tm
 
 def raw(root: Path) -> dict[str, str]:
     return {p.name: p.read_text() for p in root.glob("*?.dvc")}
+
+
+def test_a_folder_of_a_plain_bucket_is_recorded_and_updated_alike(two, moto):
+    ours, theirs = two
+    bucket = f"{moto}/plain{abs(hash(str(ours))) % 10**10}"
+    servers.ask("PUT", bucket)
+    for name in ("dir/p", "dir/q/r", "f"):
+        servers.ask("PUT", f"{bucket}/{name}", name.encode())
+    for root, run in zip(two, (make.done, dvc), strict=True):
+        make.done(root, "remote", "add", "plain", f"s3://{bucket.rpartition('/')[2]}")
+        for key, value in {**servers.KEYS, "endpointurl": moto}.items():
+            make.done(root, "remote", "modify", "plain", key, value)
+        run(root, "import-url", "remote://plain/dir")
+        run(root, "import-url", "remote://plain/f")
+    assert raw(ours) == raw(theirs)
+    assert make.done(theirs, "update", "dir.dvc", "f.dvc").count("skipping") == 2
+    assert dvc(ours, "update", "dir.dvc", "f.dvc").count("skipping") == 2

@@ -44,6 +44,37 @@ def test_each_item_or_line_is_a_command():
     assert command.commands("a\n\n  \n b\n") == ["a", " b"]
 
 
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("cd sub\npwd > $OLDPWD/out\n", None),  # lines by themselves, as in DVC
+        ("export x=5\necho $x > out\n", "\n"),
+        ("for i in 1 2; do\n  echo $i\ndone > out\n", "1\n2\n"),
+        ("x=5\nif true; then\n  echo $x > out\nfi\n", "5\n"),
+        ("cat > out <<EOF\n$((1 + 1))\n  two\nEOF\n", "2\n  two\n"),
+        ("cat > out <<'EOF'\n$x\nEOF\n", "$x\n"),
+        ("echo one \\\n  two > out\n", "one two\n"),
+        ("echo one |\n  cat > out\n", "one\n"),
+        ("echo 'a\nb' > out\n", "a\nb\n"),
+        ("f() {\n  echo in f > out\n}\nf\n", "in f\n"),
+        ("true\nif false; then\n  echo\nfi\nfalse\necho no > out\n", None),
+        ("echo $((1<<2)) > out\ncat out\n", "4\n"),
+        ("echo 'for if' > out\necho \"do $(echo x)\" >> out\n", "for if\ndo x\n"),
+    ],
+)
+def test_a_text_is_run_line_by_line_or_whole_where_a_line_is_a_part_of_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, text: str, made: str | None
+):
+    monkeypatch.setenv("SHELL", shell)
+    make.write(tmp_path, {"sub/x": ""})
+    for line in command.commands(text):
+        if run(line, tmp_path)[0].exit_status:
+            break
+    out = tmp_path / "out"
+    assert (out.read_text() if out.exists() else None) == made
+
+
 def test_what_a_command_prints_goes_through_and_its_last_lines_are_kept(tmp_path: Path):
     result, said = run("echo one; echo two >&2; printf '\\377three'", tmp_path, keep_lines=2)
     assert said == b"one\ntwo\n\xffthree"

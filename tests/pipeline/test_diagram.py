@@ -107,3 +107,21 @@ def test_a_project_without_a_stage_says_so(project):
 def test_lines_come_after_what_they_need():
     found = make(["end", "mid", "start"], [("start", "mid"), ("mid", "end"), ("start", "end")])
     assert diagram.lines(found).split("\n") == ["start", "mid  <- start", "end  <- mid, start"]
+
+
+def test_mermaid_numbers_part_by_part():
+    found = make(["z", "alone", "a", "b"], [("z", "a"), ("z", "b")])
+    assert diagram.mermaid(found).split("\n") == [
+        "flowchart TD",
+        '\tnode1["a"]', '\tnode2["b"]', '\tnode3["z"]',
+        "\tnode3-->node1", "\tnode3-->node2",
+        '\tnode4["alone"]',
+    ]  # fmt: skip
+
+
+def test_a_frozen_stage_hides_nothing_above_it(folder):
+    made.write(
+        folder, {"dvc.yaml": TEXT.replace("prep: {cmd: x,", "prep: {cmd: x, frozen: true,")}
+    )
+    found = diagrams.stages(workspace.find(folder), ["train"], cwd=folder)
+    assert found.edges == (("prep", "train"), ("settings", "train"), ("data.csv.dvc", "prep"))

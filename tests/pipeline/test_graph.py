@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.pipeline.graph import Graph, InvalidGraph, mermaid
+from assay.pipeline.graph import Graph, InvalidGraph
 from assay.project.stages import Out, ParamsDep, Stage
 from assay.project.workspace import Project
 
@@ -139,15 +139,3 @@ def test_the_maker_of_a_path_is_found_inside_its_output():
     found = graph(stage("a", outs=("o",)))
     assert (found.maker(ROOT / "o" / "x") or stage("none")).name == "a"
     assert found.maker(ROOT / "other") is None
-
-
-def test_mermaid_numbers_part_by_part():
-    found = graph(
-        stage("z", outs=("z",)), stage("alone"), stage("a", deps=("z",)), stage("b", deps=("z",))
-    )
-    assert mermaid(found).split("\n") == [
-        "flowchart TD",
-        '\tnode1["a"]', '\tnode2["b"]', '\tnode3["z"]',
-        "\tnode3-->node1", "\tnode3-->node2",
-        '\tnode4["alone"]',
-    ]  # fmt: skip

@@ -117,7 +117,7 @@ def out(text: str) -> str:
         ("outs:\n- path: [a\n", "x.dvc", "", ""),
         (out("path: a\n  path: b"), "x.dvc:3", "", ""),
         ("- a\n", "x.dvc:1", "the file is a list, not a mapping", ""),
-        (out("path: a\n  files: []"), "x.dvc:2", "cloud-versioned", "dvc"),
+        (out("path: a\n  files: [3]"), "x.dvc:3", "a file of the folder is 3, not a mapping", ""),
     ],
 )
 def test_a_broken_file_is_named_with_its_line_and_the_nearest_key(

@@ -51,12 +51,17 @@ def test_a_specification_that_is_none_is_an_error_with_its_name():
 
 
 def test_data_at_an_address_is_not_fetched(tmp_path):
-    data = tmp_path / "secret.csv"
-    data.write_text("a,b\n1,2\n")
-    for url in (data.as_uri(), "http://127.0.0.1:9/x.csv"):
-        spec = {"data": {"url": url}, "mark": "point", "encoding": {"x": {"field": "a"}}}
-        with pytest.raises(Error, match="cannot be drawn"):
-            picture(spec, kind="svg")
+    (tmp_path / "secret.csv").write_text("a,b\n1,2\n")
+    x = {"x": {"field": "a", "type": "quantitative"}}
+
+    def drawn(url: str) -> str:
+        spec = {"data": {"url": url}, "mark": "point", "encoding": x}
+        return picture(spec, kind="svg").decode()
+
+    assert '"point"' not in drawn((tmp_path / "secret.csv").as_uri())
+    for url in ("http://127.0.0.1:9/x.csv", str(tmp_path / "secret.csv")):
+        with pytest.raises(Error, match="not allowed"):
+            drawn(url)
 
 
 def test_without_the_extra_the_error_says_which_it_is():

@@ -59,16 +59,6 @@ def test_frozen_stages_are_said_to_be(ran: Path):
     assert pipeline.status(workspace.find(ran), [], cwd=ran).frozen == ["train"]
 
 
-def test_the_graph_of_a_target_is_what_it_needs_even_above_a_frozen_stage(ran: Path):
-    text = (ran / "dvc.yaml").read_text()
-    make.write(ran, {"dvc.yaml": text.replace("  train:", "  train:\n    frozen: true")})
-    found = pipeline.graph(workspace.find(ran), ["train"], cwd=ran)
-    assert pipeline.in_order(found) == [
-        ("data.csv.dvc", ()), ("prep", ("data.csv.dvc",)), ("train", ("prep",)),
-    ]  # fmt: skip
-    assert found.edges == [("data.csv.dvc", "prep"), ("prep", "train")]
-
-
 def test_stages_are_described_by_their_outputs_or_their_own_words(tmp_path: Path):
     text = """
 stages:

@@ -118,7 +118,7 @@ def test_a_page_of_ones_own_holds_the_plots_and_what_draws_them(plotted):
     make.write(
         plotted,
         {
-            "mine.html": "<html><head>{refresh_tag}{scripts}</head><body>{plot_divs}</body></html>",
+            "mine.html": "<html><head>{refresh_tag}{scripts}</head><body>{plot_divs}</body>",
             ".dvc/pages/theirs.html": "<p>theirs</p>{plot_divs}{scripts}",
         },
     )

@@ -291,3 +291,152 @@ def test_a_broken_record_is_named_and_nothing_is_written(shared, bucket, old, ne
     assert words in shown.err
     assert "d.dvc" in shown.err
     assert make.state(shared) == before
+
+
+@pytest.fixture
+def source(moto: str, project: Path, bucket: str) -> Path:
+    """A project that names a bucket with files as 'source'."""
+    for name in ("f", "dir/p", "dir/q/r"):
+        servers.ask("PUT", f"{bucket}/in/{name}", name.encode())
+    make.done(project, "remote", "add", "source", f"s3://{bucket.rpartition('/')[2]}/in")
+    for key, value in {**servers.KEYS, "endpointurl": moto}.items():
+        make.done(project, "remote", "modify", "source", key, value)
+    return project
+
+
+def test_an_import_takes_versions_from_the_bucket_and_pulls_the_same_ones(source, bucket):
+    for name in ("f", "dir"):
+        make.done(source, "import-url", f"remote://source/{name}", "--version-aware")
+    record = yaml12.load((source / "dir.dvc").read_text(), where="")
+    assert list(record["deps"][0]) == ["hash", "path", "fs_config", "files"]
+    assert record["outs"][0]["push"] is False
+    for name in ("f", "dir/p"):
+        servers.ask("PUT", f"{bucket}/in/{name}", b"other\n")
+    shutil.rmtree(source / "dir")
+    (source / "f").unlink()
+    shutil.rmtree(source / ".dvc" / "cache")
+    make.done(source, "pull")
+    assert [(source / name).read_text() for name in ("f", "dir/p", "dir/q/r")] == [
+        "f", "dir/p", "dir/q/r",
+    ]  # fmt: skip
+    assert make.done(source, "update", "f.dvc", "dir.dvc").count("Importing") == 2
+    assert [(source / name).read_text() for name in ("f", "dir/p")] == ["other\n"] * 2
+    assert make.done(source, "update", "f.dvc", "dir.dvc").count("skipping") == 2
+
+
+def test_an_imported_version_that_is_gone_is_named(source, bucket):
+    make.done(source, "import-url", "remote://source/f", "--version-aware")
+    [dep] = yaml12.load((source / "f.dvc").read_text(), where="")["deps"]
+    servers.ask("DELETE", f"{bucket}/in/f?versionId={dep['version_id']}")
+    (source / "f").unlink()
+    shutil.rmtree(source / ".dvc" / "cache")
+    shown = make.assay(source, "pull")
+    assert shown.code == 255
+    assert "the file is not on the remote" in shown.err
+    assert not (source / "f").exists()
+
+
+NOT_THERE = [
+    (["../x"], 2, "a path on this machine keeps no versions"),
+    (["remote://source/f", "--to-remote"], 2, "'--version-aware' leaves them where they are"),
+    (["http://127.0.0.1:1/f"], 255, "needs a bucket of S3, and this is 'http'"),
+    (["remote://source/nope"], 255, "there is nothing at this address"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "words"), NOT_THERE, ids=lambda v: str(v)[:30])
+def test_what_has_no_versions_is_refused_and_nothing_changes(
+    source, tmp_path, arguments, code, words
+):
+    make.write(tmp_path, {"x": "x\n"})
+    before = make.state(source)
+    shown = make.assay(source, "import-url", "--version-aware", *arguments)
+    assert shown.code == code
+    assert words in shown.err
+    assert make.state(source) == before
+
+
+def test_another_repository_has_its_data_in_such_a_bucket(shared, bucket, tmp_path):
+    make.done(shared, "push")
+    make.commit(shared, "pushed")
+    make.git(tmp_path, "clone", "-q", str(shared), "other")
+    taker = make.project(tmp_path / "taker")
+    make.done(taker, "import", "../other", "d")
+    make.done(taker, "get", (tmp_path / "other").as_uri(), "o/one")
+    assert (taker / "d" / "sub" / "y").read_text() == "y\n"
+    assert (taker / "one").read_text() == "hello\n"
+    assert make.done(taker, "list", "../other", "d", "-R").split() == ["sub/y", "x"]
+    shown = make.done(taker, "get", "../other", "a.txt", "--show-url")
+    assert shown == f"s3://{bucket.rpartition('/')[2]}/top/a.txt\n"
+
+
+@pytest.fixture
+def edited(project: Path, bucket: str) -> Path:
+    """A project whose data were pushed to a worktree remote, and then changed there by others."""
+    use(make.write(project, FILES), bucket, worktree="true")
+    make.done(project, "add", "--no-profile", "a.txt", "d", "run.sh")
+    make.done(project, "push")
+    make.commit(project)
+    servers.ask("PUT", f"{bucket}/top/a.txt", b"from afar\n")
+    servers.ask("PUT", f"{bucket}/top/d/z", b"z\n")
+    return project
+
+
+def test_what_others_wrote_to_a_worktree_is_taken_over(edited, bucket, tmp_path):
+    before = row(edited, "d.dvc")["files"]
+    assert make.done(edited, "update", "a.txt.dvc", "d.dvc").count("Importing") == 2
+    assert (edited / "a.txt").read_text() == "from afar\n"
+    assert (edited / "d" / "z").read_text() == "z\n"
+    assert row(edited, "d.dvc")["files"][:2] == before
+    assert make.done(edited, "update", "a.txt.dvc", "d.dvc").count("skipping") == 2
+    assert make.done(edited, "push") == "Everything is up to date.\n"
+    make.commit(edited)
+    make.git(tmp_path, "clone", "-q", str(edited), "clone")
+    make.done(tmp_path / "clone", "pull")
+    assert (tmp_path / "clone" / "a.txt").read_text() == "from afar\n"
+
+
+def test_data_that_are_not_saved_are_not_overwritten_by_what_others_wrote(edited):
+    (edited / "a.txt").write_text("mine\n")
+    before = make.state(edited)
+    shown = make.assay(edited, "update", "a.txt.dvc")
+    assert shown.code == 1
+    assert "--force" in shown.err
+    assert make.state(edited) == before
+    make.done(edited, "update", "a.txt.dvc", "--force")
+    assert (edited / "a.txt").read_text() == "from afar\n"
+
+
+@pytest.mark.parametrize("option", ["--rev=x", "--no-download", "--to-remote"])
+def test_an_option_for_imports_is_refused_for_data_of_the_project(edited, option):
+    before = make.state(edited)
+    shown = make.assay(edited, "update", "a.txt.dvc", option)
+    assert shown.code == 2
+    assert "is for imports" in shown.err
+    assert make.state(edited) == before
+
+
+def test_data_that_were_never_pushed_there_have_nothing_to_follow(edited):
+    make.write(edited, {"new": "n\n"})
+    make.done(edited, "add", "--no-profile", "new")
+    shown = make.assay(edited, "update", "new.dvc")
+    assert shown.code == 1
+    assert "there is nothing to follow" in shown.err
+
+
+def test_a_collection_keeps_what_the_records_name_also_before_the_first_pull(shared, tmp_path):
+    make.done(shared, "push")
+    make.commit(shared, "pushed")
+    make.git(tmp_path, "clone", "-q", str(shared), "clone")
+    clone = tmp_path / "clone"
+    assert "Nothing to remove" in make.done(clone, "gc", "-w", "-f")
+    make.done(clone, "pull")
+    objects = set(make.cache(clone))
+    assert "Nothing to remove" in make.done(clone, "gc", "-w", "-f")
+    make.write(clone, {"d/x": "xx\n"})
+    make.done(clone, "add", "--no-profile", "d")
+    make.done(clone, "gc", "-w", "-f")
+    left = set(make.cache(clone))
+    assert len(objects - left) == 2  # the list as it was, and the file that was in it
+    assert "up to date" in make.done(clone, "status")
+    assert "not in cache" not in make.done(clone, "status")

@@ -48,6 +48,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "update": ("Bring imports to what their source has now.", "imports:update_command"),
         "get": ("Copy data of another repository.", "imports:get_command"),
         "get-url": ("Copy data from a path or URL.", "imports:get_url_command"),
+        "artifacts": ("Copy an artifact by its version.", "artifacts:artifacts_group"),
         "list": ("List what a repository has.", "listing:list_command"),
         "list-url": ("List what lies at a path or URL.", "listing:list_url_command"),
         "du": ("Show how much a repository holds.", "listing:du_command"),
@@ -69,7 +70,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "repro": ("Run the stages that changed.", "repro:repro_command"),
         "status": ("Show which stages and data changed.", "status:status_command"),
         "dag": ("Show the graph of stages.", "dag:dag_command"),
-        "stage": ("List stages.", "stage:stage_group"),
+        "stage": ("Add and list stages.", "stage:stage_group"),
+        "freeze": ("Let stages be as they are.", "stage:freeze_command"),
+        "unfreeze": ("Let frozen stages run again.", "stage:unfreeze_command"),
         "metrics": ("Show and compare metrics.", "results:metrics_group"),
         "params": ("Compare parameters.", "results:params_group"),
         "plots": ("Draw plots as a page or pictures.", "plots:plots_group"),
@@ -116,6 +119,7 @@ ALIASES = {
 """Other names of commands, DVC's; `--help` does not show them."""
 
 _COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+_HIDDEN = {"run": ("Add a stage and run it.", "stage:run_command")}  # as older projects write it
 
 EXIT_CODES = """
 Exit codes: 0 done or yes; 1 no (invalid, dirty, refused by a rule); 2 wrong usage;
@@ -133,9 +137,10 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
         cmd_name = ALIASES.get(cmd_name, cmd_name)
-        if cmd_name not in _COMMANDS:
+        known = _COMMANDS.get(cmd_name) or _HIDDEN.get(cmd_name)
+        if known is None:
             return None
-        module, _, attribute = _COMMANDS[cmd_name][1].partition(":")
+        module, _, attribute = known[1].partition(":")
         command: click.Command = getattr(
             importlib.import_module(f"assay.cli.{module}"), attribute
         )  # fmt: skip
@@ -146,7 +151,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a command, or name the nearest one."""
-        if args and args[0] not in {**_COMMANDS, **ALIASES} and not args[0].startswith("-"):
+        known = {**_COMMANDS, **_HIDDEN, **ALIASES}
+        if args and args[0] not in known and not args[0].startswith("-"):
             hint = did_you_mean(args[0], _COMMANDS) or "see 'assay --help'"
             raise click.UsageError(f"there is no command '{args[0]}'\n  hint: {hint}", ctx)
         return super().resolve_command(ctx, args)

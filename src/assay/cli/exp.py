@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from assay.base.clock import duration
-from assay.base.errors import Usage
+from assay.base.errors import Error, Usage
 from assay.base.progress import counted
 from assay.cli.exp_sharing import pull_command, push_command
 from assay.cli.exp_show import diff_command, list_command, show_command
 from assay.cli.options import targets_argument, with_options
-from assay.cli.output import did, is_quiet, json_option, note
+from assay.cli.output import did, json_option, note
+from assay.cli.repro import confirm, make_events
 from assay.project import workspace
 
 if TYPE_CHECKING:
-    from assay.pipeline.repro import Events
     from assay.project.workspace import Project
     from assay.workflows.experiments import Ran, Request
 
@@ -45,6 +44,9 @@ _repro_options = with_options(
     click.option("--allow-missing", is_flag=True, help="What is only missing is no change."),
     click.option("-k", "--keep-going", is_flag=True, help="Run what a failure does not touch."),
     click.option("--ignore-errors", is_flag=True, help="Run everything, whatever fails."),
+    click.option("-i", "--interactive", is_flag=True, help="Ask before each stage that runs."),
+    click.option("--pull", is_flag=True, help="Get missing data from the remote."),
+    click.option("--strict", is_flag=True, help="A stage that hides what it reads fails (Linux)."),
 )  # fmt: skip
 _message_option = click.option(
     "-m", "-M", "--message", metavar="TEXT", help="The message of its commit."
@@ -70,7 +72,7 @@ _message_option = click.option(
               help="Run every stage, and replace an experiment of this name.")  # fmt: skip
 @_repro_options
 @click.option("--dry", is_flag=True, help="Say what would run, and run nothing.")
-@click.option("--no-hydra", is_flag=True, hidden=True)
+@click.option("--no-hydra", is_flag=True, help="Do not mind that 'hydra.enabled' is set.")
 @json_option
 def run_command(
     queue: bool, run_all: bool, jobs: int, temp: bool, dry: bool, as_json: bool, **given: Any
@@ -89,8 +91,12 @@ def run_command(
         from assay.cli.queue import run_all as run_waiting
 
         return run_waiting(project, jobs)
+    _refuse_hydra(project, is_off=given.pop("no_hydra"))
+    is_asked = given.pop("interactive")
     request = _request(given)
     if queue:
+        if is_asked:
+            raise Usage("'--interactive' and '--queue' exclude each other")
         return _put(project, request, as_json=as_json)
     if overrides.is_sweep(request.overrides):
         raise Usage(
@@ -102,6 +108,8 @@ def run_command(
         raise Usage(
             "'--copy-paths' is for a work tree of its own", hint="add '--temp' or '--queue'"
         )
+    if is_asked or project.config.flag("core", "interactive"):
+        request.options["confirm"] = confirm
     events = make_events(as_json=as_json)
     if dry:
         return _dry(project, request, as_json=as_json)
@@ -112,12 +120,20 @@ def run_command(
     return 0
 
 
+def _refuse_hydra(project: Project, *, is_off: bool) -> None:
+    if project.config.flag("hydra", "enabled") and not is_off:
+        raise Error(
+            "'hydra.enabled' asks for parameters that Hydra composes, which is not done here",
+            where=project.dvc_dir / "config",
+            hint="take params.yaml as it is with '--no-hydra', or run this one with dvc",
+        )
+
+
 def _request(given: dict[str, Any]) -> Request:
     """Return what a person asked for; the options that are left are those of `repro`."""
     from assay.pipeline.experiments import overrides
     from assay.workflows.experiments import Request
 
-    given.pop("no_hydra")
     return Request(
         targets=given.pop("targets"),
         name=given.pop("name"),
@@ -157,25 +173,6 @@ def _dry(project: Project, request: Request, *, as_json: bool) -> int:
     return 0
 
 
-def make_events(*, as_json: bool) -> Events:
-    """Return where an experiment says what it does."""
-    from assay.pipeline.repro import Events
-
-    stream = sys.stderr if as_json else sys.stdout
-    if is_quiet():
-        return Events(lambda _line: None, lambda _content: None)
-
-    def say(line: str) -> None:
-        stream.write(line + "\n")
-        stream.flush()
-
-    def echo(content: bytes) -> None:
-        stream.write(content.decode(errors="replace"))
-        stream.flush()
-
-    return Events(say, echo)
-
-
 def _document(ran: Ran) -> dict[str, Any]:
     return {
         "name": ran.experiment.name,
@@ -191,10 +188,15 @@ def _document(ran: Ran) -> dict[str, Any]:
 def ran_lines(ran: Ran, *, in_workspace: bool) -> str:
     """Return what a person is told of an experiment that ran."""
     done = [one for one in ran.outcome.stages if one.state == "ran"]
-    what = f"{', '.join(one.stage for one in done)} in {duration(sum(d.seconds for d in done))}"
-    lines = [
-        f"Ran experiment '{ran.experiment.name}'" + (f": {what}." if done else ": as before.")
-    ]
+    back = [one.stage for one in ran.outcome.stages if one.state == "restored"]
+    parts = []
+    if done:
+        seconds = duration(sum(one.seconds for one in done))
+        parts.append(f"{', '.join(one.stage for one in done)} in {seconds}")
+    if back:
+        parts.append(f"restored {', '.join(back)}")
+    what = "; ".join(parts) or "nothing had to run"
+    lines = [f"Ran experiment '{ran.experiment.name}': {what}."]
     if ran.outcome.run is not None:
         lines.append(f"Recorded as run {ran.outcome.run}.")
     if in_workspace:

@@ -60,11 +60,14 @@ def pre_push(ctx: click.Context) -> int:
 @click.option("--their", required=True, help="Their version.")
 @click.option("--path", default=".", help="Where the file lies.")
 def merge_driver(ancestor: str, our: str, their: str, path: str) -> int:
-    """Merge two versions of a .dvc file; exit code 1 where a person has to choose."""
-    from assay.project import guarding, merging
+    """Merge two versions of a .dvc file or dvc.lock; exit code 1 where a person has to choose."""
+    from assay.project import guarding, merging, merging_locks
 
     project = workspace.find(Path.cwd() / Path(path).parent)
     files = {"ancestor": Path(ancestor), "our": Path(our), "their": Path(their)}
+    if Path(path).name == "dvc.lock":
+        merging_locks.merge_locks(**files, shown=path)
+        return 0
     with guarding.using(project):
         merging.merge_files(project.cache, **files)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -261,26 +262,45 @@ def remove_command(
 
 
 @queue_group.command("work", hidden=True)
-@click.argument("slot", type=int)
-def work_command(slot: int) -> int:
+@click.argument("held", type=int)
+def work_command(held: int) -> int:
     """Run task after task: what 'queue start' starts."""
+    from assay import cli
     from assay.pipeline.experiments import workers
 
-    workers.work(_open(), slot)
+    for module in _OF_TASKS:  # once, and not again for each task
+        importlib.import_module(module)
+    workers.work(_open(), held, run=lambda name: cli.run(["queue", "task", name]))
     return 0
+
+
+_OF_TASKS = (
+    "assay.cli.exp",
+    "assay.workflows.experiment_queue",
+    "assay.workflows.pipeline",
+    "assay.workflows.profiles",
+    "assay.pipeline.execute",
+    "assay.pipeline.executors.local",
+    "assay.pipeline.run_cache",
+    "assay.ledger.database",
+    "assay.ledger.environment",
+    "assay.ledger.code",
+    "assay.ledger.runs",
+    "assay.ledger.writer",
+    "sqlalchemy.dialects.sqlite",
+    "yaml",
+)
 
 
 @queue_group.command("task", hidden=True)
 @click.argument("name")
-@click.argument("held", type=int)
-def task_command(name: str, held: int) -> int:
-    """Run one task: what a worker starts."""
-    from assay.cli.exp import make_events, ran_lines, show_notes
+def task_command(name: str) -> int:
+    """Run one task: what a worker's process does."""
+    from assay.cli.exp import ran_lines, show_notes
+    from assay.cli.repro import make_events
     from assay.workflows import experiment_queue
 
-    ran = experiment_queue.run(
-        workspace.find(), name, held=held, events=make_events(as_json=False)
-    )
+    ran = experiment_queue.run(workspace.find(), name, events=make_events(as_json=False))
     did({}, as_json=False, text=ran_lines(ran, in_workspace=False))
     show_notes(ran)
     return 0

@@ -75,7 +75,7 @@ def repro_command(
     options["use_run_cache"] = not options.pop("no_run_cache")
     options["commit"] = not options.pop("no_commit")
     if options.pop("interactive") or project.config.flag("core", "interactive"):
-        options["confirm"] = _confirm
+        options["confirm"] = confirm
     if dry:
         outcome = pipeline.dry(project, targets, cwd=Path.cwd(), pull=pull, **options)
         show(_document(outcome), as_json=as_json, text=_plan_lines(outcome))
@@ -97,7 +97,8 @@ def repro_command(
     return 0
 
 
-def _confirm(address: str) -> bool:
+def confirm(address: str) -> bool:
+    """Ask a person whether a stage is to run."""
     try:
         return click.confirm(f"Run stage '{address}'?", err=True)
     except click.Abort:

@@ -16,10 +16,8 @@ import msgspec
 from assay.base.errors import Error, NotFound
 from assay.base.files import explain
 from assay.objects import legacy
-from assay.objects.copying import copy, store_all
 from assay.objects.hashing import Algorithm, hash_bytes, hash_file, write_all
 from assay.objects.legacy import is_legacy
-from assay.objects.staging import staging
 
 DIR = ".dir"
 """The suffix of the oid of a manifest."""
@@ -153,6 +151,8 @@ class Cache:
         oid = hash_bytes(content, algorithm=self.algorithm) + suffix
         if self.has(oid):
             return oid
+        from assay.objects.staging import staging
+
         with staging(self.folder) as stage:
             name = stage.new()
             target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY)
@@ -188,6 +188,9 @@ class Cache:
         """
         if not hardlink:
             return self._copied([str(path) for path in paths], advance=advance)
+        from assay.objects.copying import copy  # here and below: to look copies nothing
+        from assay.objects.staging import staging
+
         stored: list[Stored] = []
         pending: set[str] = set()
         with staging(self.folder) as stage:
@@ -213,6 +216,9 @@ class Cache:
     def _copied(
         self, paths: list[str], *, advance: Callable[[int], None] | None
     ) -> list[Stored]:  # fmt: skip
+        from assay.objects.copying import store_all
+        from assay.objects.staging import staging
+
         root = len(self._root)
         with staging(self.folder) as stage:
             found = store_all(
@@ -225,7 +231,7 @@ class Cache:
                 advance=advance,
             )
             stage.publish_tree(self._root)
-        return [Stored(one.oid, one.size) for one in found]
+        return [Stored(oid, size) for oid, size in found]
 
     def remove(self, oid: str) -> None:
         """Remove an object; one that is not here is fine."""

@@ -184,38 +184,41 @@ class _Ready(msgspec.Struct):
 
     Attributes
     ----------
-    tree : str or None
-        The folder that can be moved to the plan's path as it is.
-    files : list of tuple
-        Path, oid and prepared path of each file.
-    status : list of tuple
-        That of each file, where it was copied.
+    rows : list of tuple
+        Path and oid of each file.
+    place : str
+        The folder in which it is prepared: under its own relative path, or its number.
+    is_tree : bool
+        Whether that folder can be moved to the plan's path as it is.
+    looks : list of tuple
+        What each copy looks like, where it was not moved alone.
     """
 
-    tree: str | None
-    files: list[tuple[str, str, str]]
-    status: list[Looks | None]
+    root: str
+    rows: list[tuple[str, str]]
+    place: str
+    is_tree: bool
+    looks: list[Looks | None] = []
+
+    def name(self, number: int) -> str:
+        """Return where a file is prepared."""
+        if self.is_tree:
+            return self.place + self.rows[number][0][len(self.root) :]
+        return f"{self.place}/{number}"
 
 
 def _prepare(plan: Plan, linker: Linker, stage: Staging) -> _Ready:
     """Prepare every new file of a plan."""
-    root, rows = f"{plan.target.path}/", [*plan.write, *plan.again]
-    tree = None
-    if plan.is_new_folder:
-        tree = stage.new()
-        names = [f"{tree}/{path[len(root) :]}" for path, _ in rows]
-    else:
-        names = [stage.new() for _ in rows]
-    wanted = [(oid, name) for (_, oid), name in zip(rows, names, strict=True)]
+    rows = plan.write + plan.again
+    ready = _Ready(str(plan.target.path), rows, stage.new(), plan.is_new_folder)
     with progress("checking out", total=len(rows)) as bar:
         if plan.target.is_executable:
-            for oid, name in wanted:
-                linker.place(oid, name, is_executable=True)
-            status: list[Looks | None] = [None] * len(rows)
+            Path(ready.place).mkdir()
+            for number, (_, oid) in enumerate(rows):
+                linker.place(oid, ready.name(number), is_executable=True)
         else:
-            status = linker.place_all(wanted, advance=bar.advance)
-    files = [(path, oid, name) for (path, oid), name in zip(rows, names, strict=True)]
-    return _Ready(tree, files, status)
+            ready.looks = linker.place_all(rows, ready.name, advance=bar.advance)
+    return ready
 
 
 def _apply(plan: Plan, ready: _Ready) -> None:
@@ -230,19 +233,19 @@ def _apply(plan: Plan, ready: _Ready) -> None:
             Path(name).unlink(missing_ok=True)
             emptied.add(os.path.dirname(name))  # noqa: PTH120
         _remove_emptied(emptied, root)  # first: a file may belong where a folder was
-        if ready.tree is not None and _moved(ready.tree, root):
+        if ready.is_tree and _moved(ready.place, root):
             return
-        ready.status = []  # a file that gets another name has another change time
+        ready.looks = []  # a file that gets another name has another change time
         made: set[str] = set()
         is_tree = plan.target.oid is not None and plan.target.oid.endswith(DIR)
         if is_tree and plan.state != "missing":
             root.mkdir(parents=True, exist_ok=True)
-        for name, _, prepared in ready.files:
+        for number, (name, _) in enumerate(ready.rows):
             parent = os.path.dirname(name)  # noqa: PTH120
             if parent not in made:
                 os.makedirs(parent, exist_ok=True)  # noqa: PTH103
                 made.add(parent)
-            _rename(prepared, name)
+            _rename(ready.name(number), name)
     except OSError as error:
         raise explain(error, error.filename or root) from error
 
@@ -291,13 +294,14 @@ def _remember(plans: Sequence[Plan], ready: Sequence[_Ready], index: Index) -> N
     rows: dict[Index, dict[str, Seen]] = {}
     for plan, one in zip(plans, ready, strict=True):
         known = rows.setdefault(index.like(plan.target.oid), {})
-        statuses = one.status or [None] * len(one.files)
-        for (path, oid, _), status in zip(one.files, statuses, strict=True):
-            if status is not None:
-                known[path] = (status, oid)
+        for number, (path, oid) in enumerate(one.rows):
+            look = one.looks[number] if one.looks else None
+            if look is not None:
+                known[path] = (look, oid)
                 continue
             there = os.stat(path)  # noqa: PTH116
             if stat.S_ISREG(there.st_mode):
                 known[path] = seen(there, oid)
+        one.looks = []
     for to, known in rows.items():
         to.put(known, settled=True)

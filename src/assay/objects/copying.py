@@ -46,59 +46,51 @@ class Job(NamedTuple):
     wanted: str
 
 
-class Copied(NamedTuple):
-    """What became of a file.
-
-    Attributes
-    ----------
-    oid : str
-        The hash that its bytes have; without the wanted one it was not copied.
-    size : int
-        In bytes.
-    looks : tuple of int or None
-        What the copy looks like to an index.
-    """
-
-    oid: str
-    size: int
-    looks: Looks | None = None
-
-
 def copy_all(
-    jobs: Sequence[Job],
+    count: int,
+    job: Callable[[int], Job],
     *,
     algorithm: Algorithm,
     mode: int,
     advance: Advance | None = None,
-) -> list[Copied]:
+) -> list[Looks | None]:
     """Copy files to new paths, each only if it has the wanted hash; folders are made.
 
     Parameters
     ----------
+    count : int
+        How many files there are.
+    job : callable
+        Returns what is to be done, by number: with many files nobody keeps all their paths.
     mode : int
         The mode of a copy, less the umask.
     advance : callable, optional
         Told how many files are done.
+
+    Returns
+    -------
+    list of tuple or None
+        What each copy looks like to an index; None for a file that has another hash.
     """
 
-    def one(number: int) -> tuple[str, int, Looks | None]:
-        source, target, wanted = jobs[number]
+    def one(number: int) -> Looks | None:
+        source, target, wanted = job(number)
         content = _whole(source)
         if content is not None:
-            oid = hash_bytes(content, algorithm=algorithm)
-            found = _write(target, content, mode=mode) if oid == wanted else None
-            return oid, len(content), found
-        oid, size = copy(source, target, algorithm=algorithm, mode=mode)
+            if hash_bytes(content, algorithm=algorithm) != wanted:
+                return None
+            return _write(target, content, mode=mode)
+        oid, _ = copy(source, target, algorithm=algorithm, mode=mode)
         if oid != wanted:
             os.unlink(target)  # noqa: PTH108 -- here and below: ten thousand times in a row
-            return oid, size, None
-        return oid, size, looks(os.stat(target))  # noqa: PTH116
+            return None
+        return looks(os.stat(target))  # noqa: PTH116
 
     def told(some: Sequence[object]) -> None:
         if advance is not None:
             advance(len(some))
 
-    return [Copied(*found) for found in spread(len(jobs), one, told=told)]
+    return spread(count, one, told=told)
 
 
 def store_all(
@@ -110,7 +102,7 @@ def store_all(
     algorithm: Algorithm,
     mode: int,
     advance: Advance | None = None,
-) -> list[Copied]:
+) -> list[tuple[str, int]]:
     """Copy files to new paths that follow from their hashes.
 
     Parameters
@@ -123,6 +115,11 @@ def store_all(
         The beginning of paths for what has no name yet.
     advance : callable, optional
         Told how many bytes are done.
+
+    Returns
+    -------
+    list of tuple
+        The hash and the size in bytes of each.
     """
     us, shown = os.getpid(), [0]
 
@@ -153,7 +150,7 @@ def store_all(
             advance(sum(size for _, size in some) - shown[0])
             shown[0] = 0
 
-    return [Copied(*found) for found in spread(len(sources), one, told=told)]
+    return spread(len(sources), one, told=told)
 
 
 def copy(

@@ -37,6 +37,10 @@ def hash_bytes(content: bytes, *, algorithm: Algorithm = "md5") -> str:
     >>> hash_bytes(b"[]")
     'd751713988987e9331980363e24189ce'
     """
+    if algorithm == "md5":
+        import hashlib
+
+        return hashlib.md5(content, usedforsecurity=False).hexdigest()
     digest = new(algorithm)
     digest.update(content)
     return str(digest.hexdigest())

@@ -201,15 +201,12 @@ class Index:
             Whether all of them are remembered now.
         """
         limit = (time.time_ns() if began is None else began) - _TICK_NS
-        kept = [
-            (path, *look, oid)
-            for path, (look, oid) in sorted(rows.items())
-            if settled or look[4] < limit
-        ]
-        if not kept:
+        paths = sorted(p for p, (look, _) in rows.items() if settled or look[4] < limit)
+        if not paths:
             return not rows
+        kept = ((path, *rows[path][0], rows[path][1]) for path in paths)
         written = self._write("insert or replace into file values (?, ?, ?, ?, ?, ?, ?)", kept)
-        return written and len(kept) == len(rows)
+        return written and len(paths) == len(rows)
 
     def folder(self, path: str) -> Folder | None:
         """Return what a folder was when it was last looked at as a whole."""

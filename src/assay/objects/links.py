@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from assay.objects.cache import DIR, EXECUTABLE, Cache
-from assay.objects.copying import UNSUPPORTED, Job, clone, copy, copy_all
-from assay.objects.hashing import Algorithm
 from assay.objects.index import Index, Looks, seen
 
 LinkType = Literal["reflink", "hardlink", "symlink", "copy"]
@@ -43,6 +41,8 @@ class Linker:
         Damaged
             If its bytes do not have its hash; nothing is left at `target`.
         """
+        from assay.objects.copying import UNSUPPORTED
+
         source = self.cache.place(oid)
         while self._types:
             try:
@@ -68,42 +68,70 @@ class Linker:
             os.chmod(target, mode)  # noqa: PTH101
 
     def place_all(
-        self, rows: Sequence[tuple[str, str]], *, advance: Callable[[int], None]
+        self,
+        rows: Sequence[tuple[str, str]],
+        target: Callable[[int], str],
+        *,
+        advance: Callable[[int], None],
     ) -> list[Looks | None]:
-        """Make many new files, each given by oid and path, in folders that are made if need be.
+        """Make many new files, in folders that are made if need be.
 
-        Returns what each copy looks like to an index; None for a link. Raises what
-        `place` does; what was made until then stays.
+        Parameters
+        ----------
+        rows : sequence of tuple
+            The oids, all of one algorithm, each after the path that the file gets in the end.
+        target : callable
+            Returns where a file is made, by its number.
+
+        Returns
+        -------
+        list of tuple or None
+            What each copy looks like to an index; None for a link.
         """
         done: list[Looks | None] = []
+        made: set[str] = set()
         while len(done) < len(rows) and self._types[:1] not in ([], ["copy"]):
-            oid, target = rows[len(done)]
-            if not done or os.path.dirname(target) != os.path.dirname(rows[len(done) - 1][1]):  # noqa: PTH120
-                os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
-            self.place(oid, target)
+            name = target(len(done))
+            folder = os.path.dirname(name)  # noqa: PTH120
+            if folder not in made:
+                os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+                made.add(folder)
+            self.place(rows[len(done)][1], name)
             done.append(None)
             advance(1)
-        return done + self._copies(rows[len(done) :], advance)
+        if len(done) == len(rows):
+            return done
+        return done + self._copies(rows, len(done), target, advance)
 
     def _copies(
-        self, rows: Sequence[tuple[str, str]], advance: Callable[[int], None]
+        self,
+        rows: Sequence[tuple[str, str]],
+        start: int,
+        target: Callable[[int], str],
+        advance: Callable[[int], None],
     ) -> list[Looks | None]:
-        place, by_algorithm = self.cache.place, _by_algorithm(rows, self.cache)
-        found: dict[str, Looks | None] = {}
-        for algorithm, some in by_algorithm.items():
-            jobs = [Job(place(oid), target, oid.removesuffix(DIR)) for oid, target in some]
-            try:
-                copies = copy_all(jobs, algorithm=algorithm, mode=_WRITABLE, advance=advance)
-            except FileNotFoundError:
-                lost = next((oid for oid, _ in some if not self.cache.has(oid)), None)
-                if lost is None:
-                    raise
-                raise self.cache.missing(lost) from None
-            for (oid, target), job, copied in zip(some, jobs, copies, strict=True):
-                if copied.oid != job.wanted:
-                    raise self.cache.damaged(oid)
-                found[target] = copied.looks
-        return [found[target] for _, target in rows]
+        from assay.objects.copying import Job, copy_all
+
+        place = self.cache.place
+        algorithm = self.cache.of(rows[start][1]).algorithm
+
+        def job(number: int) -> Job:
+            oid = rows[start + number][1]
+            return Job(place(oid), target(start + number), oid.removesuffix(DIR))
+
+        try:
+            found = copy_all(
+                len(rows) - start, job, algorithm=algorithm, mode=_WRITABLE, advance=advance
+            )
+        except FileNotFoundError:
+            lost = next((oid for _, oid in rows if not self.cache.has(oid)), None)
+            if lost is None:
+                raise
+            raise self.cache.missing(lost) from None
+        for number, copied in enumerate(found):
+            if copied is None:
+                raise self.cache.damaged(rows[start + number][1])
+        return found
 
     def _check(self, oid: str, source: str) -> None:
         status = os.stat(source)  # noqa: PTH116
@@ -114,6 +142,8 @@ class Linker:
         self._index.put({source: seen(status, oid)})
 
     def _reflink(self, _oid: str, source: str, target: str) -> None:
+        from assay.objects.copying import clone
+
         with open(source, "rb") as origin, open(target, "xb") as copied:  # noqa: PTH123
             clone(origin.fileno(), copied.fileno())
 
@@ -124,17 +154,9 @@ class Linker:
         os.symlink(os.path.abspath(source), target)  # noqa: PTH100, PTH211
 
     def _copy(self, oid: str, source: str, target: str) -> None:
+        from assay.objects.copying import copy
+
         found, _ = copy(source, target, algorithm=self.cache.of(oid).algorithm, mode=_WRITABLE)
         if found != oid.removesuffix(DIR):
             os.unlink(target)  # noqa: PTH108
             raise self.cache.damaged(oid)
-
-
-def _by_algorithm(
-    rows: Iterable[tuple[str, str]], cache: Cache
-) -> dict[Algorithm, list[tuple[str, str]]]:
-    found: dict[Algorithm, list[tuple[str, str]]] = {}
-    for row in rows:
-        algorithm = cache.of(row[0]).algorithm
-        found.setdefault(algorithm, []).append(row)
-    return found

@@ -136,13 +136,16 @@ class Planner:
                 return None
             before = {e.relpath: e.oid for e in now.entries or []}
         after = {e.relpath: e.oid for e in entries}
+        del entries
         if holds is not None:
             before = {name: o for name, o in before.items() if holds(name)}
             after = {name: o for name, o in after.items() if holds(name)}
         alike.refuse(after, where=path, is_one=self._ignores_case)
         write = [(f"{path}/{name}", o) for name, o in after.items() if before.get(name) != o]
         remove = [f"{path}/{name}" for name in before if name not in after]
-        same = [(f"{path}/{name}", o) for name, o in after.items() if before.get(name) == o]
+        same: list[tuple[str, str]] = []
+        if self._relink:
+            same = [(f"{path}/{name}", o) for name, o in after.items() if before.get(name) == o]
         if os.path.lexists(path) and not is_there:
             remove.append(str(path))
         _refuse_links(
@@ -153,7 +156,7 @@ class Planner:
             state="modified" if is_there else "added",
             write=write,
             remove=remove,
-            again=same if self._relink else [],
+            again=same,
             n_new=sum(name not in before for name in after),
         )
         is_new = holds is None and not is_there

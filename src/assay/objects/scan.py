@@ -25,7 +25,8 @@ Skip = Callable[[str, bool], bool]
 """Says of an absolute path, and whether it is a directory, that it does not count."""
 
 
-_KIND, _FILE = 0o170000, 0o100000  # as `stat.S_ISREG` has them, without a call
+_KIND, _FILE, _FOLDER = 0o170000, 0o100000, 0o040000  # as `stat` has them, without its calls
+_MOVE = "move it out of the folder"
 _NO_TARGET = "bring its target back, or remove the link"
 _NOT_DATA = "neither a file nor a folder; only those can be tracked"
 
@@ -92,7 +93,7 @@ def walk(folder: str, *, skip: Skip = no_skip) -> dict[str, Looks]:
     """Return what the files below a folder look like, by relative path.
 
     Links to files are followed, links to folders passed by. Where `skip` has a method `names_in`,
-    it says of a folder which names alone count in it; None where it has to be asked.
+    it says which names alone are skipped below a folder; None where `skip` has to be asked.
 
     Raises
     ------
@@ -102,10 +103,10 @@ def walk(folder: str, *, skip: Skip = no_skip) -> dict[str, Looks]:
     """
     found: dict[str, Looks] = {}
     names_in = getattr(skip, "names_in", None)
+    names = names_in(folder) if names_in is not None else None  # no patterns lie further down
     todo = [(folder, "")]
     while todo:
         place, prefix = todo.pop()
-        names = names_in(place) if names_in is not None else None
         try:
             with _listed(place) as entries:
                 for entry in entries:
@@ -118,9 +119,11 @@ def walk(folder: str, *, skip: Skip = no_skip) -> dict[str, Looks]:
                         continue
                     if name == ".dvcignore" or not name.isascii():
                         _refuse_name(place, name)
-                    status = _status(entry, place)
-                    if status is not None:
+                    status = entry.stat() if not entry.is_symlink() else _target(entry, place)
+                    if status.st_mode & _KIND == _FILE:
                         found[prefix + name] = looks(status)
+                    elif status.st_mode & _KIND != _FOLDER:
+                        raise Error(_NOT_DATA, where=f"{place}/{name}", hint=_MOVE)
         except OSError as error:
             raise explain(error, place) from error
     return found
@@ -154,19 +157,14 @@ def _refuse_name(place: str, name: str) -> None:
         ) from None
 
 
-def _status(entry: os.DirEntry[str], place: str) -> os.stat_result | None:
-    """Return the status of a file, or None for a link to a folder."""
+def _target(entry: os.DirEntry[str], place: str) -> os.stat_result:
+    """Return the status of what a link points to."""
     try:
-        status = entry.stat()
+        return entry.stat()
     except FileNotFoundError:
         raise Error(
             "the link points to nothing", where=f"{place}/{entry.name}", hint=_NO_TARGET
         ) from None
-    if status.st_mode & _KIND == _FILE:
-        return status
-    if not stat.S_ISDIR(status.st_mode):
-        raise Error(_NOT_DATA, where=f"{place}/{entry.name}", hint="move it out of the folder")
-    return None
 
 
 def look(path: Path) -> os.stat_result:

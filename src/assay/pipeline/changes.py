@@ -273,12 +273,12 @@ class Inspector:
 
     def refuse_missing(self, stage: Stage, *, coming: Callable[[Path], bool]) -> None:
         """Raise if something that a stage reads is missing; what is `coming` need not be there."""
-        for dep in stage.deps:
+        for number, dep in enumerate(stage.deps):
             path = stage.path(dep)
             if not coming(path) and not path.exists():
                 raise NotFound(
                     f"the dependency '{dep}' of stage '{stage.address}' does not exist",
-                    where=self._project.relative(stage.file),
+                    where=stage.place(self._project.root, "deps", number),
                     hint="get it with 'assay checkout' or 'assay pull', or correct the path",
                 )
         values = self.params(stage)
@@ -290,7 +290,7 @@ class Inspector:
                 raise NotFound(
                     f"stage '{stage.address}' needs {names} of '{asked.file}', "
                     f"which {'are' if len(absent) > 1 else 'is'} not there",
-                    where=self._project.relative(stage.file),
+                    where=stage.place(self._project.root, "params"),
                     hint=f"add it to '{asked.file}', or take it from the stage's 'params'",
                 )
 

@@ -16,7 +16,7 @@ import msgspec
 from assay.base.errors import Error
 from assay.objects import scan
 from assay.objects.scan import Content
-from assay.pipeline import command
+from assay.pipeline import command, run_cache
 from assay.pipeline.changes import Inspector
 from assay.pipeline.executors import Result, Task, Wrap
 from assay.pipeline.previous import Previous
@@ -239,17 +239,18 @@ def _store(
         )
     if not commit:
         return scan.scan(path, project.index, skip=project.ignore)
-    return store_output(project, path, out)
+    return store_output(project, stage, out)
 
 
-def store_output(project: Project, path: Path, out: Out) -> Content:
-    """Put an output into the cache; one that is not cached only if it is a metric or plot.
+def store_output(project: Project, stage: Stage, out: Out) -> Content:
+    """Put an output into the cache; one that is not cached only if the run cache keeps it.
 
-    Those go there for the run cache, as in DVC, and stay plain files.
+    Metrics and plots go there for that, as in DVC, and stay plain files.
     """
+    path = stage.path(out.path)
     if out.cache:
         return tracking.store(project, path)
-    if out.kind != "out":
+    if out.kind != "out" and run_cache.keeps(stage):
         return scan.store(path, project.cache, project.index, skip=project.ignore)
     return scan.scan(path, project.index, skip=project.ignore)
 

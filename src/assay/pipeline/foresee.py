@@ -7,11 +7,13 @@ from collections.abc import Iterable
 
 import msgspec
 
+from assay.base.errors import NotFound
 from assay.pipeline import plan
 from assay.pipeline.changes import Changes, Inspector
 from assay.pipeline.options import Options
 from assay.pipeline.plan import Done, Plan, State
 from assay.project.definition import Definition
+from assay.project.lock import Entry
 from assay.project.stages import Row, Stage
 
 
@@ -80,11 +82,21 @@ class Foresight:
         if self._asks_for_data and above is None and not (without or force):
             return _Foreseen("would be pulled", why, declared.recorded(stage).values())
         if above is None and options.use_run_cache and not (force or changes.always):
-            entry = self._inspector.entry(stage)
-            known = plan.known_outputs(self._project, declared, stage, entry, options=options)
+            known = self._known(stage)
             if known is not None:
                 return _Foreseen("would be restored", why, known.outs)
         return _Foreseen("would run", why)
+
+    def _known(self, stage: Stage) -> Entry | None:
+        try:
+            entry = self._inspector.entry(stage)
+        except NotFound:
+            if self._asks_for_data:  # it would be got first
+                return None
+            raise
+        return plan.known_outputs(
+            self._project, self._declared, stage, entry, options=self._options
+        )  # fmt: skip
 
     def _data(self, stage: Stage, changes: Changes) -> _Foreseen:
         if not changes:

@@ -196,16 +196,4 @@ class Graph:
         return path[len(root) + 1 :] if path.startswith(f"{root}/") else path
 
     def _where(self, stage: Stage) -> str:
-        return self._shown(str(stage.file))
-
-
-def mermaid(graph: Graph) -> str:
-    """Return the graph as a Mermaid flowchart, as DVC prints it."""
-    lines = ["flowchart TD"]
-    numbers: dict[str, int] = {}
-    for part in graph.parts:
-        numbers |= {address: number for number, address in enumerate(part, len(numbers) + 1)}
-        lines += [f'\tnode{numbers[address]}["{address}"]' for address in part]
-        edges = [(a, b) for a, b in graph.edges if a in part]
-        lines += [f"\tnode{numbers[a]}-->node{numbers[b]}" for a, b in edges]
-    return "\n".join(lines)
+        return stage.place(self._project.root)

@@ -34,6 +34,7 @@ class Flags(TypedDict, total=False):
     jobs: int
     executor: str
     env: Mapping[str, str]
+    name: str | None
     confirm: Callable[[str], bool] | None
     bring: Bring | None
 
@@ -71,6 +72,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         Where commands run.
     env : mapping
         What the environment of commands has in addition.
+    name : str or None
+        What its run is called; the targets, or the project, where not given.
     confirm : callable or None
         Asked before a stage runs, with its address; a 'no' ends it.
     bring : callable or None
@@ -94,6 +97,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 1
     executor: str = "local"
     env: Mapping[str, str] = {}
+    name: str | None = None
     confirm: Callable[[str], bool] | None = None
     bring: Bring | None = None
 

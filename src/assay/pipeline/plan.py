@@ -170,7 +170,7 @@ def _refuse_outside(project: Project, stage: Stage) -> None:
         if out.cache and project.root not in stage.path(out.path).parents:
             raise Error(
                 f"the output '{out.path}' of stage '{stage.address}' lies outside the project",
-                where=project.relative(stage.file),
+                where=stage.place(project.root),
                 hint="write it into the project, or declare it with 'cache: false'",
             )
 
@@ -243,7 +243,7 @@ def refuse_frozen(project: Project, stage: Stage, changes: Changes) -> None:
     if changes.command or any(state == "not in cache" for state in changes.outs.values()):
         raise Error(
             f"the frozen stage '{stage.address}' does not match its record: {changes.in_words()}",
-            where=project.relative(stage.file),
+            where=stage.place(project.root),
             hint=f"get its outputs with 'assay pull', or let it run: "
             f"assay unfreeze {stage.address}",
         )

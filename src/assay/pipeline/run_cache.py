@@ -32,6 +32,12 @@ def is_cachable(stage: Stage) -> bool:
     )
 
 
+def keeps(stage: Stage) -> bool:
+    """Say whether the run cache may keep what a stage makes: all of it has to be in the cache."""
+    is_left_out = any(out.kind == "out" and not out.cache for out in stage.outs)
+    return is_cachable(stage) and not is_left_out
+
+
 def find(
     project: Project,
     stage: Stage,
@@ -70,8 +76,7 @@ def _is_here(project: Project, entry: Entry) -> bool:
 
 def save(project: Project, stage: Stage, entry: Entry) -> bool:
     """Remember what a stage made; says whether that can be, so that it comes back from there."""
-    plain_uncached = any(out.kind == "out" and not out.cache for out in stage.outs)
-    if not is_cachable(stage) or plain_uncached:
+    if not keeps(stage):
         return False
     data = lock.to_data(entry)
     path = _folder(project, _key(entry, [row.path for row in entry.outs])) / _hash(data)

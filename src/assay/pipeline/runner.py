@@ -59,9 +59,8 @@ class Runner:
         self._declared, self._project = declared, declared.project
         self._plan, self._events, self._options = planned, events, options
         self._inspector = Inspector(declared)
-        self._recording = Recording(
-            declared.project, targets=targets, name=" ".join(targets) or declared.project.root.name
-        )
+        name = options.name or " ".join(targets) or declared.project.root.name
+        self._recording = Recording(declared.project, targets=targets, name=name)
         self._schedule = Schedule(planned.stages, planned.upstream)
         self._results = Results(declared, planned, self._recording, sync=sync)
         self._keep_lines = int(Store(declared.project).value("run.log_tail"))

@@ -65,6 +65,11 @@ class Address:
         return self._settings is not None and self._settings.is_versioned
 
     @property
+    def is_hashed(self) -> bool:
+        """Whether its state is the MD5 of what lies there, and not what a server says."""
+        return self.scheme not in _MARKS
+
+    @property
     def scheme(self) -> str:
         """The kind of remote; `local` for a path."""
         return self._settings.url.partition("://")[0] if self._settings else "local"
@@ -127,7 +132,7 @@ class Address:
             oid, size = self._open().get_file("", Path(os.devnull))
             return {"md5": oid, "size": size}
         entry = self._stat() or Entry("")
-        row: dict[str, Any] = {mark: (entry.etag or "").strip('"')}
+        row: dict[str, Any] = {mark: self._etag(entry)}
         return row if entry.size is None else row | {"size": entry.size}
 
     def _versioned_state(self) -> dict[str, Any]:
@@ -163,12 +168,17 @@ class Address:
             if mark == "md5":
                 found, length = self._open().get_file(entry.key, Path(os.devnull))
             else:
-                found, length = (entry.etag or "").strip('"'), entry.size or 0
+                found, length = self._etag(entry), entry.size or 0
             rows.append({mark: found, "relpath": entry.key})
             size += length
         rows.sort(key=lambda row: row["relpath"])
         oid = hash_bytes(json.dumps(rows, sort_keys=True).encode()) + DIR
-        return {mark: oid, "size": size, "nfiles": len(rows)}
+        return {"md5": oid, "size": size, "nfiles": len(rows)}  # also where files have ETags
+
+    def _etag(self, entry: Entry) -> str:
+        """Return an ETag as DVC writes it: that of Azure in quotes."""
+        etag = (entry.etag or "").strip('"')
+        return f'"{etag}"' if self.scheme == "azure" and etag else etag
 
     def store(
         self, cache: Cache, index: Index, *, recorded: Mapping[str, Any] | None = None

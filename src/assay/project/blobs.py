@@ -27,6 +27,7 @@ class Blobs:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._process: subprocess.Popen[bytes] | None = None
+        self._trees: dict[str, list[str]] = {}
 
     def read(self, name: str) -> bytes | None:
         """Return the content of an object, or None where git does not have it.
@@ -47,6 +48,44 @@ class Blobs:
         content = from_git.read(int(header[2]))
         from_git.read(1)
         return content
+
+    def file(self, commit: str, path: str) -> bytes | None:
+        """Return a file as it is in a commit, or None if it is not there."""
+        line, content = self._ask(f"{commit}:{path}")
+        return content if line.split(b" ")[1:2] == [b"blob"] else None
+
+    def is_commit(self, name: str) -> bool:
+        """Say whether a hash is that of a commit."""
+        return self._ask(name)[0].split(b" ")[1:2] == [b"commit"]
+
+    def list_files(self, commit: str) -> list[str]:
+        """Return the paths of all files in a commit."""
+        return self._below(f"{commit}^{{tree}}")
+
+    def _below(self, tree: str) -> list[str]:
+        if tree not in self._trees:
+            found = []
+            for row in self.tree(tree):
+                if row.is_tree:
+                    found += [f"{row.name}/{name}" for name in self._below(row.object)]
+                else:
+                    found.append(row.name)
+            self._trees[tree] = found
+        return self._trees[tree]
+
+    def _ask(self, name: str) -> tuple[bytes, bytes | None]:
+        """Return what git says of an object, and its content; None where there is none."""
+        to_git, from_git = self._pipes()
+        to_git.write(os.fsencode(f"{name}\n"))
+        to_git.flush()
+        line = from_git.readline().rstrip(b"\n")
+        if not line:
+            raise Failed("'git cat-file' ended early", where=self._root)
+        if line.endswith((b" missing", b" ambiguous")):  # a name may have blanks
+            return b"", None
+        content = from_git.read(int(line.rpartition(b" ")[2]))
+        from_git.read(1)
+        return line, content
 
     def tree(self, name: str) -> list[Entry]:
         """Return the rows of a tree; none where git does not have it. Submodules are left out."""

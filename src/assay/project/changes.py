@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from assay.base.errors import Error, NotFound, did_you_mean
 from assay.objects import scan, tree
 from assay.objects.cache import DIR, Cache
 from assay.objects.legacy import named
+from assay.objects.scan import Content
 from assay.objects.transfer import key_of
 from assay.project import definition, git
 from assay.project.choosing import Chosen, choose, is_within
@@ -74,43 +75,62 @@ def compare(before: Files, after: Files) -> Difference:
     )
 
 
-def recorded(declared: Definition, *, granular: bool = True) -> Files:
-    """Return what the `.dvc` files and locks of a definition say is there."""
+class _Listed:
+    """The files of folders: each list is made once, and states that agree share it."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._made: dict[tuple[str, str], Files] = {}
+
+    def add_to(
+        self, found: Files, folder: str, oid: str, entries: Iterable[tree.Entry] | None = None
+    ) -> None:
+        """Add the files of a folder, by the list of them that is given or in the cache."""
+        if (folder, oid) not in self._made:
+            if entries is None:
+                if not self._cache.has(oid):
+                    return
+                entries = tree.read(self._cache, oid)
+            self._made[folder, oid] = {f"{folder}{e.relpath}": e.oid for e in entries}
+        found.update(self._made[folder, oid])
+
+
+def recorded(declared: Definition) -> Files:
+    """Return what the `.dvc` files and locks of a definition say is there, folders as a whole."""
     found: Files = {}
     for item in declared.tracked:
-        if item.row is None or item.row.oid is None:
-            continue
-        path = declared.project.relative(item.path)
-        _put(found, path, item.row.oid, declared.project.cache, granular=granular)
+        if item.row is not None and item.row.oid is not None:
+            path = declared.project.relative(item.path)
+            found[f"{path}/" if item.row.oid.endswith(DIR) else path] = item.row.oid
     return found
 
 
-def _put(found: Files, path: str, oid: str, cache: Cache, *, granular: bool) -> None:
-    if not oid.endswith(DIR):
-        found[path] = oid
-        return
-    found[f"{path}/"] = oid
-    if granular and cache.has(oid):
-        found.update({f"{path}/{e.relpath}": e.oid for e in tree.read(cache, oid)})
-
-
-def present(
-    declared: Definition, chosen: Sequence[Chosen], *, granular: bool = True
-) -> Files:  # fmt: skip
-    """Return what lies in the workspace where something is tracked."""
-    project, found = declared.project, dict[str, str | None]()
+def _contents(declared: Definition, chosen: Sequence[Chosen]) -> dict[str, Content]:
+    """Return what lies in the workspace where something is tracked; a folder ends with `/`."""
+    project, found = declared.project, dict[str, Content]()
     for item in (one.item for one in chosen):
-        if not item.path.exists():
-            continue
-        like = item.row.oid if item.row is not None else None
-        now = scan.scan(item.path, project.index.like(like), skip=project.ignore)
-        path = project.relative(item.path)
-        if now.entries is None:
-            found[path] = now.oid
-        else:
-            found[f"{path}/"] = now.oid
-            if granular:
-                found.update({f"{path}/{e.relpath}": e.oid for e in now.entries})
+        if item.path.exists():
+            index = project.index.like(item.row.oid if item.row is not None else None)
+            now = scan.scan(item.path, index, skip=project.ignore)
+            path = project.relative(item.path)
+            found[path if now.entries is None else f"{path}/"] = now
+    return found
+
+
+def _in_full(
+    files: Files,
+    listed: _Listed,
+    *,
+    contents: dict[str, Content] | None = None,
+    but: Container[str] = (),
+) -> Files:
+    """Return a state with the files in its folders, but for those that need no list."""
+    found: Files = {}
+    for path, oid in files.items():
+        found[path] = oid
+        if oid is not None and oid.endswith(DIR) and path not in but:
+            entries = contents[path].entries if contents is not None else None
+            listed.add_to(found, path, oid, entries)
     return found
 
 
@@ -171,11 +191,16 @@ def status(
     chosen = choose(declared, targets, cwd=cwd)
     asked = _Asked(project, chosen if targets else None)
     head = git.head(project.git_root) if project.uses_git else None
-    record = asked.part_of(recorded(declared, granular=granular))
-    workspace = asked.part_of(present(declared, chosen, granular=granular))
+    contents = _contents(declared, chosen)
+    record, workspace = recorded(declared), {path: now.oid for path, now in contents.items()}
     before = Files() if project.uses_git else record  # without git nothing is committed
     if head is not None:
-        before = asked.part_of(recorded(definition.read_at(project, head), granular=granular))
+        before = recorded(definition.read_at(project, head))
+    if granular:
+        listed = _Listed(project.cache)
+        record, before = _in_full(record, listed), _in_full(before, listed)
+        workspace = _in_full(workspace, listed, contents=contents)
+    record, before, workspace = map(asked.part_of, (record, before, workspace))
     absent = _absent(project, chosen, granular=granular)
     lacking = [] if remote is None else _not_there(project, chosen, remote, granular=granular)
     return DataStatus(
@@ -223,9 +248,10 @@ def _absent(project: Project, chosen: Sequence[Chosen], *, granular: bool) -> It
         if not oid.endswith(DIR):
             if not project.cache.has(oid):
                 yield path
+        elif in_cache(project, oid):
+            continue
         elif not granular or not project.cache.has(oid):
-            if not in_cache(project, oid):
-                yield f"{path}/"
+            yield f"{path}/"
         else:
             for entry in tree.read(project.cache, oid):
                 if not project.cache.has(entry.oid):
@@ -288,13 +314,18 @@ def diff(
         If git does not know a revision, or neither state has a target.
     """
     first = definition.read_at(project, git.resolve(project.git_root, before))
-    old = recorded(first)
+    contents: dict[str, Content] | None = None
     if after is None:
         second = definition.read(project)
-        new = present(second, choose(second, (), cwd=project.root))
+        contents = _contents(second, choose(second, (), cwd=project.root))
+        new: Files = {path: now.oid for path, now in contents.items()}
     else:
         second = definition.read_at(project, git.resolve(project.git_root, after))
         new = recorded(second)
+    listed, old = _Listed(project.cache), recorded(first)
+    alike = () if targets else _alike(project, old, new)
+    old = _in_full(old, listed, but=alike)
+    new = _in_full(new, listed, contents=contents, but=alike)
     if targets:
         old, new = _targeted(project, old, new, targets, cwd=cwd or Path.cwd())
     absent: list[str] = []
@@ -303,6 +334,18 @@ def diff(
         absent = sorted(path for path in _absent(project, chosen, granular=True) if path in old)
     _refuse_unknown_trees(project, old, new, recorded=[old] if after is None else [old, new])
     return Diff(difference=compare(old, new), before=old, after=new, not_in_cache=absent)
+
+
+def _alike(project: Project, old: Files, new: Files) -> frozenset[str]:
+    """Return the folders that are equal and complete: nothing can be said of their files."""
+    return frozenset(
+        path
+        for path, oid in old.items()
+        if oid is not None
+        and oid.endswith(DIR)
+        and oid == new.get(path)
+        and in_cache(project, oid)
+    )
 
 
 def _targeted(

@@ -6,7 +6,7 @@ an error names the line of the text that is wrong, also where a template made ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
@@ -233,17 +233,16 @@ class _Parser:
 
     def one(self, name: str, body: dict[str, Any], at: tuple[str, ...]) -> Stage:
         """Return a stage that no template made."""
-        if not self.may_have_templates and "vars" not in body:
-            return stage_body.make(self.place, name, body, at=at)
-        compiled = self.compiled(body, at, what=f"stage '{name}'")
-        if not compiled and "vars" not in body:
-            return stage_body.make(self.place, name, body, at=at)
-        return self.resolved(name, body, compiled, self.variables, at=at)
+        what = f"stage '{name}'"
+        compiled = self.compiled(body, at, what=what) if self.may_have_templates else {}
+        if compiled or "vars" in body:
+            return self.resolved(name, body, compiled, self.variables, at=at)
+        return stage_body.make(self.place, name, body, at=at)
 
     def generated(
         self, name: str, value: Any, at: tuple[str, ...], *, is_foreach: bool
-    ) -> Iterable[Stage]:
-        """Go through the stages of a template."""
+    ) -> list[Stage]:
+        """Return the stages of a template."""
         what = f"stage '{name}'"
         if is_foreach:
             for extra in (key for key in value if key in STAGE):
@@ -267,13 +266,12 @@ class _Parser:
         compiled = self.compiled(body, inner, what=what)
         expand = templates.foreach if is_foreach else templates.matrix
         try:
-            members = list(expand(data, self.variables, at=(*at, key)))
+            return [
+                self.resolved(f"{name}@{m.key}", body, compiled, m.variables, at=inner, group=name)
+                for m in expand(data, self.variables, at=(*at, key))
+            ]
         except Unresolved as error:
             self.fail(error, what)
-        return [
-            self.resolved(f"{name}@{m.key}", body, compiled, m.variables, at=inner, group=name)
-            for m in members
-        ]
 
     def matrix(self, data: dict[Any, Any], at: tuple[str, ...], what: str) -> dict[Any, Any]:
         for key, values in data.items():

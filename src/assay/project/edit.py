@@ -2,14 +2,19 @@
 
 A file that is just what the writer would make of its data is written anew. Any other (comments,
 another order, flow style) is edited as DVC does it: scalars are put in place, new keys go to the
-end of their mapping, comments stay.
+end of their mapping, comments stay. One stage, or one flag, is put between the lines of a person's
+`dvc.yaml` as text, so that no other line changes.
 """
 
 from __future__ import annotations
 
+import copy
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from assay.base.errors import Error
 from assay.base.files import write_atomic
 from assay.project import yaml12
 
@@ -87,3 +92,135 @@ def write(path: Path, data: dict[str, Any]) -> bool:
         return False
     write_atomic(path, content)
     return True
+
+
+def with_stage(text: str | None, name: str, body: dict[str, Any]) -> str:
+    r"""Return the text of a `dvc.yaml` with one stage more, or with another body for a stage.
+
+    All other lines stay as they are.
+
+    Examples
+    --------
+    >>> print(with_stage("stages:\n  a:\n    cmd: x  # keep\n", "b", {"cmd": "y"}), end="")
+    stages:
+      a:
+        cmd: x  # keep
+      b:
+        cmd: y
+    """
+    before = yaml12.load(text, where="") if text else None
+    data: dict[str, Any] = dict(before) if isinstance(before, dict) else {}
+    stages = data.get("stages") or {}
+    data["stages"] = stages | {name: body}
+    lines = _lines(text or "")
+    block = _rendered({"stages": {name: body}})
+    if name in stages:
+        found = _block(lines, ["stages", name])
+        place = found if found is not None else (0, 0)
+        block = _shifted(block[1:], _indent(lines[place[0]]))
+    elif stages:
+        last = _block(lines, ["stages", next(reversed(stages))])
+        place = (last[1], last[1]) if last is not None else (0, 0)
+        block = _shifted(block[1:], _indent(lines[last[0]])) if last is not None else block
+    else:
+        place = (len(lines), len(lines))
+    return _checked(lines[: place[0]] + block + lines[place[1] :], text, data)
+
+
+def with_flag(text: str, at: Sequence[str], key: str, *, is_set: bool) -> str:
+    r"""Return the text of a YAML file with `key: true` in the mapping at a path, or without it.
+
+    Examples
+    --------
+    >>> text = "stages:\n  a:\n    cmd: x  # keep\n"
+    >>> print(with_flag(text, ["stages", "a"], "frozen", is_set=True), end="")
+    stages:
+      a:
+        cmd: x  # keep
+        frozen: true
+    """
+    data: Any = copy.deepcopy(yaml12.load(text, where=""))
+    inner = data
+    for part in at:
+        inner = inner[part]
+    lines, is_there = _lines(text), key in inner
+    last = next(reversed(inner))
+    inner.pop(key, None)
+    if is_set:
+        inner[key] = True
+    if not is_there and not is_set:
+        return text
+    own = _block(lines, [*at, key if is_there else last])
+    start, end = own if own is not None else (0, 0)
+    new = [f"{' ' * _indent(lines[start])}{key}: true\n"] if is_set else []
+    edited = lines[: start if is_there else end] + new + lines[end:]
+    if yaml12.line_of(text, at) == yaml12.line_of(text, [*at, last]):  # {in: flow, style: too}
+        edited = _with_flow_flag(lines, start, key, is_set=is_set, is_there=is_there)
+    return _checked(edited, text, data)
+
+
+def _with_flow_flag(
+    lines: list[str], number: int, key: str, *, is_set: bool, is_there: bool
+) -> list[str]:
+    """Return the lines with a flag in the mapping between braces that ends on one of them."""
+    line = lines[number]
+    if is_there:
+        line = re.sub(rf",?\s*\b{re.escape(key)}:\s*\w+", f", {key}: true" if is_set else "", line)
+    else:
+        head, _, tail = line.rpartition("}")
+        line = f"{head.rstrip()}, {key}: true}}{tail}"
+    return [*lines[:number], line, *lines[number + 1 :]]
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    return lines
+
+
+def _rendered(data: dict[str, Any]) -> list[str]:
+    from assay.project import emit
+
+    return emit.dump(data).splitlines(keepends=True)
+
+
+def _shifted(lines: list[str], indent: int) -> list[str]:
+    """Return lines that begin at column 2 with another indent."""
+    return [f"{' ' * indent}{line[2:]}" for line in lines]
+
+
+def _block(lines: list[str], at: Sequence[str]) -> tuple[int, int] | None:
+    """Return the first line of a key in block style, and the first that is not its own.
+
+    Comments and empty lines behind it belong to what follows.
+    """
+    first = yaml12.line_of("".join(lines), list(at))
+    if first is None:
+        return None
+    start = first - 1
+    end = start + 1
+    for number in range(start + 1, len(lines)):
+        line = lines[number]
+        bare = line.strip()
+        indent = _indent(line)
+        is_item = indent == _indent(lines[start]) and (bare == "-" or bare.startswith("- "))
+        if bare and not bare.startswith("#") and indent <= _indent(lines[start]) and not is_item:
+            break
+        if bare and not (bare.startswith("#") and indent <= _indent(lines[start])):
+            end = number + 1
+    return start, end
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def _checked(lines: list[str], text: str | None, data: dict[str, Any]) -> str:
+    """Return the lines as a text, if they say what they have to; else edit it in the other way."""
+    edited = "".join(lines)
+    try:
+        fits = yaml12.load(edited, where="") == data
+    except Error:
+        fits = False
+    return edited if fits else updated(text, data)

@@ -154,6 +154,8 @@ class Repository:
         )
         self._supplies[folder] = supply
         for item in declared.tracked:
+            if item.row is not None and item.row.versions:
+                supply.know(os.path.relpath(item.path, project.root), item.row)
             self._add_out(item, supply)
 
     def _add_out(self, item: Tracked, supply: Supply) -> None:

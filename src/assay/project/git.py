@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from assay.base.errors import Error, NotFound
+
+if TYPE_CHECKING:
+    from assay.project.blobs import Blobs
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """Git's name for the tree without files: what a repository without commits is compared with."""
@@ -100,6 +107,33 @@ def branch(root: Path) -> str | None:
     return out.decode().strip() or None
 
 
+_reader: ContextVar[tuple[Path, Blobs] | None] = ContextVar("reader", default=None)
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+@contextlib.contextmanager
+def reading(root: Path) -> Iterator[None]:
+    """Read many commits of a repository by one process, as long as the block runs.
+
+    What is asked by the whole hash of a commit is answered by it: `resolve`, `read_file`,
+    `list_files`.
+    """
+    from assay.project.blobs import Blobs
+
+    with Blobs(root) as blobs:
+        token = _reader.set((root, blobs))
+        try:
+            yield
+        finally:
+            _reader.reset(token)
+
+
+def _reading(root: Path, commit: str) -> Blobs | None:
+    found = _reader.get()
+    is_meant = found is not None and found[0] == root and _COMMIT.fullmatch(commit)
+    return found[1] if found is not None and is_meant else None
+
+
 def resolve(root: Path, revision: str) -> str:
     """Return the commit that a revision names.
 
@@ -108,6 +142,9 @@ def resolve(root: Path, revision: str) -> str:
     NotFound
         If git does not know it.
     """
+    reader = _reading(root, revision)
+    if reader is not None and reader.is_commit(revision):
+        return revision
     if not revision.startswith("-"):
         out = git(
             "rev-parse", "--verify", "-q", f"{revision}^{{commit}}", cwd=root, accept=(0, 1, 128)
@@ -135,6 +172,9 @@ def resolve(root: Path, revision: str) -> str:
 
 def read_file(root: Path, revision: str, path: str) -> bytes | None:
     """Return a file as it is in a commit, or None if it is not there."""
+    reader = _reading(root, revision)
+    if reader is not None and "\n" not in path:
+        return reader.file(revision, path)
     try:
         return git("cat-file", "blob", f"{revision}:{path}", cwd=root)
     except Failed:
@@ -143,6 +183,9 @@ def read_file(root: Path, revision: str, path: str) -> bytes | None:
 
 def list_files(root: Path, revision: str) -> list[str]:
     """Return the paths of all files in a commit."""
+    reader = _reading(root, revision)
+    if reader is not None:
+        return reader.list_files(revision)
     out = git("ls-tree", "-r", "-z", "--name-only", "--full-tree", revision, cwd=root)
     return [os.fsdecode(name) for name in out.split(b"\0") if name]
 

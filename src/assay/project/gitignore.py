@@ -40,7 +40,7 @@ def add(project: Project, paths: Iterable[Path], *, is_asked: bool = False) -> l
     changed = []
     for file, lines in wanted.items():
         text = _text(file)
-        new = [line for line in lines if line not in text.splitlines()]
+        new = [line for line in lines if line not in text.split("\n")]
         if new:
             gap = "" if not text or text.endswith("\n") else "\n"
             write_atomic(file, os.fsencode("".join([text, gap, *(f"{line}\n" for line in new)])))
@@ -56,7 +56,7 @@ def not_ignored(project: Project, paths: Iterable[Path]) -> list[Path]:
     wanted: dict[str, Path] = {}
     for path in paths:
         if path.parent not in lines:
-            lines[path.parent] = set(_text(path.parent / ".gitignore").splitlines())
+            lines[path.parent] = set(_text(path.parent / ".gitignore").split("\n"))
         if f"/{escape(path.name)}" not in lines[path.parent]:
             wanted[path.relative_to(project.git_root).as_posix()] = path
     ignored = git.ignored(project.git_root, wanted)
@@ -73,7 +73,7 @@ def remove(project: Project, paths: Iterable[Path]) -> list[Path]:
     changed = []
     for path in paths:
         file = path.parent / ".gitignore"
-        lines = _text(file).splitlines(keepends=True)
+        lines = re.findall(r"[^\n]*\n|[^\n]+", _text(file))
         ours = {f"/{escape(path.name)}", f"/{path.name}"}
         kept = [line for line in lines if line.rstrip("\r\n") not in ours]
         if kept == lines:
@@ -93,9 +93,14 @@ def _text(file: Path) -> str:
 def escape(name: str) -> str:
     r"""Return a file name as a pattern that matches just it.
 
+    A line cannot hold a newline: any character stands for it. Blanks at the end of a line do not
+    count without a backslash.
+
     Examples
     --------
-    >>> print(escape("[b]*!#.txt"))
-    \[b\]\*\!\#.txt
+    >>> print(escape("[b]*!#.txt"), escape("two\nlines"))
+    \[b\]\*\!\#.txt two?lines
     """
-    return re.sub(r"([\[\]*?!#\\])", r"\\\1", name)
+    pattern = re.sub(r"([\[\]*?!#\\])", r"\\\1", name)
+    pattern = re.sub(r" +\Z", lambda blanks: "\\ " * len(blanks[0]), pattern)
+    return re.sub(r"[\r\n]", "?", pattern)

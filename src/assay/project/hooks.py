@@ -21,6 +21,7 @@ HOOKS = ("pre-commit", "post-checkout", "pre-push")
 
 DRIVER = "assay git-hook merge-driver --ancestor %O --our %A --their %B --path %P"
 _DRIVER_NAME = "Assay merge driver for .dvc files"
+_LOCK_ATTRIBUTE = "dvc.lock merge=assay"
 _PRE_COMMIT = ".pre-commit-config.yaml"
 
 
@@ -73,11 +74,25 @@ def install_driver(project: Project) -> bool:
     """Tell git how to merge `.dvc` files; returns whether that was new."""
     root = _needs_git(project)
     _refuse_other_driver(root)
+    _merge_locks_by_stage(root)
     if _configured(root, "merge.dvc.driver") == DRIVER:
         return False
     git.git("config", "merge.dvc.name", _DRIVER_NAME, cwd=root)
     git.git("config", "merge.dvc.driver", DRIVER, cwd=root)
     return True
+
+
+def _merge_locks_by_stage(root: Path) -> None:
+    """Give `dvc.lock` a driver of its own in this clone: real DVC's `dvc` cannot merge it."""
+    git.git("config", "merge.assay.name", "Assay merge driver for dvc.lock", cwd=root)
+    git.git("config", "merge.assay.driver", DRIVER, cwd=root)
+    out = git.git("rev-parse", "--path-format=absolute", "--git-path", "info/attributes", cwd=root)
+    path = Path(os.fsdecode(out.rstrip(b"\n")))
+    text = _read(path) or ""
+    if _LOCK_ATTRIBUTE not in text.splitlines():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        gap = "" if not text or text.endswith("\n") else "\n"
+        write_atomic(path, f"{text}{gap}{_LOCK_ATTRIBUTE}\n")
 
 
 def install_for_tool(project: Project) -> Installed:

@@ -6,6 +6,7 @@ that ran for the first time goes to the end.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -148,12 +149,12 @@ class Lock:
         """
         if self._has_changed_meanwhile():
             self._reread()
-        if not self._put(name, entry, place):
-            return False
-        self._pending[name] = (entry, place)
+        changed = self._put(name, entry, place)
+        if changed:
+            self._pending[name] = (entry, place)
         if not later:
             self.write()
-        return True
+        return changed
 
     def write(self) -> None:
         """Write what was put into it, if anything was."""
@@ -180,6 +181,7 @@ class Lock:
         from assay.project import emit  # slow to import, and most commands write nothing
 
         entry, data = self._with_versions(name, entry)
+        data = copy.deepcopy(data)  # what two stages share gets no anchor, as in DVC
         self._data.setdefault("schema", "2.0")
         stages = self._data["stages"] = self._data.get("stages") or {}
         if self._parts is None and not self._is_edited:

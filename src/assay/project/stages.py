@@ -144,6 +144,8 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
         from assay.project import yaml12
 
         shown = self.file.relative_to(root).as_posix()
+        if self.is_data:
+            return shown
         try:
             line = yaml12.line_of(self.file.read_text(encoding="utf-8"), [*self.at, *below])
         except (OSError, UnicodeDecodeError):

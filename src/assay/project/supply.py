@@ -12,6 +12,7 @@ import msgspec
 from assay.base.errors import Error, NotFound, did_you_mean
 from assay.base.files import write_atomic
 from assay.base.progress import counted, progress
+from assay.objects import tree
 from assay.objects.cache import Cache
 from assay.objects.legacy import named
 from assay.objects.remotes import Remote, RemoteSettings, open_remote
@@ -19,6 +20,7 @@ from assay.objects.transfer import item_of, key_of
 from assay.project import config as configuration
 from assay.project import git
 from assay.project.config import Config
+from assay.project.stages import Row, Version
 from assay.project.workspace import Project
 
 
@@ -53,6 +55,8 @@ class Supply:
     ) -> None:
         self.shown, self._cache, self._remotes, self._default = shown, cache, remotes, default
         self._open: dict[str, Remote] = {}
+        self._held: dict[str, tuple[str, Version]] = {}  # the key and version of a content
+        self._lists: dict[str, list[tree.Entry]] = {}
 
     @classmethod
     def of(
@@ -70,9 +74,20 @@ class Supply:
         cache = project.cache if is_here else None
         return cls(shown=shown, cache=cache, remotes=remotes, default=default)
 
+    def know(self, path: str, row: Row) -> None:
+        """Remember which versions of a bucket the files of an output are; `path` is its own."""
+        for one in row.versions:
+            key = f"{path}/{one.relpath}" if one.relpath else path
+            if one.version_id is not None:
+                self._held.setdefault(one.oid, (key, one))
+        if row.is_directory and row.versions and row.oid is not None:
+            self._lists[row.oid] = [tree.Entry(one.relpath, one.oid) for one in row.versions]
+
     def address(self, oid: str, *, remote: str | None = None) -> str:
         """Return where an object lies: on the remote, else in the cache."""
         settings = self._settings(remote)
+        if settings is not None and settings.is_versioned and oid in self._held:
+            return f"{settings.url.rstrip('/')}/{self._held[oid][0]}"
         if settings is not None:
             return f"{settings.url.rstrip('/')}/{key_of(oid)}"
         if self._cache is not None:
@@ -97,6 +112,9 @@ class Supply:
         Error
             If some cannot be had; the others are there then.
         """
+        for oid in oids:
+            if oid in self._lists and not cache.has(oid):
+                tree.add(cache, self._lists[oid])
         missing = [oid for oid in dict.fromkeys(oids) if not cache.has(oid)]
         if missing and self._cache is not None and self._cache.folder != cache.folder:
             missing = _copied(_as_remote(self._cache), missing, cache)
@@ -104,11 +122,27 @@ class Supply:
             settings = self._settings(remote)
             if settings is None:
                 raise self._no_remote() if self._cache is None else self._lacking(missing)
-            if settings.name not in self._open:
-                self._open[settings.name] = open_remote(settings)
-            missing = _copied(self._open[settings.name], missing, cache)
+            if settings.is_versioned:
+                missing = self._fetched(settings, missing, cache)
+            else:
+                if settings.name not in self._open:
+                    self._open[settings.name] = open_remote(settings)
+                missing = _copied(self._open[settings.name], missing, cache)
         if missing:
             raise self._lacking(missing)
+
+    def _fetched(self, settings: RemoteSettings, oids: list[str], cache: Cache) -> list[str]:
+        """Copy recorded versions into a cache, and return the contents that are not there."""
+        from assay.objects import versioned
+
+        held = [(oid, self._held[oid]) for oid in oids if oid in self._held]
+        files = [
+            versioned.File(key, oid, one.version_id)
+            for oid, (key, one) in held
+            if one.remote in {None, settings.name}
+        ]
+        versioned.fetch(files, cache, versioned.open_versioned(settings))
+        return [oid for oid in oids if not cache.has(oid)]
 
     def _settings(self, remote: str | None) -> RemoteSettings | None:
         name = remote or self._default

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from assay.base.errors import Error, Negative, NotFound, Usage
-from assay.objects import checkout as objects_checkout
 from assay.objects import scan
-from assay.objects.checkout import Change, Target
 from assay.objects.legacy import is_legacy
 from assay.objects.scan import Content
 from assay.project import definition, dvcfile, gitignore
@@ -20,6 +18,9 @@ from assay.project.choosing import Chosen
 from assay.project.definition import Definition, Tracked
 from assay.project.stages import Row
 from assay.project.workspace import Project
+
+if TYPE_CHECKING:
+    from assay.objects.checkout import Change
 
 _NOT_DATA = frozenset({".git", ".hg", ".dvc", ".assay"})
 
@@ -242,13 +243,15 @@ def checkout(
     allow_missing: bool = False,
 ) -> list[Change]:
     """Bring outputs to their recorded content; those without a record or cache are passed by."""
+    from assay.objects import checkout as objects_checkout
+
     targets = []
     for one in items:
         item, within = (one.item, one.within) if isinstance(one, Chosen) else (one, ())
         if item.row is not None and item.row.oid is not None and item.out.cache:
             _refuse_outside(project, item)
             targets.append(
-                Target(
+                objects_checkout.Target(
                     path=item.path,
                     oid=item.row.oid,
                     is_executable=item.row.is_executable,

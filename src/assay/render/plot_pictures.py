@@ -88,7 +88,10 @@ def picture(spec: Mapping[str, Any], *, kind: Kind, title: str = "") -> bytes:
             return text.encode()
         return vl_convert.vegalite_to_png(whole, scale=SCALE, config=_CONFIG, allowed_base_urls=[])
     except ValueError as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), "")
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = next(
+            (line for line in lines if "conversion failed" not in line), "no reason given"
+        )
         raise Error(
             f"the plot cannot be drawn: {reason}",
             where=title or None,

@@ -50,8 +50,7 @@ def _made(declared: Definition, stage: Stage) -> tuple[Row, ...]:
         )
     gitignore.add(declared.project, [stage.path(out.path) for out in stage.outs if out.cache])
     return tuple(
-        tracking.row_of(out.path, store_output(declared.project, stage.path(out.path), out))
-        for out in stage.outs
+        tracking.row_of(out.path, store_output(declared.project, stage, out)) for out in stage.outs
     )
 
 

@@ -80,15 +80,8 @@ def _task(
     )
 
 
-def run(project: Project, name: str, *, held: int, events: Events) -> Ran:
-    """Run a task of the queue in this process, and write down how it ended.
-
-    Parameters
-    ----------
-    held : int
-        The descriptor by which this process holds the task's lock.
-    """
-    os.set_inheritable(held, False)  # the commands of its stages may outlive it
+def run(project: Project, name: str, *, events: Events) -> Ran:
+    """Run a task of the queue in this process, and write down how it ended."""
     queue = Queue(project)
     queue.begin(name)
     try:

@@ -54,9 +54,14 @@ def collect(project: Project, shown: Shown) -> list[Document]:
 
     The form is that of `dvc exp show --json`.
     """
-    root = project.git_root
-    if git.head(root) is None:
+    if git.head(project.git_root) is None:
         return []
+    with git.reading(project.git_root):
+        return _collect(project, shown)
+
+
+def _collect(project: Project, shown: Shown) -> list[Document]:
+    root = project.git_root
     rows = _references(root)
     baselines = list(dict.fromkeys(_baselines(root, shown.scope)))
     reader = _Reader(project, param_deps=shown.param_deps, again=shown.again)
@@ -205,16 +210,16 @@ class _Reader:
             except (OSError, msgspec.DecodeError):
                 pass
         try:
-            data = self._read(commit)
+            view = View(self.project, commit, cwd=self.project.root)
+            data = self._read(view, commit)
         except Error as error:
             return None, {"msg": str(error), "type": type(error).__name__}
-        if is_kept and not _has_errors(data):
+        if is_kept and not _may_come(view, data):
             self._folder.mkdir(exist_ok=True)
             write_atomic(kept, msgspec.json.encode(data | {"form": _FORM}, enc_hook=str))
         return data, None
 
-    def _read(self, commit: str) -> Document:
-        view = View(self.project, commit, cwd=self.project.root)
+    def _read(self, view: View, commit: str) -> Document:
         values = results.params(view, only_of_stages=self._param_deps)
         params = results.show_document(view, values)["data"]
         metrics = results.show_document(view, results.metrics(view))["data"]
@@ -244,8 +249,16 @@ def _as_json(data: Document) -> Document:
     return found
 
 
-def _has_errors(data: Document) -> bool:
-    return any("error" in one for part in ("params", "metrics") for one in data[part].values())
+def _may_come(view: View, data: Document) -> bool:
+    """Say whether a file that cannot be read is data that a pull may bring."""
+    failed = {
+        view.project.root / name
+        for part in ("params", "metrics")
+        for name, one in data[part].items()
+        if "error" in one
+    }
+    data_paths = {item.path for item in view.declared.tracked if item.row and item.out.cache}
+    return any(not data_paths.isdisjoint((path, *path.parents)) for path in failed)
 
 
 def _deps(view: View) -> Document:

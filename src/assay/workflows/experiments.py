@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from assay.base.errors import NotFound
+from assay.base.errors import Error, NotFound, Usage
 from assay.base.files import write_atomic
 from assay.base.signals import interrupts_on_terminate
 from assay.pipeline.experiments import (
@@ -26,6 +26,7 @@ from assay.pipeline.experiments import (
     refs,
     worktree,
 )
+from assay.pipeline.experiments.grammar import Override
 from assay.pipeline.experiments.overrides import Overrides
 from assay.pipeline.experiments.refs import Experiment
 from assay.project import definition, git
@@ -106,6 +107,12 @@ def prepare(project: Project, request: Request, *, cwd: Path, taken: Sequence[st
         If there is no commit, the name is taken or bad, or a parameter is not there.
     """
     root = project.git_root
+    if not project.uses_git:
+        raise Error(
+            "experiments are kept by git, and this project does without it",
+            where=project.root,
+            hint="run 'git init' and commit, then 'assay init --force'",
+        )
     baseline = refs.require_baseline(root)
     if request.name is None:
         known = {one.name for one in refs.list_(root, baselines=[baseline])}
@@ -113,10 +120,7 @@ def prepare(project: Project, request: Request, *, cwd: Path, taken: Sequence[st
     else:
         name = request.name
         replaces = refs.check_name(root, baseline, name, force=request.force)
-    texts: dict[Path, str] = {}
-    for file, given in request.overrides.items():
-        here = cwd if (cwd / file).exists() else project.root
-        texts.update(param_files.rewritten(here, {file: given}))
+    texts = param_files.rewritten(_files(project, request.overrides, cwd=cwd))
     worktree.check_copies(project, request.copy)
     return Plan(
         name=name,
@@ -125,6 +129,27 @@ def prepare(project: Project, request: Request, *, cwd: Path, taken: Sequence[st
         texts=texts,
         changes=overrides.describe(request.overrides),
     )
+
+
+def _files(
+    project: Project, changes: Overrides, *, cwd: Path
+) -> dict[Path, tuple[str, list[Override]]]:
+    """Return the changes by file, each with its name; one that is named in two ways is one.
+
+    A name is relative to where a person is, or else to the root of the project.
+    """
+    found: dict[Path, tuple[str, list[Override]]] = {}
+    for name, given in changes.items():
+        here = cwd if (cwd / name).exists() else project.root
+        path = Path(os.path.realpath(here / name))
+        if Path(os.path.realpath(project.git_root)) not in path.parents:
+            raise Usage(
+                "the parameter file does not lie in the repository, so no experiment can have it",
+                where=name,
+                hint="copy it into the project",
+            )
+        found.setdefault(path, (name, []))[1].extend(given)
+    return found
 
 
 def run_here(project: Project, request: Request, *, cwd: Path, events: Events) -> Ran:
@@ -146,14 +171,14 @@ def run_apart(project: Project, request: Request, *, cwd: Path, events: Events) 
 
 def dry(project: Project, request: Request, *, cwd: Path) -> Outcome:
     """Say what running an experiment would do, without doing it."""
-    from assay.pipeline import repro
+    from assay.workflows import pipeline
 
     plan = prepare(project, request, cwd=cwd)
     tree = tree_of(project, plan)
     with worktree.temporary(
         project, tree, baseline=plan.baseline, name=plan.name, copy=request.copy
     ) as there:
-        return repro.dry(
+        return pipeline.dry(
             there, request.targets, cwd=_place(project, there, cwd), force=request.force,
             **request.options,
         )  # fmt: skip
@@ -182,11 +207,7 @@ def _place(project: Project, there: Project, cwd: Path) -> Path:
 
 def tree_of(project: Project, plan: Plan) -> str:
     """Return the git tree that an experiment begins with: tracked files, changed parameters."""
-    untracked = set(git.untracked(project.git_root)) if plan.texts else set()
-    places = [path.relative_to(project.git_root).as_posix() for path in plan.texts]
-    return commit.snapshot(
-        project, add=[name for name in places if name in untracked], texts=plan.texts
-    )
+    return commit.snapshot(project, texts=plan.texts)
 
 
 def save(
@@ -249,11 +270,16 @@ def _go(
     from assay.workflows import pipeline
 
     variables = {"DVC_EXP_BASELINE_REV": plan.baseline, "DVC_EXP_NAME": plan.name}
-    with _environment(variables):
-        outcome, complaints = pipeline.repro(
-            there, request.targets, cwd=cwd, events=events, force=request.force,
-            **request.options,
-        )  # fmt: skip
+    outcome, complaints = pipeline.repro(
+        there,
+        request.targets,
+        cwd=cwd,
+        events=events,
+        force=request.force,
+        env=variables,
+        name=plan.name,
+        **request.options,
+    )
     declared = definition.read(there)
     made = {one.stage for one in outcome.stages if one.state in {"ran", "restored"}}
     done = [stage for stage in declared.stages if stage.address in made]
@@ -264,21 +290,6 @@ def _go(
     if outcome.run is not None:
         _tag(project, outcome.run, experiment)
     return Ran(experiment=experiment, outcome=outcome, complaints=complaints, left_out=left_out)
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Give the commands of stages some variables."""
-    before = {key: os.environ.get(key) for key in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
 
 
 def _keep(
@@ -292,7 +303,7 @@ def _keep(
 ) -> tuple[Experiment, list[str]]:
     """Commit a work tree as an experiment; return it, and what is untracked and not part of it."""
     untracked = git.untracked(there.git_root)
-    named = _named(there, stages)
+    named = _named(there, stages) | set(plan.texts)
     add = [name for name in untracked if _is_named(there.git_root / name, named)]
     tree = commit.snapshot(there, add=[*add, *also])
     made = commit.make(

@@ -202,7 +202,7 @@ class _Named(NamedTuple):
 def _named(project: Project, keep: Keep) -> _Named:
     """Return the MD5s that count as named, with the files of folders."""
     roots = [project, *(_other(path) for path in keep.projects)]
-    tops = {oid for one in roots for oid in live.of_data(one, keep.scope)}
+    tops, listed = live.split(oid for one in roots for oid in live.of_data(one, keep.scope))
     caches = [*(one.cache for one in roots), _stores(project)["kept data"]]
     oids, lost = garbage.with_files(sorted(tops), caches)
     if lost:
@@ -210,7 +210,7 @@ def _named(project: Project, keep: Keep) -> _Named:
         oids, lost = garbage.with_files(sorted(tops), caches)
     if "symlink" in project.config.link_types():
         oids |= live.linked_from(project.root, project.cache)
-    return _Named(oids, lost)
+    return _Named(oids | listed, lost)
 
 
 def _other(path: str) -> Project:
@@ -261,7 +261,9 @@ def _ours(project: Project, oids: set[str], *, now: float | None) -> list[Part]:
     ours |= live.profiles_of(project, oids)
     if project.uses_git:
         data |= live.of_commits(project, live.loop_tips(project))
+    data, listed = live.split(data)
     data, _ = garbage.with_files(sorted(data), [stores["kept data"], project.cache])
+    data |= listed
     before = (time.time() if now is None else now) - GRACE
     return [
         _part("objects", stores["objects"], ours, before=before),

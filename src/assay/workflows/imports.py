@@ -189,7 +189,7 @@ def _refuse_secrets(options: dict[str, str]) -> None:
 
 def refuse_edited(address: Address, content: Content | None, state: dict[str, Any]) -> None:
     """Raise if a path changed between the reading of its data and of its state."""
-    if content is not None and state.get("md5", content.oid) != content.oid:
+    if content is not None and address.is_hashed and state["md5"] != content.oid:
         raise Error(
             "the data changed while they were imported",
             where=address.shown,

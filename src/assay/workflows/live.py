@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.base.errors import Error
-from assay.objects import legacy
+from assay.objects import legacy, tree
 from assay.objects.cache import Cache
 from assay.objects.legacy import PREFIX
 from assay.project import definition, git, revisions, yaml12
@@ -28,6 +28,9 @@ _MD5 = re.compile(rb"(?<![0-9a-f])[0-9a-f]{32}(?:\.dir)?(?![0-9a-f])")
 _SHA256 = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _LOOP = "refs/heads/assay"
 _LARGEST = 64_000_000
+
+LISTED = "listed:"
+"""What stands before the oid of a folder that is recorded by its files, on a versioned remote."""
 
 
 def of_metafile(name: str, content: bytes) -> set[str]:
@@ -50,7 +53,28 @@ def of_metafile(name: str, content: bytes) -> set[str]:
     except (Error, UnicodeDecodeError, AttributeError, LookupError, TypeError):
         oids = {oid.decode() for oid in _MD5.findall(content.lower())}
         return oids | {PREFIX + oid for oid in oids}
-    return {oid if is_new else PREFIX + oid for oid, is_new in found}
+    named = {oid if is_new else PREFIX + oid for oid, is_new in found}
+    return named | {LISTED + oid for out in outs for oid in _lists(out)}
+
+
+def split(oids: Iterable[str]) -> tuple[set[str], set[str]]:
+    """Return the oids that are named, and those of lists whose files are named by themselves.
+
+    Examples
+    --------
+    >>> split({"listed:d751713988987e9331980363e24189ce.dir"})
+    (set(), {'d751713988987e9331980363e24189ce.dir'})
+    """
+    every = set(oids)
+    listed = {oid for oid in every if oid.startswith(LISTED)}
+    return every - listed, {oid.removeprefix(LISTED) for oid in listed}
+
+
+def _lists(out: dict[str, Any]) -> Iterator[str]:
+    """Go through the list of a folder that is recorded by its files: nobody has to have it."""
+    if "files" in out:
+        rows = [(str(one["relpath"]), str(one["md5"]).lower()) for one in out["files"]]
+        yield tree.oid_of(tree.Entry(*row) for row in rows)
 
 
 def _md5s(value: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""`repro` with the profiles of what it made; `status`, the graph and the list of stages."""
+"""`repro` with the profiles of what it made; `status` and the list of stages."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Unpack
 
 import msgspec
 
-from assay.base.errors import Error, NotFound
+from assay.base.errors import Error
 from assay.pipeline import repro as pipeline_repro
 from assay.pipeline.changes import Changes, Inspector
 from assay.pipeline.graph import Graph
 from assay.pipeline.options import Bring, Flags
 from assay.pipeline.repro import Events, Outcome
-from assay.project import definition
-from assay.project.definition import Tracked
+from assay.project import definition, dvcyaml
+from assay.project.definition import Definition, Tracked
 from assay.project.stages import Stage
 from assay.project.workspace import Project
 
@@ -180,35 +180,51 @@ def _shown(project: Project, stage: Stage, cwd: Path) -> str:
     return stage.name if file == "dvc.yaml" else f"{file}:{stage.name}"
 
 
-def graph(project: Project, targets: Sequence[str], *, cwd: Path) -> Graph:
-    """Return the graph of the stages with a command and the data they need.
+def stages(
+    project: Project,
+    targets: Sequence[str] = (),
+    *,
+    cwd: Path | None = None,
+    every: bool = True,
+    recursive: bool = False,
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return the resolved stages as a document for scripts, and name and text for people.
 
-    With targets, only those and what they need.
+    Parameters
+    ----------
+    every : bool
+        Without targets all stages, and not those of the `dvc.yaml` in `cwd` alone.
+    recursive : bool
+        The targets are folders.
+
+    Raises
+    ------
+    NotFound
+        If a target names nothing.
     """
     declared = definition.read(project)
-    whole = Graph(declared.all, project)
-    chosen = [s.address for t in targets for s in declared.find(t, cwd=cwd)]
-    if not declared.all:
-        raise NotFound(
-            "there is no stage yet", where=project.root, hint="write one into dvc.yaml"
-        )  # fmt: skip
-    return whole.with_needs(chosen) if chosen else whole
-
-
-def in_order(graph: Graph) -> list[tuple[str, tuple[str, ...]]]:
-    """Return every stage with what it needs, in the order in which they run."""
-    return [(s.address, graph.upstream[s.address]) for s in graph.order(graph.stages)]
-
-
-def stages(project: Project) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Return the resolved stages as a document for scripts, and name and text for people."""
-    declared = definition.read(project)
     whole = Graph(declared.stages, project)
+    here = cwd or project.root
+    chosen = _listed(declared, targets, cwd=here, every=every, recursive=recursive)
+    addresses = {stage.address for stage in chosen}
     document = {
-        "stages": {stage.address: _resolved(project, stage) for stage in declared.stages},
-        "edges": whole.edges,
+        "stages": {s.address: _resolved(project, s) for s in chosen if not s.is_data},
+        "edges": [edge for edge in whole.edges if addresses.issuperset(edge)],
     }
-    return document, [(stage.address, _described(stage)) for stage in declared.stages]
+    return document, [(_shown(project, stage, here), _described(stage)) for stage in chosen]
+
+
+def _listed(
+    declared: Definition, targets: Sequence[str], *, cwd: Path, every: bool, recursive: bool
+) -> list[Stage]:
+    if recursive:
+        folders = [Path(os.path.normpath(cwd / target)) for target in targets or ["."]]
+        return [s for s in declared.all if not set(folders).isdisjoint(s.file.parents)]
+    if targets:
+        found = [stage for target in targets for stage in declared.find(target, cwd=cwd)]
+        return list({stage.address: stage for stage in found}.values())
+    local = [stage for stage in declared.stages if stage.file == cwd / dvcyaml.FILE]
+    return list(declared.all) if every or not local else local
 
 
 def _resolved(project: Project, stage: Stage) -> dict[str, Any]:

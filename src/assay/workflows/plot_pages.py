@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from assay.base.errors import Error, NotFound
 from assay.base.files import explain, write_atomic
 from assay.workflows.plot_definitions import Failed
-from assay.workflows.plots import Drawn, Plots
+from assay.workflows.plots import Plots
 from assay.workflows.results import describe
 from assay.workflows.views import View
 
@@ -171,7 +171,10 @@ def write_pictures(
                 content, suffix = picture(one.spec, kind=kind, title=one.title), f".{kind}"
             else:
                 content, suffix = one.picture, _SUFFIXES.get(one.mime, ".svg")
-            contents[_free_name(one, suffix, contents)] = content
+            stem = (
+                f"{one.revisions[0]}_{one.id}" if one.spec is None and len(views) > 1 else one.id
+            )
+            contents[_free_name(stem, suffix, contents)] = content
         except Error as error:
             revision = ", ".join(one.revisions)
             failed.append(Failed(id=one.id, revision=revision, error=error))
@@ -183,12 +186,10 @@ def write_pictures(
     return [folder / name for name in contents], failed
 
 
-def _free_name(one: Drawn, suffix: str, taken: Mapping[str, bytes]) -> str:
+def _free_name(stem: str, suffix: str, taken: Mapping[str, bytes]) -> str:
     """Return a file name for a plot that no other has: `plots/loss.csv` is `plots_loss.png`."""
-    stem = re.sub(r"\.(json|ya?ml|csv|tsv|png|svg|gif|jpe?g)$", "", one.id, flags=re.IGNORECASE)
+    stem = re.sub(r"\.(json|ya?ml|csv|tsv|png|svg|gif|jpe?g)$", "", stem, flags=re.IGNORECASE)
     stem = re.sub(r"[^\w.@=+-]+", "_", stem).strip("._") or "plot"
-    if one.spec is None and one.revisions != ("workspace",):
-        stem = re.sub(r"[^\w.@=+-]+", "_", f"{one.revisions[0]}_{stem}")
     name, number = f"{stem}{suffix}", 2
     while name in taken:
         name, number = f"{stem}_{number}{suffix}", number + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -35,7 +36,8 @@ def read(project: Project, scope: Scope, *, cwd: Path) -> Iterator[Revision]:
 
 def _read(project: Project, revision: str, name: str, *, cwd: Path) -> Revision:
     try:
-        return Revision(name=name, view=View(project, revision, cwd=cwd))
+        view = View(project, revision, cwd=cwd, name=name.partition(",")[0])
+        return Revision(name=name, view=view)
     except Error as error:
         return Revision(name=name, error=error)
 
@@ -58,7 +60,7 @@ def _named(project: Project, scope: Scope) -> dict[str, list[str]]:
     return found
 
 
-def without_workspace(project: Project, found: dict[str, object]) -> None:
+def without_workspace(project: Project, found: dict[str, Any]) -> None:
     """Take the workspace out where it says what the branch that is checked out says, as DVC."""
     branch = git.branch(project.git_root)
     if branch is not None and found.get(branch) == found.get(WORKSPACE):

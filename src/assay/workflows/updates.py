@@ -24,7 +24,7 @@ from assay.project.guarding import using
 from assay.project.stages import Row, Stage
 from assay.project.supply import Overrides
 from assay.project.workspace import Project
-from assay.workflows import imports
+from assay.workflows import imports, worktrees
 from assay.workflows.imports import Imported
 
 Recorded = tuple[str | None, Tracked]
@@ -79,6 +79,10 @@ def _updated(
     force: bool,
     to_remote: str | bool,
 ) -> Imported:
+    remote = worktrees.remote_of(declared.project, stage)
+    if remote is not None:
+        worktrees.refuse_options(stage, rev=rev, download=download, to_remote=bool(to_remote))
+        return worktrees.take_over(declared, _item(declared, stage), remote, force=force)
     origin = _origin(declared.project, stage)
     if not origin.is_repository:
         if rev is not None:
@@ -187,7 +191,7 @@ def _chosen(
         else:
             inside = declared.find(target, cwd=cwd)
         for stage in inside:
-            if not stage.is_import:
+            if not stage.is_import and worktrees.remote_of(declared.project, stage) is None:
                 raise Negative(
                     "this is not an import, so there is nothing to follow",
                     where=stage.address,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from assay.base.errors import NotFound, Usage
+from assay.base.errors import Error, NotFound, Usage
 from assay.base.files import explain
 from assay.objects import tree
 from assay.objects.legacy import named
@@ -36,21 +36,31 @@ class View:
         What git resolves to a commit, or `workspace`.
     cwd : Path
         What the paths of a person are relative to, given and shown.
+    name : str, optional
+        What messages call the revision, where it is not as it was given.
 
     Raises
     ------
     NotFound
         If git does not know the revision.
+    Error
+        If its definitions cannot be read.
     """
 
-    def __init__(self, project: Project, revision: str = WORKSPACE, *, cwd: Path) -> None:
-        self.project, self.name, self.cwd = project, revision, cwd
+    def __init__(
+        self, project: Project, revision: str = WORKSPACE, *, cwd: Path, name: str | None = None
+    ) -> None:
+        self.project, self.name, self.cwd = project, name or revision, cwd
         self.commit: str | None = None
         if revision == WORKSPACE:
             self.declared = definition.read(project)
         else:
             self.commit = git.resolve(project.git_root, revision)
-            self.declared = definition.read_at(project, self.commit)
+            try:
+                self.declared = definition.read_at(project, self.commit)
+            except Error as error:  # a person knows the revision by its name
+                error.where = error.where and error.where.replace(self.commit, self.name)
+                raise
         self._manifests: dict[str, list[Entry]] = {}
 
     def shown(self, path: Path) -> str:

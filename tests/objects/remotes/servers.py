@@ -1,10 +1,16 @@
-"""Real servers for the tests of remotes: moto, SFTP, WebDAV, and a proxy that breaks off."""
+"""Real servers for tests: moto, Azurite, SFTP, WebDAV, and a proxy that breaks off."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import datetime as dt
 import errno
+import hashlib
+import hmac
+import json
+import os
 import socket
 import socketserver
 import subprocess
@@ -59,6 +65,62 @@ def ask(method: str, url: str, body: bytes | None = None) -> bytes:
     request = urllib.request.Request(url, method=method, data=body, headers=headers)
     with urllib.request.urlopen(request, timeout=10) as answer:
         return bytes(answer.read())
+
+
+def open_to_all(service: str, bucket: str) -> None:
+    """Make a bucket of moto that asks nobody who they are: Google's client signs otherwise."""
+    servers_own = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": servers_own}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    ask("PUT", f"{service}/{bucket}")
+    ask("PUT", f"{service}/{bucket}?policy", json.dumps(policy).encode())
+
+
+AZURITE = Path(__file__).parents[3] / ".peers/azurite/node_modules/.bin/azurite-blob"
+ACCOUNT = "devstoreaccount1"
+ACCOUNT_KEY = base64.b64encode(
+    b"a key of sixty-four bytes, as long as those that Azure gives us!"
+).decode()
+
+
+def connection_string(url: str) -> str:
+    return f"BlobEndpoint={url};AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY}"
+
+
+@contextlib.contextmanager
+def azurite() -> Iterator[str]:
+    """Azure Blob Storage, as Azurite has it, in a process of its own; yields its address."""
+    port = free_port()
+    command = [
+        str(AZURITE), "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry",
+        "--silent", "--blobHost", "127.0.0.1", "--blobPort", str(port),
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"},
+    )
+    try:
+        wait_for(port, process=process)
+        yield f"http://127.0.0.1:{port}/{ACCOUNT}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def make_container(url: str, name: str) -> None:
+    """Make a container, signed as 'Authorize with Shared Key' of Azure's REST reference says."""
+    date = dt.datetime.now(dt.UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    headers = {"x-ms-date": date, "x-ms-version": "2021-08-06"}
+    signed = "".join(f"{key}:{value}\n" for key, value in headers.items())
+    text = f"PUT{chr(10) * 12}{signed}/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container"
+    key = base64.b64decode(ACCOUNT_KEY)
+    mark = base64.b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest()).decode()
+    headers |= {"Authorization": f"SharedKey {ACCOUNT}:{mark}", "Content-Length": "0"}
+    address = f"{url}/{name}?restype=container"
+    request = urllib.request.Request(address, method="PUT", headers=headers)
+    urllib.request.urlopen(request, timeout=10).close()
 
 
 class Plan:

@@ -1,6 +1,7 @@
-"""Google Cloud Storage and Azure: addresses, credentials and errors, against a server of ours.
+"""Google Cloud Storage and Azure keep the promises of every remote.
 
-Emulators of the two are no Python packages. What they share with S3 is tested with moto.
+Azurite is the one; for the other stands moto, since Google's XML API is that of S3. Credentials
+and errors are seen by a server of ours.
 """
 
 from __future__ import annotations
@@ -8,17 +9,124 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from assay.base.errors import Error
 from assay.objects.remotes import RemoteSettings, open_remote
 from tests.kinds import check_remote
-from tests.objects.remotes import websites
+from tests.objects.remotes import servers, websites
 
 KEY = base64.b64encode(b"a secret of ours").decode()
+
+
+Service = Callable[[str], RemoteSettings]
+"""Gives the settings of a remote in a folder of a bucket."""
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    with servers.moto() as url:
+        servers.open_to_all(url, "bucket")
+        yield url
+
+
+@pytest.fixture(scope="module")
+def azurite() -> Iterator[str]:
+    if not servers.AZURITE.exists() and os.environ.get("CI") != "true":
+        pytest.skip("Azurite is not in .peers/azurite: 'make test' installs it where npm is")
+    with servers.azurite() as url:
+        servers.make_container(url, "bucket")
+        yield url
+
+
+@pytest.fixture(params=["gs", "azure"])
+def service(request: pytest.FixtureRequest) -> Service:
+    kind = request.param
+    url = request.getfixturevalue("moto" if kind == "gs" else "azurite")
+    options = {"connection_string": servers.connection_string(url)}
+    if kind == "gs":
+        options = {"endpointurl": url, "allow_anonymous_login": "true"}
+    return lambda folder: RemoteSettings(
+        name="st", url=f"{kind}://bucket/{folder}", options=options
+    )
+
+
+@pytest.mark.parametrize("check", check_remote.CHECKS, ids=lambda check: check.__name__)
+def test_a_bucket_keeps_the_contract_of_remotes(check, service: Service, tmp_path: Path):
+    check(lambda: open_remote(service(tmp_path.name)), tmp_path)
+
+
+def test_a_bucket_hands_out_no_damaged_file(service: Service, tmp_path: Path):
+    def damage(key: str) -> None:
+        remote = open_remote(service(tmp_path.name))
+        other = check_remote.item(tmp_path / "other", b"damaged")
+        remote.remove([key])
+        remote.upload([other._replace(key=key)], advance=ignore)
+
+    check_remote.check_a_damaged_file_is_not_downloaded_and_is_named(
+        lambda: open_remote(service(tmp_path.name)), tmp_path, damage
+    )
+
+
+def test_a_large_file_goes_in_parts_comes_back_and_goes(service: Service, tmp_path: Path):
+    one = check_remote.item(tmp_path / "a", os.urandom(20_000_000))
+    remote = open_remote(service(tmp_path.name))
+    assert remote.upload([one], advance=ignore) == []
+    there = check_remote.elsewhere(one, tmp_path / "b")
+    assert remote.download([there], advance=ignore) == []
+    assert there.path.read_bytes() == one.path.read_bytes()
+    remote.remove([one.key, "nothing"])
+    assert list(remote.list_("")) == []
+
+
+@pytest.mark.parametrize("size", [3_000_000, 12_000_000])
+def test_a_connection_that_breaks_off_is_taken_up_again(
+    size: int, service: Service, tmp_path: Path
+):
+    one = check_remote.item(tmp_path / "a", os.urandom(size))
+    made = service(tmp_path.name)
+    open_remote(made).upload([one], advance=ignore)
+    there = check_remote.elsewhere(one, tmp_path / "b")
+    [(name, address)] = [(k, v) for k, v in made.options.items() if "127.0.0.1" in v]
+    port = re.search(r"127\.0\.0\.1:(\d+)", address)
+    assert port is not None
+    with servers.breaking_proxy(int(port[1])) as (other, plan):
+        options = made.options | {name: address.replace(port[1], str(other))}
+        remote = open_remote(msgspec.structs.replace(made, options=options))
+        plan.cuts = [size // 3, size // 4]
+        assert remote.download([there], advance=ignore) == []
+        assert plan.cuts == []
+    assert there.path.read_bytes() == one.path.read_bytes()
+
+
+def test_a_bucket_that_is_not_there_is_said_so(service: Service, tmp_path: Path):
+    made = service("x")
+    absent = msgspec.structs.replace(made, url=made.url.replace("bucket", "no-such-bucket"))
+    one = check_remote.item(tmp_path / "a", b"one")
+    for ask in (
+        lambda: open_remote(absent).upload([one], advance=ignore),
+        lambda: open_remote(absent).find([one.key]),
+        lambda: list(open_remote(absent).list_("")),
+    ):
+        with pytest.raises(Error, match="there is no bucket 'no-such-bucket'"):
+            ask()
+
+
+def test_another_key_of_the_account_is_refused(azurite: str, tmp_path: Path):
+    wrong = base64.b64encode(b"another").decode()
+    text = f"BlobEndpoint={azurite};AccountName={servers.ACCOUNT};AccountKey={wrong}"
+    made = RemoteSettings(name="st", url="azure://bucket/x", options={"connection_string": text})
+    one = check_remote.item(tmp_path / "a", b"one")
+    said = r"access to 'bucket' is refused \(AuthorizationFailure\)"  # Azure: AuthenticationFailed
+    with pytest.raises(Error, match=said) as caught:
+        open_remote(made).upload([one], advance=ignore)
+    assert wrong not in str(caught.value)
+    assert caught.value.hint
 
 
 @pytest.fixture

@@ -197,7 +197,7 @@ def test_a_service_that_is_not_there_is_said_so(tmp_path: Path):
         ({"profile": "nobody"}, "there is no profile 'nobody'"),
         ({"credentialpath": "/no/such/file"}, "'credentialpath' names no file"),
         ({"secret_access_key": ""}, "'secret_access_key' is missing"),
-        ({"version_aware": "true"}, "'version_aware' is not there yet"),
+        ({"version_aware": "true"}, "keeps files under their own names"),
     ],
 )
 def test_an_option_is_honoured_or_refused(options: dict[str, str], said: str):

@@ -13,10 +13,7 @@ from tests.pipeline.experiments import tried
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Two experiments, and the workspace as the commit has it."""
-    root = tried.project(tmp_path)
-    make.done(root, "exp", "run", "--temp", "-n", "one", "-S", "lr=0.5")
-    make.done(root, "exp", "run", "--temp", "-n", "two", "-S", "lr=0.6")
-    return root
+    return tried.two(tmp_path)
 
 
 def test_experiments_are_listed_by_baseline(root):

@@ -235,6 +235,7 @@ def test_what_waits_can_be_taken_out_and_its_name_used_again(root):
 def test_the_queue_is_emptied_by_how_far_things_are(root):
     make.done(root, "exp", "run", "--queue", "-n", "s", "-S", "lr=0.9,0.5")
     make.assay(root, "exp", "run", "--run-all")
+    tried.wait_until(lambda: workers(root) == 0)
     make.done(root, "exp", "run", "--queue", "-n", "w")
     assert make.done(root, "queue", "remove", "--failed") == "Removed s-1.\n"
     assert make.done(root, "queue", "remove", "--success") == "Removed s-2.\n"
@@ -245,7 +246,7 @@ def test_the_queue_is_emptied_by_how_far_things_are(root):
 @pytest.mark.parametrize(
     ("command", "said", "code"),
     [
-        (["logs", "s-l"], "did you mean 's-1'?", 255),
+        (["logs", "s-11"], "did you mean 's-1'?", 255),
         (["kill", "s-1"], "does not run: it is queued", 255),
         (["remove"], "name tasks, or say which", 2),
         (["remove", "s-1", "--all"], "name tasks, or say which", 2),

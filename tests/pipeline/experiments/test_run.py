@@ -74,7 +74,7 @@ def test_stages_are_told_name_and_baseline(root, where):
 def test_its_run_is_in_the_ledger_with_name_and_baseline(root):
     found = json.loads(make.done(root, "exp", "run", "-n", "one", "--json"))
     run = json.loads(make.done(root, "runs", "show", found["run"], "--json"))["run"]
-    assert run["tags"]["experiment"] == "one"
+    assert run["name"] == run["tags"]["experiment"] == "one"
     assert run["tags"]["baseline"] == tried.head(root) == found["baseline"]
     assert run["tags"]["experiment_commit"] == found["commit"]
 
@@ -98,7 +98,8 @@ def test_untracked_code_that_a_stage_depends_on_is_kept(root):
 
 
 def test_a_temporary_one_has_what_is_copied_for_it(root):
-    make.write(root, {"secret/key": "k", "dvc.yaml": tried.PIPELINE.replace("cp params.yaml", "cp secret/key")})  # fmt: skip
+    pipeline = tried.PIPELINE.replace("cp params.yaml", "cp secret/key")
+    make.write(root, {"secret/key": "k", "dvc.yaml": pipeline})
     (root / ".git" / "info" / "exclude").write_text("/secret\n")
     assert make.assay(root, "exp", "run", "--temp", "-n", "one").code == 255
     make.done(root, "exp", "run", "--temp", "-n", "one", "-C", "secret")
@@ -107,7 +108,8 @@ def test_a_temporary_one_has_what_is_copied_for_it(root):
 
 
 def test_a_temporary_one_has_the_data_that_is_recorded(root):
-    make.write(root, {"data/a.csv": "1\n", "dvc.yaml": tried.PIPELINE.replace("cp params.yaml", "cp data/a.csv")})  # fmt: skip
+    pipeline = tried.PIPELINE.replace("cp params.yaml", "cp data/a.csv")
+    make.write(root, {"data/a.csv": "1\n", "dvc.yaml": pipeline})
     make.done(root, "add", "data")
     make.commit(root)
     make.done(root, "exp", "run", "--temp", "-n", "one")
@@ -165,6 +167,7 @@ def test_a_name_that_git_cannot_keep_is_refused(root, name):
         ("lr=[1", "the end stands where"),
         ("lr=0.1,0.2", "add '--queue'"),
         ("train.py:lr=1", "there is no parameter 'lr'"),
+        ("../x.yaml:lr=1", "copy it into the project"),
     ],
 )
 def test_a_parameter_that_cannot_be_set_changes_nothing(root, given, said):
@@ -182,6 +185,23 @@ def test_before_the_first_commit_it_is_refused(tmp_path):
     assert shown.code == 255
     assert "there is no commit yet" in shown.err
     assert "git commit" in shown.err
+
+
+def test_without_git_it_is_refused(tmp_path):
+    (tmp_path / "p").mkdir()
+    make.done(tmp_path / "p", "init", "--no-scm")
+    shown = make.assay(tmp_path / "p", "exp", "run")
+    assert shown.code == 255
+    assert "this project does without it" in shown.err
+
+
+def test_composition_by_hydra_is_refused_and_not_left_out_in_silence(root):
+    make.done(root, "config", "hydra.enabled", "true")
+    shown = make.assay(root, "exp", "run")
+    assert shown.code == 255
+    assert "'--no-hydra'" in shown.err
+    make.done(root, "exp", "run", "--no-hydra", "-n", "one")
+    assert tried.names(root) == ["one"]
 
 
 def test_a_project_that_is_not_in_git_has_no_other_work_tree(root):
@@ -271,6 +291,26 @@ def test_two_in_the_workspace_wait_for_each_other(root):
         assert tried.show(root, f"e{number}", "m.json") == f'{{"acc": 0.{number}}}'
 
 
+@TEMP
+def test_a_file_that_is_named_in_two_ways_is_one(root, where):
+    make.done(root, "exp", "run", *where, "-n", "one", "-S", "lr=0.5", "-S", "./params.yaml:n=7")
+    assert tried.show(root, "one", "params.yaml") == "lr: 0.5 # how fast\nn: 7\n"
+
+
+@TEMP
+def test_an_untracked_parameter_file_is_kept_when_it_is_set(root, where):
+    make.write(root, {"more.json": '{"k": 1}'})
+    make.done(root, "exp", "run", *where, "-n", "one", "-S", "more.json:k=2")
+    assert tried.show(root, "one", "more.json") == '{"k": 2}'
+
+
+def test_a_parameter_file_is_found_from_a_sub_folder(root):
+    make.write(root, {"sub/p.yaml": "a: 1\n"})
+    make.done(root / "sub", "exp", "run", "--temp", "-n", "one", "-S", "p.yaml:a=2", "-S", "n=3")
+    assert tried.show(root, "one", "sub/p.yaml") == "a: 2\n"
+    assert "n: 3" in tried.show(root, "one", "params.yaml")
+
+
 def test_dry_says_what_would_run_and_changes_nothing(root):
     before = make.state(root), make.git(root, "for-each-ref")
     assert "train" in make.done(root, "exp", "run", "--dry", "-S", "lr=0.5")
@@ -279,7 +319,8 @@ def test_dry_says_what_would_run_and_changes_nothing(root):
 
 def test_a_project_in_a_sub_folder(tmp_path):
     top = make.repository(tmp_path / "top")
-    make.write(top, {"sub/train.py": tried.TRAIN, "sub/params.yaml": tried.PARAMS, "sub/dvc.yaml": tried.PIPELINE})  # fmt: skip
+    files = {"train.py": tried.TRAIN, "params.yaml": tried.PARAMS, "dvc.yaml": tried.PIPELINE}
+    make.write(top / "sub", files)
     make.done(top / "sub", "init", "--subdir")
     make.commit(top)
     make.done(top / "sub", "exp", "run", "--temp", "-n", "one", "-S", "lr=0.5")

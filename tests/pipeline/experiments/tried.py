@@ -45,6 +45,22 @@ def _project() -> Path:
     return stages.pipeline(folder / "project", PIPELINE, files)
 
 
+def two(folder: Path) -> Path:
+    """Make the same with two experiments, `one` and `two`, that ran beside the workspace."""
+    shutil.copytree(_two(), folder / "project", symlinks=True)
+    return folder / "project"
+
+
+@functools.cache
+def _two() -> Path:
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    root = project(folder)
+    make.done(root, "exp", "run", "--temp", "-n", "one", "-S", "lr=0.5")
+    make.done(root, "exp", "run", "--temp", "-n", "two", "-S", "lr=0.6")
+    return root
+
+
 def head(root: Path) -> str:
     return make.git(root, "rev-parse", "HEAD").strip()
 

@@ -169,15 +169,16 @@ def _move(
     damaged: list[Damage] = []
     with staging(Path(root)) as stage:
         for algorithm, some in by_algorithm.items():
-            jobs = [
-                Job(source, f"{stage.place}/{key}", item.oid.removesuffix(DIR))
-                for source, key, item in some
-            ]
-            found = copy_all(jobs, algorithm=algorithm, mode=_READ_ONLY, advance=advance)
+
+            def job(number: int, some: list[_Move] = some) -> Job:
+                source, key, item = some[number]
+                return Job(source, f"{stage.place}/{key}", item.oid.removesuffix(DIR))
+
+            found = copy_all(len(some), job, algorithm=algorithm, mode=_READ_ONLY, advance=advance)
             damaged += [
-                Damage(move[2], move[0])
-                for move, job, copied in zip(some, jobs, found, strict=True)
-                if copied.oid != job.wanted
+                Damage(item, source)
+                for (source, _, item), copied in zip(some, found, strict=True)
+                if copied is None
             ]
         stage.publish_tree(root)
     return damaged

@@ -132,6 +132,7 @@ class ParallelRemote(ABC):
 
     def receive_version(self, key: str, version: str, write: Write) -> None:
         """Hand all bytes of one version of a file to `write`; a kind without versions says so."""
+        del write
         raise Error(
             f"a remote of this kind keeps no versions such as '{version}' of '{key}'",
             where=self.settings.where,

@@ -197,8 +197,15 @@ def explained(options: Options, host: str) -> Iterator[None]:
     except TimeoutError as error:
         raise Dropped(f"'{host}' cannot be reached: no answer in time") from error
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = _reason(error)
         raise Dropped(f"'{host}' cannot be reached: {reason}") from error
+
+
+def _reason(error: OSError) -> str:
+    """Return what the system says of an error; `asyncio` puts the address in its place."""
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    return (error.strerror or str(error)).lower()
 
 
 def full(options: Options) -> Error:

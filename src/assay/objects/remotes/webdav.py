@@ -134,10 +134,24 @@ class WebDAVRemote(ParallelRemote):
         here, there = client.address(temporary), client.address(f"{folder}/{name}".lstrip("/"))
         try:
             self._do("PUT", here, body=source, size=source.size)
-            self._do("MOVE", here, headers={"Destination": there, "Overwrite": "T"})
+            self._move(here, there)
         except BaseException:
             self._forget(temporary)
             raise
+
+    def _move(self, here: str, there: str) -> None:
+        """Give a file its name: asked again by itself, since the bytes are there already."""
+
+        def once() -> bool:
+            headers = {"Destination": there, "Overwrite": "T"}
+            with self._client.ask("MOVE", here, headers=headers) as answer:
+                answer.read(CHUNK)
+                if answer.status >= 300 and answer.status != 404:
+                    raise self._client.refused(answer, "MOVE of a file")
+                return answer.status != 404
+
+        if not self.tried(once):
+            raise Dropped("the file that was sent is gone")  # it goes again, from its beginning
 
     def _do(self, method: str, address: str, **request: Any) -> None:
         with self._client.ask(method, address, **request) as answer:
@@ -174,11 +188,15 @@ class WebDAVRemote(ParallelRemote):
 
     def _mkcol(self, address: str) -> int:
         """Ask for a folder; 405 says that it is there."""
-        with self._client.ask("MKCOL", address) as answer:
-            answer.read(CHUNK)
-            if answer.status == 403:
-                raise self._client.refused(answer, "to make a folder")
-            return answer.status
+
+        def once() -> int:
+            with self._client.ask("MKCOL", address) as answer:
+                answer.read(CHUNK)
+                if answer.status == 403:
+                    raise self._client.refused(answer, "to make a folder")
+                return answer.status
+
+        return self.tried(once)
 
     def receive(self, key: str, write: Write) -> None:
         """Receive one file."""

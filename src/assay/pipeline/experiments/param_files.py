@@ -8,7 +8,7 @@ indent that it had.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,17 @@ from assay.base.errors import Error, NotFound, did_you_mean
 from assay.base.files import explain
 from assay.pipeline.experiments import overrides as changes
 from assay.pipeline.experiments.grammar import Override
-from assay.pipeline.experiments.overrides import Overrides
 from assay.pipeline.experiments.python_file import replaced as replaced_in_python
 from assay.project import params, yaml12
 
 
-def rewritten(root: Path, overrides: Overrides) -> dict[Path, str]:
+def rewritten(wanted: Mapping[Path, tuple[str, Sequence[Override]]]) -> dict[Path, str]:
     """Return the new texts of the files that change; nothing is written.
 
     Parameters
     ----------
-    root : Path
-        What the names of the files are relative to.
+    wanted : mapping
+        What a person calls a file, and its changes, by path.
 
     Raises
     ------
@@ -35,16 +34,15 @@ def rewritten(root: Path, overrides: Overrides) -> dict[Path, str]:
         If a file is not there or does not parse, or a key is not in it.
     """
     found: dict[Path, str] = {}
-    for name, given in overrides.items():
-        path = root / name
-        before = _read(path, name, overrides)
+    for path, (name, given) in wanted.items():
+        before = _read(path, name, given)
         after = changed(before, given, suffix=path.suffix.lower(), where=name)
         if after != before:
             found[path] = after
     return found
 
 
-def changed(text: str, overrides: list[Override] | Any, *, suffix: str, where: str) -> str:
+def changed(text: str, overrides: Sequence[Override], *, suffix: str, where: str) -> str:
     r"""Return the text of a parameter file with changes made to it.
 
     Examples
@@ -67,7 +65,7 @@ def changed(text: str, overrides: list[Override] | Any, *, suffix: str, where: s
     return _yaml(text, before, after)
 
 
-def _read(path: Path, name: str, overrides: Overrides) -> str:
+def _read(path: Path, name: str, given: Sequence[Override]) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -76,7 +74,7 @@ def _read(path: Path, name: str, overrides: Overrides) -> str:
             "there is no such parameter file",
             where=name,
             hint=did_you_mean(path.name, near)
-            or f"name the file before the key: -S 'FILE:{overrides[name][0].text}'",
+            or f"name the file before the key: -S 'FILE:{given[0].text}'",
         ) from None
     except UnicodeDecodeError as error:
         raise Error("the file is not UTF-8 text", where=name) from error

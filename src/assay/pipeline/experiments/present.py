@@ -41,7 +41,7 @@ def record(declared: Definition, stages: Sequence[Stage]) -> dict[str, Entry]:
             if stage.is_data:
                 continue
             rows = [
-                tracking.row_of(out.path, execute.store_output(project, stage.path(out.path), out))
+                tracking.row_of(out.path, execute.store_output(project, stage, out))
                 for out in stage.outs
             ]
             entry = msgspec.structs.replace(before[stage.address], outs=tuple(rows))

@@ -13,6 +13,7 @@ from typing import Any
 from assay.base.errors import Error
 from assay.project import params
 
+_Path = tuple[Any, ...]  # of names, and of the keys of dictionaries
 _Span = tuple[int, int, int, int]  # first line and its column in bytes, last line and its column
 
 
@@ -45,20 +46,20 @@ def replaced(text: str, before: dict[str, Any], after: dict[str, Any], *, where:
     return found
 
 
-def _elsewhere(path: tuple[str, ...], where: str) -> Error:
+def _elsewhere(path: _Path, where: str) -> Error:
     return Error(
-        f"'{'.'.join(path)}' cannot be set: no single assignment of a literal has it",
+        f"'{'.'.join(map(str, path))}' cannot be set: no single assignment of a literal has it",
         where=where,
         hint="write it as 'NAME = VALUE' on the top level or in a class, or edit the file",
     )
 
 
 def _differences(
-    before: dict[str, Any], after: dict[str, Any], at: tuple[str, ...], where: str
-) -> Iterator[tuple[tuple[str, ...], Any]]:
+    before: dict[str, Any], after: dict[str, Any], at: _Path, where: str
+) -> Iterator[tuple[_Path, Any]]:
     changed = [key for key in (*before, *after) if key not in before or key not in after]
     if changed:
-        name = ".".join((*at, str(changed[0])))
+        name = ".".join(map(str, (*at, changed[0])))
         raise Error(
             f"'{name}' cannot be added to or deleted from a Python file",
             where=where,
@@ -72,9 +73,7 @@ def _differences(
             yield (*at, key), other
 
 
-def _values(
-    body: Iterable[ast.stmt], at: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], ast.expr]]:
+def _values(body: Iterable[ast.stmt], at: _Path) -> Iterator[tuple[_Path, ast.expr]]:
     """Go through the assigned values; the last of a name counts, as when the file is read."""
     for statement in body:
         if isinstance(statement, ast.ClassDef):
@@ -87,15 +86,13 @@ def _values(
             yield from _assigned(statement.target, statement.value, at)
 
 
-def _assigned(
-    target: ast.expr, value: ast.expr, at: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], ast.expr]]:
+def _assigned(target: ast.expr, value: ast.expr, at: _Path) -> Iterator[tuple[_Path, ast.expr]]:
     name = target.id if isinstance(target, ast.Name) else getattr(target, "attr", None)
     if name is not None:
         yield from _below(value, (*at, name))
 
 
-def _below(value: ast.expr, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], ast.expr]]:
+def _below(value: ast.expr, at: _Path) -> Iterator[tuple[_Path, ast.expr]]:
     yield at, value
     if isinstance(value, ast.Dict):
         for key, item in zip(value.keys, value.values, strict=True):
