@@ -5,6 +5,7 @@ A document is run from top to bottom, in a new folder, by one bash:
 - a `console` block holds commands after `$ ` and what they print;
 - another block is a file that is written, named by `<!-- file: NAME -->` before it;
 - `<!-- not run: REASON -->` before a block leaves it out;
+- `<!-- needs: PROGRAM -->` leaves the document out where there is no such program;
 - `<!-- starts with: DOCUMENT -->` begins where the other one says `<!-- end of start -->`, and
   `<!-- starts with: examples/bikes -->` in that example, with the data of 2011;
 - what stands between `<!-- generated: NAME -->` and `<!-- end of generated -->` is written by us.

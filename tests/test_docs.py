@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,6 +23,9 @@ def _name(path: Path) -> str:
 
 @pytest.mark.parametrize("path", RUN, ids=_name)
 def test_what_a_document_says_is_what_happens(path, tmp_path):
+    for tool in re.findall(r"<!-- needs: (\S+) -->", path.read_text(encoding="utf-8")):
+        if shutil.which(tool) is None:
+            pytest.skip(f"there is no '{tool}' here")
     folder = tmp_path / docs.FOLDER
     folder.mkdir()
     document = docs.read(path)

@@ -442,7 +442,7 @@ def test_an_output_outside_the_project_is_refused_before_the_command_runs(folder
     rewrite(folder, "cp in.txt a.txt", "cp in.txt ../outside.txt")
     refused(
         folder, "repro", "prep",
-        where="dvc.yaml", what="the output '../outside.txt' of stage 'prep' lies outside",
+        where="dvc.yaml:2", what="the output '../outside.txt' of stage 'prep' lies outside",
         hint="write it into the project, or declare it with 'cache: false'",
     )  # fmt: skip
     assert not (folder.parent / "outside.txt").exists()

@@ -219,3 +219,43 @@ def test_links_into_the_old_cache_are_made_and_taken_away(cloned: Path):
     make.done(cloned, "unprotect", "d")
     assert not (cloned / "d" / "crlf").is_symlink()
     assert (cloned / "d" / "crlf").read_bytes() == FILES["d/crlf"]
+
+
+def test_many_files_come_and_go_as_few_do(tmp_path: Path):
+    """Many are copied together, and looked up by listings."""
+    files = {"a.txt": b"1\r\n", "clean.csv": b"3"}
+    files |= {f"d/s{n % 7}/{n}": f"{n}\r\n".encode() * 20 for n in range(800)}
+    old = dvc_2.project(tmp_path / "old", remote=tmp_path / "store", files=files)
+    folder = clone(old, tmp_path / "clone")
+    make.done(folder, "pull")
+    assert {name: (folder / name).read_bytes() for name in files} == files
+    assert objects(folder / ".dvc" / "cache") == objects(tmp_path / "store")
+    assert_clean(folder)
+    make.write(folder, {"d/s0/new": b"x\r\n"})
+    make.done(folder, "add", "--no-profile", "d/s0/new")
+    assert make.done(folder, "push") == "802 files pushed\n"  # all of a list have one kind of hash
+    assert make.done(folder, "status", "d.dvc") == CLEAN
+    make.git(folder, "checkout", "-q", "--", "d.dvc")
+    make.done(folder, "checkout")
+    assert {name: (folder / name).read_bytes() for name in files} == files
+    assert not (folder / "d" / "s0" / "new").exists()
+
+
+def test_imports_that_dvc_2_recorded_are_pulled_from_their_repository(old: Path, tmp_path: Path):
+    """DVC 3.67 fails to pull a folder of theirs: it looks for its files by the other hash."""
+    new = make.project(tmp_path / "new")
+    commit = make.git(old, "rev-parse", "HEAD").strip()
+    for name in ("a.txt", "d"):
+        [row] = [line for line in (old / f"{name}.dvc").read_text().splitlines() if "md5" in line]
+        text = (
+            f"frozen: true\ndeps:\n- path: {name}\n  repo:\n    url: {old}\n"
+            f"    rev_lock: {commit}\nouts:\n{row}\n  path: {name}\n"
+        )
+        make.write(new, {f"{name}.dvc": text})
+    before = make.state(new)
+    assert make.done(new, "pull").splitlines()[-1] == "2 files fetched and 4 files added"
+    assert make.done(new, "status") == CLEAN
+    assert {n: (new / n).read_bytes() for n in FILES if n != "clean.csv"} == {
+        n: content for n, content in FILES.items() if n != "clean.csv"
+    }
+    assert {path: make.state(new)[path] for path in before} == before

@@ -169,6 +169,7 @@ def test_one_that_is_not_there_is_named_and_nothing_changes(kind, project):
         make.done(project, "remote", "modify", "st", key, value.replace("PORT", port))
     make.write(project, {"d/x": "x\n"})
     make.done(project, "add", "--no-profile", "d")
-    said = refused(project, "push")
-    assert "cannot be reached" in said
-    assert "connection refused" in said
+    for command in (["push"], ["import-url", "remote://st/x"]):
+        said = refused(project, *command)
+        assert "cannot be reached" in said
+        assert "connection refused" in said

@@ -16,7 +16,7 @@ import pytest
 
 from tests import make, stages
 
-NAMES = ("one", "two", "three")
+NAMES = ("one", "two", "three", "four")
 STAGE = """
   NAME:
     cmd: |
@@ -25,6 +25,10 @@ STAGE = """
     deps: [FROM]
     outs: [NAME.txt, NAME.d]
 """
+READS = {  # by how many stages run at a time: one after the other, and two beside two
+    "1": {"one": "in.txt", "two": "one.txt", "three": "two.txt", "four": "three.txt"},
+    "2": {"one": "in.txt", "two": "in.txt", "three": "one.txt", "four": "two.txt"},
+}
 TICKS = """
 for i in 1 2 3 4 5 6; do
   echo tick $1 >> $(dirname $ASSAY_LEDGER)/../../side
@@ -37,27 +41,28 @@ class Reference(NamedTuple):
     """A project before its first run, and what an uninterrupted one makes of it."""
 
     project: Path
+    jobs: str
     lock: str
     outputs: dict[str, object]
     seconds: float  # from the beginning of the run's record to the end of the process
 
 
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    sources = ("in.txt", *(f"{name}.txt" for name in NAMES))
-    parts = [
-        STAGE.replace("NAME", n).replace("FROM", s) for n, s in zip(NAMES, sources, strict=False)
-    ]
+@pytest.fixture(scope="module", params=["1", "2"], ids=["one by one", "two at a time"])
+def reference(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Reference:
+    jobs: str = request.param
+    parts = [STAGE.replace("NAME", n).replace("FROM", s) for n, s in READS[jobs].items()]
     place = tmp_path_factory.mktemp("reference")
     project = stages.pipeline(
         place / "project", "stages:" + "".join(parts), {"in.txt": "1\n", "ticks.sh": TICKS}
     )
     whole = shutil.copytree(project, place / "whole" / "project", symlinks=True)
-    with start(whole) as running:
+    with start(whole, jobs) as running:
         began = wait_for_work(whole, running)
         assert running.wait(60) == 0
         seconds = time.monotonic() - began
-    return Reference(project, stages.lock(whole), outputs(whole), seconds)
+    return Reference(project, jobs, stages.lock(whole), outputs(whole), seconds)
 
 
 def outputs(folder: Path) -> dict[str, object]:
@@ -65,9 +70,12 @@ def outputs(folder: Path) -> dict[str, object]:
     return {name: one for name, one in found.items() if name.startswith(NAMES)}
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path, jobs: str = "1") -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        make.command("repro"), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        make.command("repro", "-j", jobs),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
 
 
@@ -108,7 +116,8 @@ def living(runs: set[str]) -> list[int]:
 def check_again(reference: Reference, folder: Path, where: str) -> None:
     """Run the same command again, and look at all that the kill could have spoiled."""
     old = {words[-1] for words in side(folder)}
-    make.done(folder, "repro")
+    started = {words[1] for words in side(folder) if words[0] == "start"}
+    make.done(folder, "repro", "-j", reference.jobs)
     assert living(old) == [], where
     before = [words for words in side(folder) if words[-1] in old]
     time.sleep(0.12)
@@ -119,12 +128,14 @@ def check_again(reference: Reference, folder: Path, where: str) -> None:
     listed = json.loads(make.done(folder, "runs", "list", "--json", "--all"))
     assert not [run for run in listed if run["status"] in {"running", "failed"}], where
     whole = [run["status"] for run in listed if run["kind"] == "pipeline"]
+    again = [words[1] for words in side(folder) if words[0] == "start" and words[-1] not in old]
     if where == "after the last stage":  # the second one had nothing to do
         assert whole in (["killed"], ["finished"]), where
     elif where == "before the first stage":  # the kill may have come before the first row
         assert whole in (["finished"], ["finished", "killed"]), where
-    else:
-        assert whole == ["finished", "killed"], where
+    else:  # what had ended may all have come from the run cache
+        assert whole == (["finished", "killed"] if again else ["killed"]), where
+    assert len(started & set(again)) <= int(reference.jobs), where
     assert make.done(folder, "repro") == "Data and pipelines are up to date.\n"
 
 
@@ -141,7 +152,7 @@ def test_a_repro_that_is_killed_at_any_moment_goes_on_with_the_same_command(
         folder = shutil.copytree(
             reference.project, tmp_path / str(number) / "project", symlinks=True
         )
-        with start(folder) as running:
+        with start(folder, reference.jobs) as running:
             began = wait_for_work(folder, running)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 running.wait(seconds * (number + draw.random()) / count)
@@ -183,3 +194,31 @@ stages:
     assert stages.lock(folder) == lock
     listed = json.loads(make.done(folder, "runs", "list", "--json"))
     assert [run["status"] for run in listed] == ["killed", "finished"]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_of_many_short_stages_only_those_at_work_run_again(tmp_path: Path, jobs: str):
+    """The lock is not written for each of them; what is not in it comes from the run cache."""
+    count = 80
+    lines = ["stages:"]
+    for number in range(count):
+        side_file = "$(dirname $ASSAY_LEDGER)/../../starts"
+        lines += [
+            f"  s{number:02d}:",
+            f"    cmd: echo {number} >> {side_file}; echo {number} > {number}.txt",
+            "    deps: [in.txt]",
+            f"    outs: [{number}.txt]",
+        ]
+    text = "\n".join(lines) + "\n"
+    folder = stages.pipeline(tmp_path / "project", text, {"in.txt": "1\n"})
+    with start(folder, jobs) as running:
+        while len(stages.starts(tmp_path / "starts")) < count // 2:
+            assert running.poll() is None
+            time.sleep(0.002)
+        running.kill()
+    make.done(folder, "repro", "-j", jobs)
+    again = collections.Counter(stages.starts(tmp_path / "starts"))
+    assert len(again) == count
+    assert sum(again.values()) <= count + int(jobs)
+    assert list(stages.locked(folder)) == [f"s{number:02d}" for number in range(count)]
+    assert make.done(folder, "repro") == "Data and pipelines are up to date.\n"

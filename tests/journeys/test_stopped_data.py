@@ -92,6 +92,29 @@ def test_a_read_only_folder_is_named(project: Path):
     make.done(project, "add", "s/a.txt")
 
 
+@pytest.mark.parametrize("command", ["checkout", "pull", "move", "remove"])
+def test_a_read_only_folder_is_named_by_what_would_write_there(
+    project: Path, tmp_path: Path, command: str
+):
+    make.write(project, {"s/a.txt": "1", "s/d/x": "2"})
+    make.done(project, "remote", "add", "-d", "st", str(tmp_path / "store"))
+    make.done(project, "add", "s/a.txt", "s/d")
+    make.done(project, "push")
+    if command in {"checkout", "pull"}:
+        (project / "s" / "a.txt").unlink()
+    targets = {"move": ("s/a.txt", "b.txt"), "remove": ("s/a.txt.dvc",)}.get(command, ())
+    (project / "s").chmod(0o555)
+    before = make.state(project)
+    shown = make.process(project, command, *targets, preexec_fn=_without_root)
+    assert (shown.code, shown.out) == (255, "")
+    assert "permission denied" in shown.err
+    assert "/s" in shown.err or "s/" in shown.err
+    assert "hint: check the permissions" in shown.err
+    assert make.state(project) == before
+    (project / "s").chmod(0o755)
+    make.done(project, command, *targets)
+
+
 def test_a_file_that_may_not_be_read_is_named(project: Path):
     make.write(project, {"a.txt": "1", "d/b": "2"})
     for name in ("a.txt", "d/b"):

@@ -196,6 +196,14 @@ def test_adding_what_is_there_costs_no_reading_and_one_listing(tmp_path: Path, i
     assert len(asked) == 1, asked
 
 
+def test_where_the_index_lost_files_of_a_folder_they_are_read(tmp_path: Path, index: Index):
+    path = folder(tmp_path)
+    settle(path)
+    first = scan.scan(path, index)
+    index._write("delete from file where path = ?", [(str(path / "a"),)])
+    assert [*(scan.scan(path, index).entries or [])] == [*(first.entries or [])]
+
+
 def _edit(path: Path) -> None:
     status = (path / "a").stat()
     (path / "a").write_text("9")

@@ -27,7 +27,9 @@ def test_a_stage_begins_after_all_that_it_needs_whatever_ends_first(needs, draw)
         str(number): [str(need) for need in some if need < number]
         for number, some in enumerate(needs)
     }
-    schedule, at_work, begun, done = Schedule(listed, upstream), [], [], set()
+    schedule, done = Schedule(listed, upstream), set[str]()
+    at_work: list[str] = []
+    begun: list[str] = []
     while len(done) < len(listed):
         while (stage := schedule.next()) is not None:
             assert done.issuperset(upstream[stage.address])

@@ -38,7 +38,7 @@ def lock(**entries: int) -> dict[str, Any]:
     return found
 
 
-def written(folder: Path, **sides: dict[str, Any] | str) -> dict[str, Path]:
+def written(folder: Path, **sides: dict[str, Any] | str) -> dict[str, Any]:
     texts = {n: side if isinstance(side, str) else emit.dump(side) for n, side in sides.items()}
     make.write(folder, texts)
     return {name: folder / name for name in sides}

@@ -70,7 +70,9 @@ def test_the_default_can_be_smoothed_and_zoomed():
     spec = plot_spec(rows, PlotDefinition(x="step", y="loss"))
 
     assert spec["params"][0]["bind"]["input"] == "range"
-    assert any("loess" in part for layer in spec["layer"] for part in layer.get("transform", []))
+    (smooth,) = (one for one in spec["layer"] if "loess" in str(one.get("transform")))
+    assert {"filter": "smooth > 0 || datum.nth_ <= 5"} in smooth["transform"]
+    assert smooth["mark"]["opacity"] == {"expr": "smooth > 0 ? 1 : 0"}  # else five points show
     assert spec["layer"][0]["params"][0]["bind"] == "scales"
 
 

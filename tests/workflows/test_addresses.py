@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +122,20 @@ def test_a_folder_is_imported_and_followed(lab):
     shutil.rmtree(lab / "dir")
     make.done(lab, "checkout")
     assert (lab / "dir" / ".dot" / "x").read_text() == "x\n"
+
+
+def test_a_file_and_a_folder_are_recorded_by_what_dvc_compares(lab):
+    """Tried against DVC 3.67.1 with S3 and Azure; a list of ETags is recorded as MD5, too."""
+    content = FILES["one.csv"].encode()
+    md5 = hashlib.md5(content).hexdigest()
+    make.done(lab, "import-url", "remote://lab/one.csv")
+    make.done(lab, "import-url", "remote://lab/dir")
+    scheme = make.done(lab, "remote", "list").split()[1].partition(":")[0]
+    mark = {"s3": f"- etag: {md5}\n", "gs": f"- etag: {md5}\n", "azure": "- etag: '\"0x"}
+    record = (lab / "one.csv.dvc").read_text()
+    assert mark.get(scheme, f"- md5: {md5}\n") in record.partition("outs:")[0]
+    folder = (lab / "dir.dvc").read_text().partition("outs:")[0]
+    assert re.search(r"- md5: [0-9a-f]{32}\.dir\n  size: 9\n  nfiles: 4\n", folder)
 
 
 def test_a_folder_and_a_file_are_gotten(lab):
@@ -298,3 +314,11 @@ def test_the_netrc_file_opens_a_page(project, tmp_path, monkeypatch):
         netrc.write_text("machine\n\nnonsense {")
         assert make.assay(project, "get-url", f"{web.url}/page", "again").code == 255
     assert not os.path.lexists(project / "other")
+
+
+def test_a_named_remote_outside_of_a_project_is_an_error_with_a_way_out(tmp_path):
+    for command in ("list-url", "get-url"):
+        shown = make.assay(tmp_path, command, "remote://lab/x")
+        assert shown.code == 255
+        assert "no project here that names remotes" in shown.err
+        assert "run this inside of the project" in shown.err

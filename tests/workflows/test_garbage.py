@@ -24,6 +24,7 @@ from tests import make, stages
 
 ONE = "c4ca4238a0b923820dcc509a6f75849b"  # of "1"
 OLD = f"md5-dos2unix:{ONE}"
+LIST = "a09b80ac1a194d0ff1ac6b8fd08ebfd9.dir"  # of ONE as b
 
 
 @pytest.fixture
@@ -293,7 +294,7 @@ def test_what_is_found_after_a_person_agreed_is_not_deleted(two: Path):
         (
             "a.dvc",
             f"outs:\n- path: a\n  hash: md5\n  files:\n  - md5: {ONE}\n    relpath: b\n",
-            {ONE},
+            {ONE, f"listed:{LIST}"},
         ),
         ("a.dvc", f"deps:\n- md5: {ONE}\n  path: b\nouts:\n- path: a\n", set()),
         (

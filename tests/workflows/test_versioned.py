@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -58,6 +59,7 @@ def shared(project: Path, bucket: str) -> Path:
     use(make.write(project, FILES | {"dvc.yaml": PIPELINE}), bucket)
     (project / "run.sh").chmod(0o755)
     make.done(project, "add", "--no-profile", "a.txt", "d", "run.sh")
+    make.commit(project)
     make.done(project, "repro")
     make.commit(project)
     return project
@@ -365,7 +367,8 @@ def test_another_repository_has_its_data_in_such_a_bucket(shared, bucket, tmp_pa
     make.done(taker, "get", (tmp_path / "other").as_uri(), "o/one")
     assert (taker / "d" / "sub" / "y").read_text() == "y\n"
     assert (taker / "one").read_text() == "hello\n"
-    assert make.done(taker, "list", "../other", "d", "-R").split() == ["sub/y", "x"]
+    listed = make.done(taker, "list", "../other", "d", "-R", "--size")
+    assert listed.split() == ["2", "sub/y", "2", "x"]
     shown = make.done(taker, "get", "../other", "a.txt", "--show-url")
     assert shown == f"s3://{bucket.rpartition('/')[2]}/top/a.txt\n"
 
@@ -440,3 +443,25 @@ def test_a_collection_keeps_what_the_records_name_also_before_the_first_pull(sha
     assert len(objects - left) == 2  # the list as it was, and the file that was in it
     assert "up to date" in make.done(clone, "status")
     assert "not in cache" not in make.done(clone, "status")
+
+
+def test_a_pipeline_is_reproduced_from_such_a_bucket(shared, bucket):
+    make.done(shared, "push")
+    make.commit(shared, "pushed")
+    emptied(shared)
+    shown = make.done(shared, "repro", "--pull")
+    assert "Running stage" not in shown
+    assert (shared / "o" / "one").read_text() == "hello\n"
+
+
+def test_a_run_whose_data_are_only_there_says_what_to_type(shared, bucket):
+    make.done(shared, "push")
+    make.commit(shared, "pushed")
+    shutil.rmtree(shared / ".assay" / "objects" / "md5", ignore_errors=True)
+    [run] = json.loads(make.done(shared, "runs", "list", "--json"))
+    emptied(shared)
+    shown = make.assay(shared, "reproduce", run["id"])
+    assert shown.code == 255
+    assert "assay fetch -A" in shown.err
+    make.done(shared, "fetch", "-A")
+    make.done(shared, "reproduce", run["id"])

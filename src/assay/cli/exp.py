@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,6 @@ def exp_group() -> None:
 
 exp_group.add_command(show_command)
 exp_group.add_command(list_command)
-exp_group.add_command(list_command, "ls")
 exp_group.add_command(diff_command)
 exp_group.add_command(push_command)
 exp_group.add_command(pull_command)
@@ -77,11 +77,11 @@ _message_option = click.option(
 def run_command(
     queue: bool, run_all: bool, jobs: int, temp: bool, dry: bool, as_json: bool, **given: Any
 ) -> int:
-    """Run an experiment, and keep its results as a commit beside the branch.
+    """Run an experiment, and keep its results.
 
-    It runs in the workspace, where the results stay as uncommitted changes; with '--temp' or
-    '--queue' in a work tree of its own. A sweep such as -S 'lr=0.1,0.2' or -S 'n=range(1,4)'
-    needs '--queue': each combination is one experiment.
+    They become a commit beside the branch. It runs in the workspace, where the results stay as
+    uncommitted changes; with '--temp' or '--queue' in a work tree of its own. A sweep such as
+    -S 'lr=0.1,0.2' or -S 'n=range(1,4)' needs '--queue': each combination is one experiment.
     """
     from assay.pipeline.experiments import overrides
     from assay.workflows import experiments
@@ -236,9 +236,9 @@ def save_command(
     as_json: bool,
     **given: Any,
 ) -> int:
-    """Keep the workspace as it is as an experiment; nothing runs.
+    """Keep the workspace as an experiment.
 
-    With TARGETS, the data of those stages only are stored and recorded first.
+    Nothing runs. With TARGETS, the data of those stages only are stored and recorded first.
     """
     from assay.workflows import experiments
 
@@ -286,7 +286,10 @@ def apply_command(experiment: str, force: bool, as_json: bool) -> int:
 @click.argument("experiment")
 @click.argument("branch", required=False)
 def branch_command(experiment: str, branch: str | None) -> int:
-    """Make a git branch of an experiment; without BRANCH it is EXPERIMENT-branch."""
+    """Make a git branch of an experiment.
+
+    Without BRANCH it is called EXPERIMENT-branch.
+    """
     from assay.workflows import kept_experiments
 
     name = kept_experiments.branch(workspace.find(), experiment, branch)
@@ -317,7 +320,10 @@ def rename_command(experiment: str, name: str, force: bool) -> int:
 @click.option("--keep", is_flag=True, help="Remove all others, and keep these.")
 @json_option
 def remove_command(as_json: bool, **given: Any) -> int:
-    """Remove experiments: their references; runs and data stay until 'assay gc'."""
+    """Remove experiments.
+
+    Their references go; their runs stay, and their data until 'assay gc'.
+    """
     from assay.workflows import kept_experiments
 
     removed = kept_experiments.remove(workspace.find(), kept_experiments.Chosen(**given))
@@ -326,12 +332,18 @@ def remove_command(as_json: bool, **given: Any) -> int:
     return 0
 
 
-exp_group.add_command(remove_command, "rm")
+for _name, _command in (("ls", list_command), ("rm", remove_command)):
+    _other = copy.copy(_command)  # DVC's other names; the help shows one of them
+    _other.hidden = True
+    exp_group.add_command(_other, _name)
 
 
 @exp_group.command("clean")
 def clean_command() -> int:
-    """Remove what killed experiments left behind, and what was kept for showing them."""
+    """Remove what is left of experiments.
+
+    That is: work trees of killed ones, and what was kept for showing commits.
+    """
     from assay.pipeline.experiments import worktree
     from assay.workflows import experiment_records
 

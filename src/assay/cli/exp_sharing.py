@@ -33,9 +33,10 @@ _options = with_options(
 @click.command("push")
 @_options
 def push_command(git_remote: str, as_json: bool, **given: Any) -> int:
-    """Send experiments to another git repository, and their data to a remote.
+    """Send experiments and their data.
 
-    Without EXPERIMENTS, those on the last commit.
+    They go to another git repository, their data to a remote. Without EXPERIMENTS, those on the
+    last commit.
     """
     from assay.workflows import experiment_sharing
     from assay.workflows.experiment_sharing import Sharing
@@ -47,9 +48,10 @@ def push_command(git_remote: str, as_json: bool, **given: Any) -> int:
 @click.command("pull")
 @_options
 def pull_command(git_remote: str, as_json: bool, **given: Any) -> int:
-    """Get experiments from another git repository, and their data from a remote.
+    """Get experiments and their data.
 
-    Without EXPERIMENTS, those on the last commit.
+    They come from another git repository, their data from a remote. Without EXPERIMENTS, those
+    on the last commit.
     """
     from assay.workflows import experiment_sharing
     from assay.workflows.experiment_sharing import Sharing

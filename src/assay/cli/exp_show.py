@@ -49,7 +49,10 @@ _scope_options = with_options(
 @csv_option
 @md_option
 def show_command(as_json: bool, as_csv: bool, as_markdown: bool, **given: Any) -> int:
-    """Show the workspace, its last commit, and the experiments on it."""
+    """Show experiments as a table.
+
+    The workspace, its last commit, and the experiments on it.
+    """
     from assay.workflows import experiment_records
     from assay.workflows.experiment_records import Shown
 
@@ -119,7 +122,10 @@ def _text(
 def list_command(
     remote: str | None, name_only: bool, sha_only: bool, as_json: bool, **given: Any
 ) -> int:
-    """List the experiments on the last commit, or those of another git repository."""
+    """List experiments.
+
+    Those on the last commit, here or in another git repository.
+    """
     from assay.workflows import kept_experiments
 
     one_form(name_only=name_only, sha_only=sha_only, json=as_json)
@@ -151,7 +157,10 @@ def list_command(
 def diff_command(
     old: str | None, new: str | None, as_json: bool, as_markdown: bool, **given: Any
 ) -> int:
-    """Show how metrics and parameters differ from OLD (HEAD) to NEW (the workspace)."""
+    """Show how metrics and parameters differ.
+
+    From OLD (HEAD) to NEW (the workspace): experiments, or what git takes for a commit.
+    """
     from assay.workflows import experiment_diff
 
     one_form(json=as_json, md=as_markdown)

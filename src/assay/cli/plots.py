@@ -13,7 +13,7 @@ from assay.cli.forms import one_form
 from assay.cli.options import greedy, with_options
 from assay.cli.output import json_option, note, show
 from assay.cli.results import views_of, warn
-from assay.project import workspace
+from assay.project import git, workspace
 
 if TYPE_CHECKING:
     from assay.workflows.plots import Plots
@@ -105,12 +105,14 @@ def _draw(revisions: Sequence[str], targets: tuple[str, ...], options: dict[str,
         raise Usage(f"'--show-vega' shows one plot, {len(targets)} were named")
     if options["split"] and not as_json:
         raise Usage("'--split' is a form of '--json'", hint="give both")
-    views = views_of(workspace.find(), revisions)
+    project = workspace.find()
     names = ("x", "y", "title", "template", "x_label", "y_label")
     properties = Properties(
         **{name: options[name] for name in names}, header=False if options["no_header"] else None
     )
-    drawn = plots.draw(views, targets, properties=properties)
+    with git.reading(project.git_root):
+        views = views_of(project, revisions)
+        drawn = plots.draw(views, targets, properties=properties)
     warn(one.error for one in drawn.failed)
     if as_json or show_vega:
         return _print(drawn, views, show_vega=show_vega, split=options["split"])

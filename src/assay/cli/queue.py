@@ -36,7 +36,10 @@ def _open() -> Queue:
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, metavar="N",
               help="Experiments that run at a time.")  # fmt: skip
 def start_command(names: tuple[str, ...], jobs: int) -> int:
-    """Run what waits in the background; TASKS that failed wait again first."""
+    """Run what waits, in the background.
+
+    TASKS that failed wait again first.
+    """
     from assay.pipeline.experiments import workers
 
     queue = _open()
@@ -60,7 +63,7 @@ def _workers(count: int) -> str:
 @queue_group.command("stop")
 @click.option("--kill", is_flag=True, help="End what runs, too.")
 def stop_command(kill: bool) -> int:
-    """Let the workers end when what they run has ended."""
+    """Let the workers end after what they run."""
     from assay.pipeline.experiments import workers
 
     queue = _open()
@@ -206,7 +209,10 @@ def run_all(project: Project, jobs: int) -> int:
 @click.argument("names", metavar="TASKS...", nargs=-1, required=True)
 @click.option("-f", "--force", is_flag=True, help="At once, without letting it clean up.")
 def kill_command(names: tuple[str, ...], force: bool) -> int:
-    """End tasks that run, with all processes that they started."""
+    """End tasks that run.
+
+    All processes that they started end, too.
+    """
     queue = _open()
     entries = [queue.get(name) for name in names]
     for entry in entries:
@@ -239,7 +245,10 @@ def _kill(queue: Queue, entries: list[Entry], *, force: bool) -> None:
 def remove_command(
     names: tuple[str, ...], every: bool, queued: bool, success: bool, failed: bool, as_json: bool
 ) -> int:
-    """Take tasks out of the queue, with their logs; experiments that they made stay."""
+    """Take tasks out of the queue.
+
+    Their logs go with them; experiments that they made stay.
+    """
     wanted = {
         status
         for status, given in (("queued", queued), ("success", success), ("failed", failed))

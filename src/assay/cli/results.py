@@ -77,13 +77,14 @@ def metrics_show(
 
     one_form(json=as_json, md=as_markdown, csv=as_csv)
     project, cwd, scope = workspace.find(), Path.cwd(), scope_of(options)
-    if scope:
-        found = list(revised.read(project, scope, cwd=cwd))
-    else:
-        found = [revised.Revision(name="", view=View(project, cwd=cwd))]
-    views = [one.view for one in found if one.view is not None]
-    paths = results.metric_targets(views, targets) if targets else []
-    values = {one.name: results.metrics(one.view, paths) for one in found if one.view is not None}
+    with git.reading(project.git_root):
+        if scope:
+            found = list(revised.read(project, scope, cwd=cwd))
+        else:
+            found = [revised.Revision(name="", view=View(project, cwd=cwd))]
+        views = [one.view for one in found if one.view is not None]
+        paths = results.metric_targets(views, targets) if targets else []
+        values = {one.name: results.metrics(one.view, paths) for one in found if one.view}
     document = {
         one.name: results.failed_document(one.error or Error(""))
         if one.view is None
@@ -158,8 +159,10 @@ def _diff(
     from assay.workflows import result_tables, results
 
     one_form(json=as_json, md=as_markdown, csv=as_csv)
-    views = views_of(workspace.find(), (base, candidate))
-    sides = read(views, targets)
+    project = workspace.find()
+    with git.reading(project.git_root):
+        views = views_of(project, (base, candidate))
+        sides = read(views, targets)
     changes: list[Changed] = []
     if len(sides) == 2:
         changes = results.compare(*sides, unchanged=unchanged)

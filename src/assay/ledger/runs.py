@@ -148,6 +148,24 @@ def list_(
         return [RunRow(**_listed(row)) for row in connection.execute(query.limit(limit))]
 
 
+def metrics_of_parts(ledger: Ledger, run: str) -> dict[str, dict[str, Metric]]:
+    """Return the latest metrics of the parts of a run, by their ids, the oldest first."""
+    from assay.ledger.tables import latest_metric
+    from assay.ledger.tables import run as table
+
+    query = (
+        latest_metric.select()
+        .join(table, table.c.id == latest_metric.c.run_id)
+        .where(table.c.parent_id == run)
+        .order_by(table.c.id, latest_metric.c.key)
+    )
+    found: dict[str, dict[str, Metric]] = {}
+    with ledger.read() as connection:
+        for row in connection.execute(query):
+            found.setdefault(row.run_id, {})[row.key] = _metric(row.key, row)
+    return found
+
+
 def history(ledger: Ledger, run: str, key: str) -> list[Metric]:
     """Return all points of a metric by moment, then step, then value, as MLflow orders them."""
     from sqlalchemy import select

@@ -247,7 +247,7 @@ def _apply(plan: Plan, ready: _Ready) -> None:
                 made.add(parent)
             _rename(ready.name(number), name)
     except OSError as error:
-        raise explain(error, error.filename or root) from error
+        raise explain(error, error.filename2 or error.filename or root) from error
 
 
 def _moved(tree: str, root: Path) -> bool:

@@ -13,9 +13,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from assay.objects.hashing import Algorithm
 from assay.objects.legacy import is_legacy
@@ -35,6 +35,8 @@ create table if not exists derived (
 """
 _VERSION = 2
 
+
+T = TypeVar("T")
 
 Looks = tuple[int, int, int, int, int]
 """What a file looks like: device, inode, size, modification and change time in nanoseconds."""
@@ -107,15 +109,21 @@ class Index:
         return self._open
 
     def _select(self, query: str, *values: str) -> list[Any]:
-        """Return the rows of a query; none, and a fresh index, where the file is damaged."""
+        return self._selected(list, query, *values)
+
+    def _selected(self, make: Callable[[Iterable[Any]], T], query: str, *values: str) -> T:
+        """Return what is made of the rows of a query, or of none where they cannot be had.
+
+        A damaged file is thrown away.
+        """
         try:
-            return self._connection().execute(query, values).fetchall()
+            return make(self._connection().execute(query, values))
         except sqlite3.OperationalError:
-            return []
+            return make(())
         except sqlite3.DatabaseError:
             self.close()
             self._open = self._again()
-            return []
+            return make(())
 
     def _write(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> bool:
         """Write rows; where that fails nothing but False is said, since it only saves work."""
@@ -168,14 +176,29 @@ class Index:
 
     def below(self, folder: str) -> dict[str, Seen]:
         """Return what the files below a folder looked like, and their hashes, by relative path."""
-        rows = self._select(
-            "select path, device, inode, size, mtime_ns, ctime_ns, oid from file"
-            " where path > ? and path < ?",
+        start = len(folder) + 1
+
+        def make(rows: Iterable[Any]) -> dict[str, Seen]:
+            return {row[0][start:]: (row[1:6], row[6]) for row in rows}
+
+        return self._below("path, device, inode, size, mtime_ns, ctime_ns, oid", folder, make)
+
+    def oids_below(self, folder: str) -> dict[str, str]:
+        """Return the hashes that the files below a folder had last, by relative path."""
+        start = len(folder) + 1
+
+        def make(rows: Iterable[Any]) -> dict[str, str]:
+            return {path[start:]: oid for path, oid in rows}
+
+        return self._below("path, oid", folder, make)
+
+    def _below(self, columns: str, folder: str, make: Callable[[Iterable[Any]], T]) -> T:
+        return self._selected(
+            make,
+            f"select {columns} from file where path > ? and path < ?",  # noqa: S608 -- columns
             f"{folder}/",
             f"{folder}0",  # "0" is the character after "/"
         )
-        start = len(folder) + 1
-        return {row[0][start:]: (row[1:6], row[6]) for row in rows}
 
     def put(
         self,

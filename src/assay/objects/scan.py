@@ -211,12 +211,11 @@ def _as_it_was(place: str, files: dict[str, Looks], index: Index) -> Content | N
     before = index.folder(place)
     if before is None or before.n_files != len(files) or before.mark != mark_of(files):
         return None
+    relpaths, algorithm = sorted(files), index.algorithm
 
     def entries() -> list[Entry]:
-        oids, unknown = _known(files, index.below(place))
-        for relpath in unknown:
-            oids[relpath], _ = _hash(f"{place}/{relpath}", index.algorithm)
-        return _entries(oids)
+        oids = index.oids_below(place)  # of these very files: they look as they did
+        return [Entry(r, oids.get(r) or _hash(f"{place}/{r}", algorithm)[0]) for r in relpaths]
 
     return Content(
         oid=before.oid,
@@ -293,25 +292,41 @@ def _store_folder(
     oids, missing = _known(files, index.below(place))
     has = cache.has
     missing += [relpath for relpath, oid in oids.items() if not has(oid)]
-    paths = [f"{place}/{relpath}" for relpath in missing]
-    total = sum(files[relpath][2] for relpath in missing)
-    with progress(label, total=total, unit="bytes") as bar:
-        stored = cache.add_files(paths, advance=bar.advance, hardlink=hardlink)
-    oids.update(zip(missing, (one.oid for one in stored), strict=True))
-    is_known = False
-    if hardlink:
-        _remember(paths, [one.oid for one in stored], index)
-    else:
-        rows = {
-            path: (files[relpath], one.oid)
-            for path, relpath, one in zip(paths, missing, stored, strict=True)
-        }
-        is_known = index.put(rows, began=began)
+    is_known = _store_files(
+        place, files, missing, oids, cache, index, label=label, hardlink=hardlink, began=began
+    )
     entries = _entries(oids)
     found = _folder(files, entries, tree.add(cache, entries), len(missing))
     if is_known:
         _remember_folder(place, files, found, index)
     return found
+
+
+def _store_files(
+    place: str,
+    files: dict[str, Looks],
+    missing: list[str],
+    oids: dict[str, str],
+    cache: Cache,
+    index: Index,
+    *,
+    label: str,
+    hardlink: bool,
+    began: int,
+) -> bool:
+    """Store some files, add their hashes to `oids`, and say whether all are remembered."""
+    paths = [f"{place}/{relpath}" for relpath in missing]
+    total = sum(files[relpath][2] for relpath in missing)
+    with progress(label, total=total, unit="bytes") as bar:
+        stored = cache.add_files(paths, advance=bar.advance, hardlink=hardlink)
+    oids.update(zip(missing, (one.oid for one in stored), strict=True))
+    if hardlink:
+        _remember(paths, [one.oid for one in stored], index)
+        return False
+    rows = {
+        path: (files[relpath], oids[relpath]) for path, relpath in zip(paths, missing, strict=True)
+    }
+    return index.put(rows, began=began)
 
 
 def _remember(paths: Sequence[str], oids: Sequence[str], index: Index) -> None:

@@ -98,7 +98,7 @@ def staging(root: Path) -> Iterator[Staging]:
         _sweep(root, keep=folder)
         yield Staging(folder)
     except OSError as error:
-        raise explain(error, error.filename or root) from error
+        raise explain(error, error.filename2 or error.filename or root) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(held)

@@ -22,6 +22,7 @@ EMPTY = "d751713988987e9331980363e24189ce.dir"
 """The oid of the manifest of an empty directory."""
 
 
+_PART = 5000
 _SPECIAL = re.compile(r"[/\n][./\n]|/\n")
 """What a list of paths has between two lines if a part of one is empty or begins with a dot."""
 
@@ -48,11 +49,15 @@ def dump(entries: Iterable[Entry]) -> bytes:
     """
     from json.encoder import encode_basestring_ascii as quoted
 
-    rows = [
-        f'{{"md5": "{plain(oid)}", "relpath": {quoted(relpath)}}}'
-        for relpath, oid in sorted(entries)
+    rows = sorted(entries)
+    parts = [  # a text for each of a million files, all at once, would take much memory
+        ", ".join(
+            f'{{"md5": "{plain(oid)}", "relpath": {quoted(relpath)}}}'
+            for relpath, oid in rows[start : start + _PART]
+        )
+        for start in range(0, len(rows), _PART)
     ]
-    return f"[{', '.join(rows)}]".encode()
+    return f"[{', '.join(parts)}]".encode()
 
 
 def oid_of(entries: Iterable[Entry], *, algorithm: Algorithm = "md5") -> str:

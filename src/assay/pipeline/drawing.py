@@ -7,6 +7,10 @@ the boxes stand.
 
 from __future__ import annotations
 
+from functools import cached_property
+from itertools import accumulate
+from typing import NamedTuple
+
 import msgspec
 
 from assay.pipeline.diagram import Diagram
@@ -67,8 +71,8 @@ def _draw_spot(canvas: list[list[str]], spot: Spot, layout: Layout, ports: list[
     middle[start : start + width(spot)] = [spot, *[""] * (width(spot) - 1)]
 
 
-class _Line(msgspec.Struct, kw_only=True):
-    """What leaves one spot, on its way to the next layer."""
+class _Line(msgspec.Struct, kw_only=True, dict=True):
+    """What leaves one spot, on its way to the next layer; `span` is asked for at the end."""
 
     start: int
     ends: dict[Spot, int]
@@ -78,14 +82,10 @@ class _Line(msgspec.Struct, kw_only=True):
     def is_straight(self) -> bool:
         return set(self.ends.values()) == {self.start}
 
-    @property
+    @cached_property
     def span(self) -> tuple[int, int]:
         columns = (self.start, *self.ends.values())
         return min(columns), max(columns)
-
-    def crosses(self, column: int) -> bool:
-        """Say whether the line runs sideways over a column."""
-        return self.span[0] <= column <= self.span[1]
 
 
 def _lines(layout: Layout, number: int) -> list[_Line]:
@@ -105,7 +105,7 @@ def _lines(layout: Layout, number: int) -> list[_Line]:
 def _ports(layout: Layout, spot: Spot, sources: list[Spot], starts: set[int]) -> list[int]:
     """Return where arrows reach a spot: as straight as can be, never below another's start."""
     span = layout.inside(spot)
-    best: dict[int, tuple[int, list[int]]] = {span[0] - 2: (0, [])}  # last port -> cost, ports
+    best: dict[int, _Chosen] = {span[0] - 2: _Chosen(0, -1, None)}  # by the last port
     for number, source in enumerate(sources):
         own = layout.center[source]
         wanted = span[0] + (len(span) - 1) * (number + 1) // (len(sources) + 1)
@@ -113,29 +113,41 @@ def _ports(layout: Layout, spot: Spot, sources: list[Spot], starts: set[int]) ->
             wanted = own
         elif len(sources) == 1:
             wanted = layout.center[spot]
-        following: dict[int, tuple[int, list[int]]] = {}
-        for column in (c for c in span if c not in starts or c == own):
-            found = [
-                (cost + abs(column - wanted) + (2 if column == last + 1 else 0), ports)
-                for last, (cost, ports) in best.items()
-                if last < column
-            ]
-            if found:
-                cost, ports = min(found)
-                following[column] = (cost, [*ports, column])
+        following: dict[int, _Chosen] = {}
+        least: _Chosen | None = best.get(span[0] - 2)  # of those that are no neighbours
+        for column in span[number : len(span) - len(sources) + number + 1]:
+            near = best.get(column - 1)
+            options = [(near.cost + 2, near)] if near else []
+            options += [(least.cost, least)] if least else []
+            if options and (column not in starts or column == own):
+                cost, last = min(options, key=lambda option: option[0])
+                following[column] = _Chosen(cost + abs(column - wanted), column, last)
+            if near is not None and (least is None or near.cost < least.cost):
+                least = near
         best = following
-    return min(best.values())[1]
+    chosen: _Chosen | None = min(best.values(), key=lambda one: one.cost)
+    ports = []
+    while chosen is not None and chosen.before is not None:
+        ports.append(chosen.port)
+        chosen = chosen.before
+    return ports[::-1]
+
+
+class _Chosen(NamedTuple):
+    """A port, those before it, and how far all are from where they would be best."""
+
+    cost: int
+    port: int
+    before: _Chosen | None
 
 
 def _give_tracks(lines: list[_Line]) -> None:
     """Put lines that would run over each other on tracks of their own, few crossings first."""
     ordered: list[_Line] = []
     for line in lines:
-        costs = [
-            sum(_cost(other, line) for other in ordered[:at])
-            + sum(_cost(line, other) for other in ordered[at:])
-            for at in range(len(ordered) + 1)
-        ]
+        above = accumulate((_cost(other, line) for other in ordered), initial=0)
+        below = list(accumulate((_cost(line, other) for other in reversed(ordered)), initial=0))
+        costs = [a + b for a, b in zip(above, reversed(below), strict=True)]
         ordered.insert(costs.index(min(costs)), line)
     for number, line in enumerate(ordered):
         first, last = line.span
@@ -149,7 +161,12 @@ def _give_tracks(lines: list[_Line]) -> None:
 
 def _cost(upper: _Line, lower: _Line) -> int:
     """Count the crossings of two lines, one on a track above the other's."""
-    return sum(lower.crosses(end) for end in upper.ends.values()) + upper.crosses(lower.start)
+    first, last = lower.span
+    count = 1 if upper.span[0] <= lower.start <= upper.span[1] else 0
+    for end in upper.ends.values():
+        if first <= end <= last:
+            count += 1
+    return count
 
 
 def _draw_lines(canvas: list[list[str]], lines: list[_Line], columns: int) -> None:

@@ -217,13 +217,13 @@ def execute(project: Project, stage: Stage, before: Entry, work: Work) -> Made:
 
 
 def _refuse_undeclared(stage: Stage, result: Result, trace: Trace) -> None:
-    complaint = trace.complaint()
-    if complaint is not None:
+    found = trace.findings()
+    if found:
         raise StageFailed(
-            complaint,
+            found.what,
             stage=stage,
             result=result,
-            hint="declare them under 'deps', 'params' or 'outs'; its outputs are as they were",
+            hint=f"{found.hint}; its outputs are as they were before",
         )
 
 

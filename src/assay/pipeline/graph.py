@@ -17,6 +17,20 @@ class InvalidGraph(Error):
     """The stages of a project contradict each other."""
 
 
+def folders(path: str) -> list[str]:
+    """Return the folders around an absolute path; as text, since there are many.
+
+    Examples
+    --------
+    >>> folders("/a/b/c")
+    ['/a/b', '/a']
+    """
+    found = []
+    while path := path.rpartition("/")[0]:
+        found.append(path)
+    return found
+
+
 class Graph:
     """Stages and their dependencies.
 
@@ -59,13 +73,13 @@ class Graph:
 
     def _refuse_overlaps(self) -> None:
         for path in self._sorted:
-            for parent in Path(path).parents:
-                other = self._makers.get(str(parent))
+            for parent in folders(path):
+                other = self._makers.get(parent)
                 if other is not None:
                     maker = self._makers[path]
                     raise InvalidGraph(
                         f"the output '{self._shown(path)}' of '{maker}' lies inside the output "
-                        f"'{self._shown(str(parent))}' of '{other}'",
+                        f"'{self._shown(parent)}' of '{other}'",
                         where=self._where(self.stages[maker]),
                         hint="move one of them out of the other",
                     )
@@ -75,29 +89,29 @@ class Graph:
         found: dict[str, None] = {}
         for dep in (*stage.deps, *(params.file for params in stage.params)):
             path = os.path.normpath(stage.wdir / dep)
-            for candidate in (path, *map(str, Path(path).parents)):
+            for candidate in (path, *folders(path)):
                 if candidate in self._makers:
                     found[self._makers[candidate]] = None
             start = bisect_left(self._sorted, f"{path}/")
-            for below in self._sorted[start:]:
-                if not below.startswith(f"{path}/"):
-                    break
-                found[self._makers[below]] = None
+            while start < len(self._sorted) and self._sorted[start].startswith(f"{path}/"):
+                found[self._makers[self._sorted[start]]] = None
+                start += 1
         return tuple(found)
 
     def _refuse_cycles(self) -> None:
         done: set[str] = set()
         for start in self.stages:
-            trail: list[str] = []
+            trail: dict[str, None] = {}
             todo: list[tuple[str, bool]] = [(start, False)]
             while todo:
                 address, leaving = todo.pop()
                 if leaving:
-                    trail.pop()
+                    trail.popitem()
                     done.add(address)
                     continue
                 if address in trail:
-                    circle = [*trail[trail.index(address) :], address]
+                    listed = list(trail)
+                    circle = [*listed[listed.index(address) :], address]
                     raise InvalidGraph(
                         "stages wait for each other: " + " needs ".join(f"'{a}'" for a in circle),
                         where=self._where(self.stages[address]),
@@ -105,7 +119,7 @@ class Graph:
                     )
                 if address in done:
                     continue
-                trail.append(address)
+                trail[address] = None
                 todo.append((address, True))
                 todo.extend((need, False) for need in self.upstream[address])
 

@@ -117,5 +117,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def expects_all(self) -> bool:
-        """Whether everything that a stage reads has to be here or to be made."""
-        return not (self.allow_missing or self.bring is not None or self.ignore_errors)
+        """Whether everything that a stage reads has to be here or to be made, before any runs."""
+        lenient = self.allow_missing or self.keep_going or self.ignore_errors
+        return not lenient and self.bring is None

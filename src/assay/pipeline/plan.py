@@ -11,7 +11,7 @@ import msgspec
 
 from assay.base.errors import Error, Negative, NotFound
 from assay.pipeline.changes import Changes, Inspector
-from assay.pipeline.graph import Graph
+from assay.pipeline.graph import Graph, folders
 from assay.pipeline.options import Options
 from assay.project import dvcyaml, tracking
 from assay.project.definition import Definition
@@ -146,23 +146,15 @@ def _check(declared: Definition, found: Sequence[Stage], options: Options) -> No
         return
     inspector = Inspector(declared)  # of its own: what is there now may be other when it runs
     made = {str(stage.path(out.path)) for stage in found for out in stage.outs}
-    around = {folder for path in made for folder in _folders(path)}
+    around = {folder for path in made for folder in folders(path)}
 
     def coming(path: Path) -> bool:
         text = str(path)
-        return text in made or text in around or not made.isdisjoint(_folders(text))
+        return text in made or text in around or not made.isdisjoint(folders(text))
 
     for stage in found:
         if not (stage.is_data or stage.frozen):
             inspector.refuse_missing(stage, coming=coming)
-
-
-def _folders(path: str) -> list[str]:
-    """Return the folders around a path; as text, since there are many."""
-    found = []
-    while path := path.rpartition("/")[0]:
-        found.append(path)
-    return found
 
 
 def _refuse_outside(project: Project, stage: Stage) -> None:

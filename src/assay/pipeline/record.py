@@ -131,7 +131,7 @@ class Recording:
         self._home, self._targets, self._name, self._kind = home, tuple(targets), name, kind
         self._command = command_line or " ".join(["assay", "repro", *targets])
         self._ledger: Ledger | None = None
-        self._steps: list[Step] = []
+        self._placed: list[tuple[int, Step]] = []
         self.run: str | None = None
         self.killed: list[str] = []
 
@@ -240,9 +240,13 @@ class Recording:
             reason=reason,
         )
 
-    def add_step(self, step: Step) -> None:
-        """Remember a stage of the plan."""
-        self._steps.append(step)
+    def add_step(self, step: Step, *, place: int = 0) -> None:
+        """Remember a stage of the plan, and its place in it where they do not come in order."""
+        self._placed.append((place, step))
+
+    @property
+    def _steps(self) -> list[Step]:
+        return [step for _, step in sorted(self._placed, key=lambda pair: pair[0])]
 
     def close(self, status: Outcome, *, reason: str | None = None) -> None:
         """Write how the whole run ended: parameters and metrics of its stages, its plan."""
@@ -274,26 +278,29 @@ class Recording:
         ledger = writer.ledger
         values: dict[str, Any] = {}
         metrics: dict[str, Metric] = {}
-        for step in self._steps:
+        steps = self._steps
+        for step in steps:
             values.update(flat_params(_by_file(step.entry.params, step.wdir)))
-        for child in runs.get(ledger, parent).children:
-            metrics.update(runs.get(ledger, child).metrics)
+        found = runs.metrics_of_parts(ledger, parent)
+        in_order = [step.run for step in steps if step.run is not None]
+        for child in (*(set(found) - set(in_order)), *in_order):
+            metrics.update(found.get(child, {}))
         if values:
             writer.log_params(parent, values)
         if metrics:
             writer.log_metrics(parent, list(metrics.values()))
-        made = {self._path(s, row) for s in self._steps for row in s.entry.outs}
+        made = {self._path(s, row) for s in steps for row in s.entry.outs}
         writer.add_inputs(
             parent,
             [
                 self._as_data(s, row, "dep")
-                for s in self._steps
+                for s in steps
                 for row in s.entry.deps
                 if self._path(s, row) not in made
             ],
         )
         writer.add_outputs(
-            parent, [self._as_data(s, row, "out") for s in self._steps for row in s.entry.outs]
+            parent, [self._as_data(s, row, "out") for s in steps for row in s.entry.outs]
         )
 
     def metrics(self, run: str) -> dict[str, float]:

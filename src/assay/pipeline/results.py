@@ -1,8 +1,9 @@
 """Where a `repro` keeps what its stages made: locks, `.gitignore`, the plan of its run.
 
-A lock is written after each stage, but not more often than every half second, where the run cache
-has the stage as well: after a `kill -9` it comes back from there without running again. Objects
-are durable before a lock names them.
+A lock is written after each stage, but not more often than every half second where the run cache
+has the stage as well, and not before a stage whose entry comes first has ended: after a `kill -9`
+a stage comes back from the run cache without running again, and the lock has the order that it
+has without the kill. Objects are durable before a lock names them.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class Results:
         self._declared, self._project = declared, declared.project
         self._plan, self._recording, self._sync = planned, recording, sync
         self._places = {stage.address: place for place, stage in enumerate(planned.stages)}
+        self._new = {self._places[s.address] for s in planned.stages if not declared.entry(s)}
+        self._last_new = -1
         self._files: dict[Path, None] = {}
         self._to_ignore: list[Path] = []
         self._written_at, self._pause = 0.0, _PAUSE_SECONDS
@@ -78,8 +81,17 @@ class Results:
         if self._declared.record(stage, entry, place=place, later=True):
             self.add_files([stage.file.with_suffix(".lock")])
             self.add_files(stage.path(out.path) for out in stage.outs if not out.cache)
-        if not can_wait or time.monotonic() - self._written_at > self._pause:
+        if place in self._new:
+            self._last_new = max(self._last_new, place)
+            self._new.discard(place)
+        is_in_order = min(self._new, default=place) >= self._last_new
+        is_due = time.monotonic() - self._written_at > self._pause
+        if not can_wait or (is_due and is_in_order):
             self.settle()
+
+    def pass_by(self, address: str) -> None:
+        """Note that a stage will not be recorded any more."""
+        self._new.discard(self._places[address])
 
     def settle(self) -> None:
         """Write what was recorded, and make it durable."""
@@ -104,5 +116,6 @@ class Results:
                 uncached=tuple(out.path for out in stage.outs if not out.cache),
                 metrics=tuple(out.path for out in stage.outs if out.kind == "metric"),
                 run=run,
-            )
+            ),
+            place=self._places[stage.address],
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -64,6 +66,7 @@ class Runner:
         self._schedule = Schedule(planned.stages, planned.upstream)
         self._results = Results(declared, planned, self._recording, sync=sync)
         self._keep_lines = int(Store(declared.project).value("run.log_tail"))
+        self._crew: Crew | None = None
         self._at_work: dict[str, _Job] = {}
         self._forced: set[str] = set()
         self._failures: dict[str, BaseException] = {}
@@ -82,8 +85,8 @@ class Runner:
             The same, of several.
         """
         try:
-            with self._crew() as crew:
-                self._go_through(crew)
+            with contextlib.ExitStack() as self._held:
+                self._go_through()
             self._results.settle()
             self._raise_failures()
         except BaseException as error:
@@ -99,19 +102,24 @@ class Runner:
             made=self._made,
         )
 
-    def _crew(self) -> Crew:
-        from assay.pipeline.crew import Crew
+    def _hire(self) -> Crew:
+        """Return who works on stages; mostly there is nothing to do."""
+        if self._crew is None:
+            from assay.pipeline.crew import Crew
 
-        return Crew(jobs=self._options.jobs, executor=self._options.executor)
+            crew = Crew(jobs=self._options.jobs, executor=self._options.executor)
+            self._crew = self._held.enter_context(crew)
+        return self._crew
 
-    def _go_through(self, crew: Crew) -> None:
+    def _go_through(self) -> None:
         while True:
-            is_open = not (crew.is_full or (self._failures and self._stops_at_failure))
+            is_full = self._crew is not None and self._crew.is_full
+            is_open = not (is_full or (self._failures and self._stops_at_failure))
             stage = self._schedule.next() if is_open else None
             if stage is not None:
-                self._attempt(stage, lambda stage=stage: self._begin(stage, crew))  # type: ignore[misc]
+                self._attempt(stage, functools.partial(self._begin, stage))
             elif self._at_work:
-                self._take(crew.next())
+                self._take(self._hire().next())
             else:
                 return
 
@@ -134,6 +142,7 @@ class Runner:
             for address in left_out:
                 why = f"'{stage.address}' failed"
                 self._done[address] = Done(stage=address, state="left out", why=why)
+                self._results.pass_by(address)
             named = ", ".join(f"'{address}'" for address in left_out)
             self._events.say(f"error: {error}")
             if left_out:
@@ -172,7 +181,7 @@ class Runner:
         finally:
             self._recording.close("killed" if killed else "failed", reason=reason)
 
-    def _begin(self, stage: Stage, crew: Crew) -> None:
+    def _begin(self, stage: Stage) -> None:
         """Do what a stage needs, or put it to work."""
         options = self._options
         found = self._inspector.changes(stage)
@@ -188,7 +197,7 @@ class Runner:
             self._finished(stage, "pulled", changes.in_words())
         else:
             self._bring_deps(stage)
-            self._inspect_and_run(stage, changes, crew, force=force)
+            self._inspect_and_run(stage, changes, force=force)
 
     def _counting(self, stage: Stage, changes: Changes, *, allow_missing: bool) -> Changes:
         return plan.what_counts(
@@ -199,6 +208,7 @@ class Runner:
         self._done[stage.address] = Done(
             stage=stage.address, state=state, why=why, seconds=seconds
         )  # fmt: skip
+        self._results.pass_by(stage.address)
 
     def _finished(
         self, stage: Stage, state: State, why: str = "", *, seconds: float = 0.0
@@ -259,9 +269,7 @@ class Runner:
             if bring(self._declared, maker, get):
                 self._inspector.forget(maker)
 
-    def _inspect_and_run(
-        self, stage: Stage, changes: Changes, crew: Crew, *, force: bool
-    ) -> None:  # fmt: skip
+    def _inspect_and_run(self, stage: Stage, changes: Changes, *, force: bool) -> None:
         before = self._inspector.entry(stage)
         if not force and not changes.always and self._options.use_run_cache:
             known = plan.known_outputs(
@@ -273,7 +281,7 @@ class Runner:
         confirm = self._options.confirm
         if confirm is not None and not confirm(stage.address):
             raise plan.Declined(stage)
-        self._run(stage, before, changes, crew)
+        self._run(stage, before, changes)
 
     def _restore(self, stage: Stage, before: Entry, known: Entry, changes: Changes) -> None:
         self._events.say(f"Stage '{stage.address}' is cached - skipping run, checking out outputs")
@@ -285,12 +293,13 @@ class Runner:
         self._results.step(stage, entry, "restored")
         self._finished(stage, "restored", changes.in_words())
 
-    def _run(self, stage: Stage, before: Entry, changes: Changes, crew: Crew) -> None:
+    def _run(self, stage: Stage, before: Entry, changes: Changes) -> None:
         run = self._recording.start(stage, before, project=self._project)
         self._at_work[stage.address] = _Job(run, changes, before)
         self._events.say(f"Running stage '{stage.address}': {changes.in_words() or 'forced'}")
         from assay.pipeline import execute
 
+        crew = self._hire()
         work = self._work(stage, run, crew)
 
         def make() -> Made:

@@ -123,6 +123,13 @@ def _pull(project: Project, oids: Iterable[str], say: Say) -> None:
     if not missing or project.config.get("core", "remote") is None:
         return
     settings = project.config.remote()
+    if settings.is_versioned:
+        raise NotFound(
+            f"{counted(len(missing), 'object')} of the run's data not in the cache, and a remote "
+            "that keeps files under their own names is asked by their paths only",
+            where=settings.where,
+            hint="bring what all commits name, then try again: assay fetch -A",
+        )
     moved = transfer.pull(missing, project.cache, open_remote(settings))
     if moved.moved:
         say(f"fetched {counted(moved.moved, 'object')} of the run's data from '{settings.name}'")

@@ -59,17 +59,6 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
         keys = ["'deps' or 'params'"] * bool(self.read) + ["'outs'"] * bool(self.written)
         return f"add what belongs to it to {' and '.join(keys)} of the stage, or leave it alone"
 
-    def raise_for(self, stage: Stage) -> None:
-        """Raise where there are any.
-
-        Raises
-        ------
-        Error
-            It names them.
-        """
-        if self:
-            raise Error(self.what, where=f"stage '{stage.address}'", hint=self.hint)
-
 
 def _listed(paths: Sequence[str]) -> str:
     """Return paths for people, the first dozen by name.

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assay.project.stages import Stage
 from assay.project.workspace import Project
+
+if TYPE_CHECKING:
+    from assay.pipeline.strict import Findings
 
 
 class Trace:
@@ -23,18 +27,11 @@ class Trace:
 
         return strict.wrap(arguments, self._log)
 
-    def complaint(self) -> str | None:
-        """Return what the stage did undeclared, in words, or None."""
+    def findings(self) -> Findings:
+        """Return what the stage did undeclared, once its commands have ended."""
         from assay.pipeline import strict
 
-        found = strict.check(self._project, self._stage, self._log)
-        done = {"reads": found.read, "writes": found.written}
-        parts = [
-            f"{verb} " + ", ".join(f"'{path}'" for path in paths)
-            for verb, paths in done.items()
-            if paths
-        ]
-        return f"the command {' and '.join(parts)} without saying so" if parts else None
+        return strict.check(self._project, self._stage, self._log)
 
     def close(self) -> None:
         """Take the log away."""

@@ -192,7 +192,8 @@ def status(
     asked = _Asked(project, chosen if targets else None)
     head = git.head(project.git_root) if project.uses_git else None
     contents = _contents(declared, chosen)
-    record, workspace = recorded(declared), {path: now.oid for path, now in contents.items()}
+    record = recorded(declared)
+    workspace: Files = {path: now.oid for path, now in contents.items()}
     before = Files() if project.uses_git else record  # without git nothing is committed
     if head is not None:
         before = recorded(definition.read_at(project, head))
@@ -200,7 +201,7 @@ def status(
         listed = _Listed(project.cache)
         record, before = _in_full(record, listed), _in_full(before, listed)
         workspace = _in_full(workspace, listed, contents=contents)
-    record, before, workspace = map(asked.part_of, (record, before, workspace))
+    record, before, workspace = (asked.part_of(one) for one in (record, before, workspace))
     absent = _absent(project, chosen, granular=granular)
     lacking = [] if remote is None else _not_there(project, chosen, remote, granular=granular)
     return DataStatus(

@@ -171,7 +171,8 @@ def _rename(source: Path, target: Path) -> None:
         source.rename(target)
     except OSError as error:
         if error.errno != errno.EXDEV:
-            raise explain(error, target) from error
+            leaves = os.access(source.parent, os.W_OK)
+            raise explain(error, target if leaves else source) from error
         try:
             shutil.move(source, target)
         except (OSError, shutil.Error) as failure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -127,9 +128,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
     def path(self, written: str) -> Path:
         """Return one of the stage's paths as an absolute path."""
-        import os
-
-        return Path(os.path.normpath(self.wdir / written))
+        return Path(os.path.normpath(os.path.join(self.wdir, written)))  # noqa: PTH118 -- of many
 
     def place(self, root: Path, *below: str | int) -> str:
         """Return where the stage, or something in it, stands now: `dvc.yaml:12`.

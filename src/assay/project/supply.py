@@ -57,6 +57,7 @@ class Supply:
         self._open: dict[str, Remote] = {}
         self._held: dict[str, tuple[str, Version]] = {}  # the key and version of a content
         self._lists: dict[str, list[tree.Entry]] = {}
+        self._sizes: dict[str, int] = {}
 
     @classmethod
     def of(
@@ -80,6 +81,8 @@ class Supply:
             key = f"{path}/{one.relpath}" if one.relpath else path
             if one.version_id is not None:
                 self._held.setdefault(one.oid, (key, one))
+            if one.size is not None:
+                self._sizes[one.oid] = one.size
         if row.is_directory and row.versions and row.oid is not None:
             self._lists[row.oid] = [tree.Entry(one.relpath, one.oid) for one in row.versions]
 
@@ -95,14 +98,14 @@ class Supply:
         raise self._no_remote()
 
     def size_of(self, oid: str, cache: Cache) -> int | None:
-        """Return the size of an object that is on this machine."""
+        """Return the size of an object that is on this machine, or whose record says it."""
         for store in (cache, self._cache):
             if store is not None:
                 try:
                     return os.stat(store.place(oid)).st_size  # noqa: PTH116 -- for every file
                 except OSError:
                     continue
-        return None
+        return self._sizes.get(oid)
 
     def bring(self, oids: Sequence[str], cache: Cache, *, remote: str | None = None) -> None:
         """Copy objects into a cache, each checked by its hash.

@@ -82,7 +82,7 @@ class Files:
 class Variables:
     """Values by name, where each comes from, and what was asked for.
 
-    Never changed: what adds to it returns another one.
+    Never changed but for what is noted in `used`: what adds to it returns another one.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class Variables:
     ) -> None:
         self._values = values or {}
         self._origins = origins or {}
-        self._loaded = dict(loaded or {})
+        self._loaded = loaded or {}
         self._reserved = reserved
         self.used: dict[str, dict[str, Any]] = {}
 
@@ -113,13 +113,13 @@ class Variables:
         )  # fmt: skip
 
     def names(self) -> Iterator[str]:
-        """Go through the dotted names that there are, the outer ones first; not without end."""
+        """Go through the dotted names that there are, the outer ones first; of many not all."""
         todo: list[tuple[str, Any]] = [("", self._values)]
-        for n, (prefix, value) in enumerate(todo):
-            if n > MAX_NAMES:
-                return
+        n_left = MAX_NAMES
+        for prefix, value in todo:
             for key, inner in value.items():
-                if isinstance(key, str):
+                if isinstance(key, str) and n_left:
+                    n_left -= 1
                     yield f"{prefix}{key}"
                     if isinstance(inner, dict):
                         todo.append((f"{prefix}{key}.", inner))
@@ -187,6 +187,12 @@ class Variables:
         BadVariables
             If a name is set already.
         """
+        values, origins = self._with(data, label, is_file=is_file)
+        return Variables(values, origins, loaded=self._loaded, reserved=self._reserved)
+
+    def _with(
+        self, data: Mapping[Any, Any], label: str, *, is_file: bool
+    ) -> tuple[dict[str, Any], dict[tuple[str, ...], Origin]]:
         for name in self._reserved:
             if name in data:
                 raise BadVariables(
@@ -194,8 +200,7 @@ class Variables:
                     hint="give it another name",
                 )
         origins = dict(self._origins)
-        values = self._merge(self._values, data, (), (label, is_file, origins))
-        return Variables(values, origins, loaded=self._loaded, reserved=self._reserved)
+        return self._merge(self._values, data, (), (label, is_file, origins)), origins
 
     def _merge(
         self,
@@ -248,9 +253,10 @@ class Variables:
                     hint=did_you_mean(key, [str(k) for k in data]) or f"see '{name}'",
                 )
         chosen = {key: data[key] for key in keys} if keys else data
-        added = self.add(chosen, label=files.shown(path), is_file=True)
-        added._loaded[path] = (*(self._loaded.get(path) or ()), *keys) if keys else None  # noqa: SLF001
-        return added
+        values, origins = self._with(chosen, files.shown(path), is_file=True)
+        taken = (*(self._loaded.get(path) or ()), *keys) if keys else None
+        loaded = {**self._loaded, path: taken}
+        return Variables(values, origins, loaded=loaded, reserved=self._reserved)
 
 
 def _element(value: list[Any], part: str) -> tuple[Any, str]:

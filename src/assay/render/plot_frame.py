@@ -115,8 +115,8 @@ def as_number(text: str) -> int | float | str:
 
     Examples
     --------
-    >>> [as_number(text) for text in ("12", "0.5", "1e-4", "007", "n/a", "")]
-    [12, 0.5, 0.0001, '007', 'n/a', '']
+    >>> [as_number(text) for text in ("12", "0.5", "1e-4", "007", "02e31", "n/a", "")]
+    [12, 0.5, 0.0001, '007', '02e31', 'n/a', '']
     """
     found = _NUMBER.fullmatch(text)
     if found is None:

@@ -31,6 +31,9 @@ Spec = dict[str, Any]
 
 HEIGHT = 300
 
+_IS_SMOOTH = "smooth > 0"
+_FEW = 5  # points are enough for the axes to have a range while nothing is made smooth
+
 _MAX_HOVER_ROWS = 3000  # above it, a mark under the pointer for each x makes a page slow
 
 
@@ -143,7 +146,7 @@ def _lines(frame: Frame, *, smoothed: bool) -> Spec:
     if frame.x_kind == "nominal":
         raw["mark"]["point"] = True  # type: ignore[index]
     if smoothed:
-        raw["mark"]["opacity"] = 0.25  # type: ignore[index]
+        raw["mark"]["opacity"] = {"expr": f"{_IS_SMOOTH} ? 0.25 : 1"}  # type: ignore[index]
         layers.append(_smoothed_line(frame, x, y))
     if frame.x_kind != "nominal" and frame.y_kind == "quantitative":
         layers.append(_last_point(frame, x, y))
@@ -151,14 +154,21 @@ def _lines(frame: Frame, *, smoothed: bool) -> Spec:
             layers.append(_hover(frame, x, y))
     spec: Spec = {"transform": transform, "encoding": encoding, "layer": layers}
     if smoothed:
-        slider = {"input": "range", "min": 0.001, "max": 1, "step": 0.001, "name": "smooth"}
-        spec["params"] = [{"name": "smooth", "value": 0.001, "bind": slider}]
+        slider = {"input": "range", "min": 0, "max": 1, "step": 0.001, "name": "smooth"}
+        spec["params"] = [{"name": "smooth", "value": 0, "bind": slider}]
     return spec
 
 
 def _smoothed_line(frame: Frame, x: str, y: str) -> Spec:
     smooth = {"loess": y, "on": x, "groupby": frame.group, "bandwidth": {"signal": "smooth"}}
-    return {"transform": [smooth], "mark": "line", "encoding": {"y": y_axis(frame, y)}}
+    # to smooth many rows is slow: it waits until it is asked for
+    count = {"window": [{"op": "row_number", "as": "nth_"}], "groupby": frame.group}
+    asked = {"filter": f"{_IS_SMOOTH} || datum.nth_ <= {_FEW}"}
+    return {
+        "transform": [count, asked, smooth],
+        "mark": {"type": "line", "opacity": {"expr": f"{_IS_SMOOTH} ? 1 : 0"}},
+        "encoding": {"y": y_axis(frame, y)},
+    }
 
 
 def _last_point(frame: Frame, x: str, y: str) -> Spec:

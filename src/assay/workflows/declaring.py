@@ -15,7 +15,7 @@ import msgspec
 
 from assay.base.errors import Error, NotFound, Usage
 from assay.base.files import write_atomic
-from assay.pipeline.graph import Graph
+from assay.pipeline.graph import Graph, InvalidGraph
 from assay.project import definition, dvcyaml, edit, gitignore
 from assay.project.definition import Definition
 from assay.project.grammar import Source
@@ -132,7 +132,10 @@ def _in(before: Definition, file: Path, text: str, name: str) -> Stage:
         source, path=file, root=project.root, flags=definition.flags(project.config)
     )
     whole = Definition(project, files=(*others, parsed), data=before.data, entries={})
-    Graph(whole.all, project)
+    try:
+        Graph(whole.all, project)
+    except InvalidGraph as error:  # its line is one of a file that is not written
+        raise InvalidGraph(error.what, where=f"stage '{name}'", hint=error.hint) from error
     stage = next(s for s in whole.stages if s.file == file and s.name == name)
     for out in stage.outs:
         if out.cache and project.root not in stage.path(out.path).parents:

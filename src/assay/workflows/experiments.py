@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from assay.pipeline.repro import Events, Outcome
 
 
+_TRUE = frozenset({"1", "y", "yes", "true", "on"})
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be tried.
 
@@ -289,7 +292,27 @@ def _go(
     )
     if outcome.run is not None:
         _tag(project, outcome.run, experiment)
+    complaints = [*complaints, *_push(project, experiment)]
     return Ran(experiment=experiment, outcome=outcome, complaints=complaints, left_out=left_out)
+
+
+def _push(project: Project, experiment: Experiment) -> list[str]:
+    """Send an experiment to a git repository, where `exp.auto_push` says so; return why not."""
+    asked = os.environ.get("DVC_EXP_AUTO_PUSH")
+    is_on = project.config.flag("exp", "auto_push") if asked is None else asked.lower() in _TRUE
+    if not is_on:
+        return []
+    from assay.workflows import experiment_sharing
+    from assay.workflows.experiment_sharing import Sharing
+
+    remote = os.environ.get("DVC_EXP_GIT_REMOTE") or project.config.get("exp", "git_remote")
+    one = Sharing(names=(experiment.ref,), run_cache=True)
+    try:
+        moved = experiment_sharing.push(project, remote or "origin", one)
+    except Error as error:
+        return [f"it was not pushed, as 'exp.auto_push' asks: {error.what}"]
+    refused = [f"it was not pushed: {why}" for why in moved.refs.refused.values()]
+    return refused or [f"it was pushed to '{remote or 'origin'}', as 'exp.auto_push' asks"]
 
 
 def _keep(

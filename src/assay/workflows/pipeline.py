@@ -90,7 +90,6 @@ def _bring(project: Project) -> Bring:
     """Return what copies recorded contents from their remotes, as far as they have them."""
 
     def bring(items: Sequence[Tracked]) -> None:
-        from assay.objects import transfer
         from assay.project.choosing import Chosen
         from assay.workflows import transfers
         from assay.workflows.data import Targets
@@ -102,8 +101,7 @@ def _bring(project: Project) -> Bring:
             transfers.fetch(project, transfers.Request(targets=targets), allow_missing=True)
         rest = [(None, Chosen(item=item)) for item in items if not item.stage.is_import]
         for group in transfers.groups(project, transfers.Collected([*rest], []), everything):
-            remote = transfers.open_with(group.settings, jobs=None)
-            transfer.pull(group.wanted, project.cache, remote)
+            transfers.bring(project, group)
 
     return bring
 

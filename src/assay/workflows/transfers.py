@@ -150,16 +150,20 @@ def fetch(project: Project, request: Request, *, allow_missing: bool = False) ->
         n_imported, found = _import(project, found, request) if imported else (0, found)
         done = []
         for group in groups(project, found, request):
-            settings = with_jobs(group.settings, jobs=request.jobs)
-            if settings.is_versioned:
-                data = _versioned().fetch(project, settings, group.chosen)
-            else:
-                data = transfer.pull(group.wanted, project.cache, open_remote(settings))
-            name = settings.name
+            data, name = bring(project, group, jobs=request.jobs), group.settings.name
             if data.damaged or not allow_missing:
                 transfer.raise_incomplete(data, remote=name, verb="pulled", names=group.names)
             done.append((name, data))
     return msgspec.structs.replace(_synced(done, n_runs, found), n_imported=n_imported)
+
+
+def bring(project: Project, group: Group, *, jobs: int | None = None) -> Moved:
+    """Copy what is wanted of one remote into the cache, as far as that has it."""
+    settings = with_jobs(group.settings, jobs=jobs)
+    if settings.is_versioned:
+        moved: Moved = _versioned().fetch(project, settings, group.chosen)
+        return moved
+    return transfer.pull(group.wanted, project.cache, open_remote(settings))
 
 
 def _import(

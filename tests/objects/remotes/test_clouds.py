@@ -223,3 +223,11 @@ def test_credentials_of_a_file_are_used(web: websites.Web, tmp_path: Path):
         open_remote(settings(web, "gs", allow_anonymous_login="", credentialpath=str(file)))
     assert "s3cret" not in str(caught.value)
     assert caught.value.where == "remote 'st'"
+
+
+def test_the_lock_of_azurite_has_hashes_and_no_address():
+    text = (Path(__file__).parents[3] / "requirements/azurite/package-lock.json").read_text()
+    assert "://" not in text
+    packages = json.loads(text)["packages"]
+    assert all("integrity" in one for name, one in packages.items() if name)
+    assert len(packages) > 100

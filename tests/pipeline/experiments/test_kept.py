@@ -197,4 +197,4 @@ def test_a_name_on_several_baselines_is_the_one_on_head(root):
 
 def test_leftovers_are_cleaned(root):
     make.done(root, "exp", "show")
-    assert "of 2 commits" in make.done(root, "exp", "clean")
+    assert "of 3 commits" in make.done(root, "exp", "clean")

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from assay.base.errors import Error
 from assay.pipeline.experiments import overrides, param_files
+from assay.pipeline.experiments.grammar import Override
+from assay.project import params, yaml12
 
 YAML = """\
 # what is tried
@@ -110,7 +118,7 @@ def test_python_takes_no_new_names(given):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("modl.depth=3", "did you mean 'model.depth'.*or to add it: -S '\\+modl.depth=3'"),
+        ("modl.depth=3", "did you mean 'model.depth'.*to add it: -S '\\+modl.depth=3'"),
         ("zzz=3", "to add it: -S '\\+zzz=3'"),
         ("~zzz", "there is no parameter 'zzz'"),
         ("~lr=7", "'lr' is 0.1, not 7"),
@@ -142,3 +150,59 @@ def test_a_sweep_is_a_product_whose_last_override_changes_fastest():
         "lr=0.6, k=x, c.toml:n=1",
         "lr=0.6, k=x, c.toml:n=2",
     ]
+
+
+NAMES = st.sampled_from(["a", "b", "c", "lr", "on", "x1"])
+SCALARS = (
+    st.integers(-(10**9), 10**9)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.booleans()
+    | st.text(
+        st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=8
+    )
+    | st.sampled_from(["yes", "1e-4", "0x1", "null", "~", "- a", "a: b", "# c", "'", '"', "", " "])
+)
+VALUES = SCALARS | st.lists(SCALARS, max_size=3)
+DATA = st.recursive(
+    st.dictionaries(NAMES, VALUES, min_size=1, max_size=4),
+    lambda below: st.dictionaries(NAMES, VALUES | below, min_size=1, max_size=4),
+    max_leaves=8,
+)
+
+
+def as_yaml(data: Any, flow: bool | None) -> str:
+    return yaml.safe_dump(data, default_flow_style=flow, allow_unicode=True, sort_keys=False)
+
+
+def as_python(data: Any, _flow: bool | None) -> str:
+    return "# top\n" + "".join(f"{key} = {value!r}  # why\n" for key, value in data.items())
+
+
+WRITERS = {
+    ".yaml": as_yaml,
+    ".json": lambda data, flow: json.dumps(data, indent=None if flow else 2),
+    ".py": as_python,
+}
+
+
+def load(text: str, suffix: str) -> Any:
+    if suffix == ".yaml":
+        return yaml12.load(text, where="")
+    return params.parse(text, suffix=suffix, where="")
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+@settings(max_examples=150, deadline=None)
+@given(data=DATA, value=VALUES, flow=st.sampled_from([True, False, None]), draw=st.data())
+def test_a_changed_file_says_what_the_change_says(suffix, data, value, flow, draw):
+    text = WRITERS[suffix](data, flow)
+    before = load(text, suffix)
+    key = draw.draw(st.sampled_from(sorted(params.flatten(before))))
+    one = Override(kind="change", key=key, value=value, text=f"{key}=...")
+    try:
+        after = overrides.applied(before, [one], where="")
+    except Error:
+        return  # a list cannot become a mapping
+    found = param_files.changed(text, [one], suffix=suffix, where="")
+    again = load(found, suffix)
+    assert json.dumps(again) == json.dumps(after)

@@ -16,7 +16,9 @@ from tests import make
 from tests.pipeline.experiments import tried
 
 WAITS = tried.PIPELINE.replace(
-    "python train.py", "echo begun; until [ -e $GO ]; do sleep 0.05; done; python train.py"
+    "python train.py",
+    "echo $$ > $GO.$DVC_EXP_NAME; echo begun;"
+    " until [ -e $GO ]; do sleep 0.05; done; python train.py",
 )
 
 
@@ -68,6 +70,15 @@ def begun(root: Path, name: str) -> None:
     """Wait until the command of a task's stage runs."""
     log = root / ".assay" / "queue" / name / "log"
     tried.wait_until(lambda: log.exists() and "\nbegun" in log.read_text())
+
+
+def command_ended(root: Path, name: str) -> bool:
+    """Say whether the shell of a task's stage is gone; a zombie counts as gone."""
+    pid = (root.parent / f"go.{name}").read_text().strip()
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def finish(root: Path) -> None:
@@ -148,6 +159,7 @@ def test_ending_a_task_ends_its_processes_and_lets_the_next_begin(slow):
     begun(slow, "s-1")
     make.done(slow, "queue", "kill", "s-1")
     assert status(slow)["s-1"] == "failed"
+    assert command_ended(slow, "s-1")
     begun(slow, "s-2")
     finish(slow)
     assert tried.names(slow) == ["s-2"]
@@ -166,6 +178,7 @@ def test_a_task_can_be_ended_at_once(slow):
     begun(slow, "one")
     make.done(slow, "queue", "kill", "-f", "one")
     wait_for(slow, one="failed")
+    tried.wait_until(lambda: command_ended(slow, "one"))
     finish(slow)
     make.done(slow, "queue", "start", "one")
     finish(slow)
@@ -181,6 +194,7 @@ def test_after_a_kill_the_task_has_failed_and_can_be_started_again(slow, whose):
     pid = (slow / ".assay" / "queue" / "workers" / "1.pid").read_text().split()[0]
     os.kill(int(pid) if whose == "worker" else process_of(slow, "one"), signal.SIGKILL)
     wait_for(slow, one="failed")
+    tried.wait_until(lambda: command_ended(slow, "one"))
     (task,) = tasks(slow)
     assert task["reason"] == "it was killed"
     tried.wait_until(lambda: workers(slow) == 0)

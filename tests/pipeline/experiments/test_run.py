@@ -162,7 +162,7 @@ def test_a_name_that_git_cannot_keep_is_refused(root, name):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("lrr=1", "did you mean 'lr'?; or to add it: -S '+lrr=1'"),
+        ("lrr=1", "did you mean 'lr'? to add it: -S '+lrr=1'"),
         ("parms.yaml:lr=1", "did you mean 'params.yaml'?"),
         ("lr=[1", "the end stands where"),
         ("lr=0.1,0.2", "add '--queue'"),
@@ -250,6 +250,27 @@ def test_what_a_killed_one_left_is_taken_away_by_the_next(root):
     assert make.git(root, "worktree", "list").count("\n") == 1
     assert not list((root / ".assay" / "worktrees").iterdir())
     assert tried.names(root) == ["one"]
+
+
+@TEMP
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_its_processes_and_leaves_no_experiment(root, where, number):
+    slow = tried.PIPELINE.replace("python train", "echo $$ > $SIDE; sleep 60; python train")
+    make.write(root, {"dvc.yaml": slow})
+    side = root.parent / "pid"
+    process = subprocess.Popen(
+        make.command("exp", "run", *where, "-S", "lr=0.5"), cwd=root, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, env={**os.environ, "SIDE": str(side)},
+    )  # fmt: skip
+    tried.wait_until(lambda: side.exists() and bool(side.read_text()))
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(side.read_text()), 0)
+    assert tried.names(root) == []
+    assert make.git(root, "worktree", "list").count("\n") == 1
+    assert not (root / "model.txt").exists()
 
 
 def test_several_run_at_the_same_time(root):

@@ -131,6 +131,18 @@ def test_bad_input_is_refused_and_changes_nothing(root, command, said):
     assert (make.git(root, "for-each-ref"), make.git(root, "ls-remote", "origin")) == before
 
 
+def test_each_is_pushed_at_once_where_that_is_asked_for(root, tmp_path):
+    make.done(root, "config", "exp.auto_push", "true")
+    shown = make.assay(root, "exp", "run", "--temp", "-n", "three", "-S", "lr=0.3")
+    assert "pushed to 'origin'" in shown.err
+    assert refs(root, where="origin") == ["three"]
+    make.done(root, "config", "exp.git_remote", "nowhere")
+    shown = make.assay(root, "exp", "run", "--temp", "-n", "four", "-S", "lr=0.4")
+    assert shown.code == 0
+    assert "it was not pushed" in shown.err
+    assert "four" in tried.names(root)
+
+
 def test_a_password_in_an_address_is_not_shown(root):
     shown = make.assay(root, "exp", "list", "http://ada:secret@127.0.0.1:9/x.git")
     assert shown.code == 255

@@ -65,6 +65,23 @@ def test_a_commit_is_read_once(root, monkeypatch):
     assert document(root, "--force") == again
 
 
+def test_more_experiments_start_no_more_processes(root, monkeypatch):
+    def started() -> Any:
+        log = root.parent / "git.log"
+        log.unlink(missing_ok=True)
+        with monkeypatch.context() as patch:
+            patch.setenv("GIT_TRACE", str(log))
+            document(root, "--force")
+        return log.read_text().count("trace: built-in:")
+
+    before = started()
+    for number in (3, 4):
+        make.git(root, "update-ref", tried.ref(root, f"e{number}"), tried.ref(root, "one"))
+        make.done(root, "exp", "run", "--temp", "-n", f"f{number}", "-S", f"lr=0.{number}")
+    assert started() == before
+    assert len(document(root)[1]["experiments"]) == 6
+
+
 def test_columns_can_be_chosen(root):
     assert "n" in rows(root)[0]
     assert "n" not in rows(root, "--only-changed")[0]

@@ -10,7 +10,8 @@ import os
 from typing import Any
 
 from assay.objects.remotes import RemoteSettings
-from assay.objects.remotes.bucket import BucketRemote, make_store
+from assay.objects.remotes.bucket import BucketRemote
+from assay.objects.remotes.bucket_store import make_store
 from assay.objects.remotes.options import Options, missing_extra
 
 _NAMES = {

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from assay.objects.remotes import RemoteSettings
-from assay.objects.remotes.bucket import BucketRemote, make_store
+from assay.objects.remotes.bucket import BucketRemote
+from assay.objects.remotes.bucket_store import make_store
 from assay.objects.remotes.options import Options, missing_extra
 
 KNOWN = frozenset(

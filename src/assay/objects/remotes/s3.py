@@ -11,7 +11,8 @@ from typing import Any
 
 from assay.objects.remotes import RemoteSettings
 from assay.objects.remotes.aws import Profile, bucket_region, read_profile
-from assay.objects.remotes.bucket import BucketRemote, make_store, place
+from assay.objects.remotes.bucket import BucketRemote
+from assay.objects.remotes.bucket_store import make_store, place
 from assay.objects.remotes.options import Options, missing_extra
 
 KNOWN = frozenset(

@@ -231,7 +231,7 @@ def _unknown(data: dict[Any, Any], one: Override, where: str) -> Error:
     return Error(
         f"there is no parameter '{one.key}'",
         where=where,
-        hint="; or ".join(filter(None, hints)) or f"there are: {', '.join(known[:20]) or 'none'}",
+        hint=" ".join(filter(None, hints)) or f"there are: {', '.join(known[:20]) or 'none'}",
     )
 
 
