@@ -6,10 +6,12 @@ PEERS  ?= .peers
 DVC    := $(PEERS)/dvc/.installed
 TRITON := $(PEERS)/triton/.installed
 MLSERVER := $(PEERS)/mlserver/.installed
+AZURITE := $(PEERS)/azurite/.installed
+PROGRAMS := chromium strace npm
 PIP    := python -m pip install -q --disable-pip-version-check --require-hashes
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint fix bench bench-data lock vendor browser docs
+.PHONY: help demo test test-slow lint fix bench bench-data lock vendor programs docs
 
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,19 +37,24 @@ $(MLSERVER): requirements/peer-mlserver.txt
 	$(PEERS)/mlserver/bin/$(PIP) -r requirements/peer-mlserver.txt
 	touch $@
 
-browser: # Chromium for the page tests, where apt-get is allowed; the tests say so where it is not
-	@command -v chromium >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
-	  && apt-get update -qq >/dev/null 2>&1 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null 2>&1; } \
-	  || echo "no chromium, and it can't be installed here: browser tests are skipped"
+programs: # What tests drive of Debian's, where apt-get is allowed; the tests say so where it is not
+	@missing=; for name in $(PROGRAMS); do command -v $$name >/dev/null 2>&1 || missing="$$missing $$name"; done; \
+	  test -z "$$missing" || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && apt-get update -qq >/dev/null 2>&1 \
+	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null 2>&1; } \
+	  || echo "not there, and can't be installed here:$$missing; their tests are skipped"
+
+$(AZURITE): requirements/azurite/package-lock.json | programs
+	@! command -v npm >/dev/null 2>&1 || { mkdir -p $(PEERS)/azurite && cp requirements/azurite/package*.json $(PEERS)/azurite/ \
+	  && npm ci --prefix $(PEERS)/azurite --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@; }
 
 demo: $(STAMP) ## The main job, from raw data on, in a temporary project
 	$(BIN)/python examples/bikes/demo.py
 
-test: $(STAMP) $(DVC) $(TRITON) browser lint ## What CI runs
+test: $(STAMP) $(DVC) $(TRITON) $(AZURITE) programs lint ## What CI runs
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-test-slow: $(STAMP) $(DVC) $(TRITON) browser ## The same promises at full count
-	$(BIN)/python -m pytest -q -m "slow"
+test-slow: $(STAMP) $(DVC) $(TRITON) $(AZURITE) programs ## The same promises at full count
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "slow"
 
 lint: $(STAMP) ## Format, rules, types, layers
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports

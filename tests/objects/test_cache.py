@@ -10,12 +10,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from assay.base.errors import NotFound
 from assay.objects.cache import Cache, Damaged
+from assay.objects.hashing import hash_bytes
 from tests import make
 
 
@@ -137,3 +138,30 @@ def test_a_file_that_vanishes_leaves_no_part_of_the_batch(tmp_path: Path):
     assert str(tmp_path / "gone") in str(caught.value)
     assert list(cache) == []
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sets(st.integers(0, 1500), max_size=1500), st.sampled_from([0, 3, 3000]))
+def test_what_is_lacking_is_what_it_has_not(here, others: int):
+    """Asked for few or many, in folders that hold about as many or far more."""
+    asked = [hash_bytes(b"%d" % number) for number in range(1501)]
+    with tempfile.TemporaryDirectory(dir=make.memory()) as folder:
+        cache = Cache(Path(folder))
+        for oid in [asked[number] for number in here]:
+            cache.path(oid).parent.mkdir(exist_ok=True)
+            cache.path(oid).touch()
+        shard = Path(folder) / asked[0][:2]
+        shard.mkdir(exist_ok=True)
+        for number in range(others):
+            (shard / f"{number:030d}").touch()
+        for some in (asked, asked[:3], [*reversed(asked)]):
+            assert cache.lacking(some) == [oid for oid in some if not cache.has(oid)]
+
+
+def test_objects_of_dvc_2_are_lacking_where_they_are_not(tmp_path: Path):
+    cache = Cache(tmp_path / "files" / "md5", legacy=tmp_path)
+    old = "md5-dos2unix:" + "ab" * 16
+    assert cache.lacking([old]) == [old]
+    cache.path(old).parent.mkdir(parents=True)
+    cache.path(old).touch()
+    assert cache.lacking([old]) == []

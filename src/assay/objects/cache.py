@@ -25,6 +25,8 @@ DIR = ".dir"
 EXECUTABLE = 0o544
 """The mode of an object that a link in the workspace shares, where that is to be run; as DVC's."""
 _READ_ONLY = 0o444
+_WORTH = 8  # names in a listing cost as much as one question
+_ENTRY_SIZE = 40  # bytes of a name in a folder
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -78,6 +80,25 @@ class Cache:
     def has(self, oid: str) -> bool:
         """Say whether the object is here; its bytes are not looked at."""
         return os.path.lexists(self.place(oid))
+
+    def lacking(self, oids: Iterable[str]) -> list[str]:
+        """Return those of many oids that are not here.
+
+        A folder of which many are asked is listed once, unless it holds far more.
+        """
+        asked = [*oids]
+        folders: dict[str, list[str]] = {}
+        for oid in asked:
+            folders.setdefault("" if is_legacy(oid) else oid[:2], []).append(oid)
+        absent: set[str] = set()
+        for shard, some in folders.items():
+            at_most = _WORTH * len(some)
+            names = _names(f"{self._root}/{shard}", at_most=at_most) if shard else None
+            if names is None:
+                absent.update(oid for oid in some if not self.has(oid))
+            else:
+                absent.update(oid for oid in some if oid[2:] not in names)
+        return [oid for oid in asked if oid in absent]
 
     def __contains__(self, oid: str) -> bool:
         return self.has(oid)
@@ -246,6 +267,16 @@ def _hardlinked(path: Path | str, name: str) -> bool:
             return False
         raise
     return True
+
+
+def _names(folder: str, *, at_most: int) -> set[str] | None:
+    """Return the names in a folder, or None where there are likely to be more."""
+    try:
+        if os.stat(folder).st_size > at_most * _ENTRY_SIZE:  # noqa: PTH116 -- 256 in a row
+            return None
+        return set(os.listdir(folder))  # noqa: PTH208
+    except FileNotFoundError:
+        return set()
 
 
 def list_oids(folder: Path) -> Iterator[str]:

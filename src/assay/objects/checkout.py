@@ -119,7 +119,7 @@ def checkout(
 
 
 def _missing(oids: Iterable[str], cache: Cache) -> list[str]:
-    return sorted(oid for oid in oids if not cache.has(oid))
+    return sorted(cache.lacking(oids))
 
 
 def _changes(plan: Plan) -> list[Change]:

@@ -32,8 +32,7 @@ def is_complete(oid: str, cache: Cache, index: Index) -> bool:
         entries = tree.read(cache, oid)
     except Error:
         return False
-    has = cache.has
-    if not all(has(entry.oid) for entry in entries):
+    if cache.lacking(entry.oid for entry in entries):
         return False
     newest = max(look[4] for look in now.values())
     if newest < time.time_ns() - _SETTLED_NS and now == _folders(oid, cache):

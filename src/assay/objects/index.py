@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -97,6 +98,7 @@ class Index:
         self.algorithm: Algorithm = algorithm
         self._legacy: Index | None = None
         self._open: sqlite3.Connection | None = None
+        self._gate = threading.RLock()  # stages may run at the same time
 
     def _connection(self) -> sqlite3.Connection:
         if self._open is None:
@@ -116,27 +118,29 @@ class Index:
 
         A damaged file is thrown away.
         """
-        try:
-            return make(self._connection().execute(query, values))
-        except sqlite3.OperationalError:
-            return make(())
-        except sqlite3.DatabaseError:
-            self.close()
-            self._open = self._again()
-            return make(())
+        with self._gate:
+            try:
+                return make(self._connection().execute(query, values))
+            except sqlite3.OperationalError:
+                return make(())
+            except sqlite3.DatabaseError:
+                self.close()
+                self._open = self._again()
+                return make(())
 
     def _write(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> bool:
         """Write rows; where that fails nothing but False is said, since it only saves work."""
-        try:
-            with self._connection() as connection:
-                connection.executemany(statement, rows)
-        except (sqlite3.OperationalError, OverflowError):  # busy, full, an inode above 2**63
-            return False
-        except sqlite3.DatabaseError:
-            self.close()
-            self._open = self._again()
-            return False
-        return True
+        with self._gate:
+            try:
+                with self._connection() as connection:
+                    connection.executemany(statement, rows)
+            except (sqlite3.OperationalError, OverflowError):  # busy, full, an inode above 2**63
+                return False
+            except sqlite3.DatabaseError:
+                self.close()
+                self._open = self._again()
+                return False
+            return True
 
     @staticmethod
     def _connect(where: str) -> sqlite3.Connection:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from assay.objects.cache import DIR, EXECUTABLE, Cache
-from assay.objects.index import Index, Looks, seen
+from assay.objects.index import Index, Looks, Seen, seen
 
 LinkType = Literal["reflink", "hardlink", "symlink", "copy"]
 
@@ -28,6 +28,7 @@ class Linker:
     def __init__(self, cache: Cache, index: Index, types: Sequence[LinkType] = DEFAULT) -> None:
         self.cache, self._index = cache, index
         self._types = [*types]
+        self._checked: dict[str, Seen] | None = None
         self._umask = os.umask(0)
         os.umask(self._umask)
 
@@ -88,6 +89,23 @@ class Linker:
         list of tuple or None
             What each copy looks like to an index; None for a link.
         """
+        self._checked = {}
+        try:
+            done = self._links(rows, target, advance)
+        finally:
+            self._index.put(self._checked)
+            self._checked = None
+        if len(done) == len(rows):
+            return done
+        return done + self._copies(rows, len(done), target, advance)
+
+    def _links(
+        self,
+        rows: Sequence[tuple[str, str]],
+        target: Callable[[int], str],
+        advance: Callable[[int], None],
+    ) -> list[Looks | None]:
+        """Link files, as long as there is a link type that works."""
         done: list[Looks | None] = []
         made: set[str] = set()
         while len(done) < len(rows) and self._types[:1] not in ([], ["copy"]):
@@ -99,9 +117,7 @@ class Linker:
             self.place(rows[len(done)][1], name)
             done.append(None)
             advance(1)
-        if len(done) == len(rows):
-            return done
-        return done + self._copies(rows, len(done), target, advance)
+        return done
 
     def _copies(
         self,
@@ -139,7 +155,10 @@ class Linker:
             return
         if not self.cache.verify(oid):
             raise self.cache.damaged(oid)
-        self._index.put({source: seen(status, oid)})
+        if self._checked is not None:
+            self._checked[source] = seen(status, oid)
+        else:
+            self._index.put({source: seen(status, oid)})
 
     def _reflink(self, _oid: str, source: str, target: str) -> None:
         from assay.objects.copying import clone

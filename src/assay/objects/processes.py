@@ -22,7 +22,7 @@ FEWEST = 400
 
 _MOST = 8  # processes: the file system is one for all of them
 _PER_TICKET = 64
-_N_TICKETS = 8192  # a pipe holds twice as many
+_N_TICKETS = 1000  # a pipe holds as many on any system
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _SIZE = 4  # bytes of a number in a pipe
 
@@ -59,7 +59,7 @@ def spread(count: int, work: Work, *, told: Told | None = None) -> list[Any]:
     try:
         for _ in range(n_helpers):
             with contextlib.suppress(OSError):  # no process to be had: the others do it
-                helpers.append(_start(tickets, count, per_ticket, work))
+                _start(helpers, tickets, count, per_ticket, work)
         while (start := _take(tickets)) is not None:
             end = min(start + per_ticket, count)
             found[start:end] = _run(range(start, end), work, told)
@@ -110,31 +110,37 @@ def _take(tickets: int) -> int | None:
     return int.from_bytes(ticket, "little") if ticket else None
 
 
-def _start(tickets: int, count: int, per_ticket: int, work: Work) -> _Helper:
+def _start(helpers: list[_Helper], tickets: int, count: int, per_ticket: int, work: Work) -> None:
+    """Start a helper; no interrupt comes between that and its entry in the list."""
     reading, writing = os.pipe()
-    parent = os.getpid()
+    parent, prctl = os.getpid(), _prctl()
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         pid = os.fork()
         if pid == 0:
-            _help(parent, tickets, writing, count, per_ticket, work)
+            _help(lambda: _die_with(parent, prctl), tickets, writing, count, per_ticket, work)
+        os.set_blocking(reading, False)
+        helpers.append(_Helper(pid, reading, bytearray()))
     except OSError:
         os.close(reading)
         raise
     finally:
         os.close(writing)
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
-    os.set_blocking(reading, False)
-    return _Helper(pid, reading, bytearray())
 
 
 def _help(
-    parent: int, tickets: int, answers: int, count: int, per_ticket: int, work: Work
+    prepare: Callable[[], None],
+    tickets: int,
+    answers: int,
+    count: int,
+    per_ticket: int,
+    work: Work,
 ) -> NoReturn:
     """Be a helper: work until the tickets are used up, something is raised, or all is over."""
     status = 1
     try:
-        _die_with(parent)
+        prepare()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -156,11 +162,16 @@ def _help(
         os._exit(status)
 
 
-def _die_with(parent: int) -> None:
-    """End when the process that started us does, even by `kill -9`."""
-    import ctypes
+def _prctl() -> Callable[..., object] | None:
+    """Return the call by which a process says that it dies with its parent, where there is one."""
+    import ctypes  # before the fork: loaded once, for all
 
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    call: Callable[..., object] | None = getattr(ctypes.CDLL(None), "prctl", None)
+    return call
+
+
+def _die_with(parent: int, prctl: Callable[..., object] | None) -> None:
+    """End when the process that started us does, even by `kill -9`."""
     if prctl is not None:
         prctl(_DIE_WITH_PARENT, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:

@@ -81,7 +81,7 @@ class _Later(Sequence[Entry]):
         return self._all()[at]
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(self._all())
+        return iter(self._make() if self._made is None else self._made)  # kept by nobody
 
 
 def no_skip(_path: str, _is_dir: bool) -> bool:
@@ -290,8 +290,8 @@ def _store_folder(
     began: int,
 ) -> Content:
     oids, missing = _known(files, index.below(place))
-    has = cache.has
-    missing += [relpath for relpath, oid in oids.items() if not has(oid)]
+    lost = frozenset(cache.lacking(oids.values()))
+    missing += [relpath for relpath, oid in oids.items() if oid in lost]
     is_known = _store_files(
         place, files, missing, oids, cache, index, label=label, hardlink=hardlink, began=began
     )

@@ -147,7 +147,7 @@ def fetch(
     oids: Sequence[str], cache: Cache, remote: Remote, *, prefix: str = MD5_PREFIX
 ) -> Moved:  # fmt: skip
     """Copy just these objects from a remote into a cache: of a folder its list, not its files."""
-    wanted = [oid for oid in oids if not cache.has(oid)]
+    wanted = cache.lacking(oids)
     if not wanted:
         return Moved(present=len(oids))
     keys = {oid: key_of(oid, prefix) for oid in wanted}

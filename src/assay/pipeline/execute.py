@@ -9,7 +9,6 @@ import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,14 +19,12 @@ from assay.pipeline import command, run_cache
 from assay.pipeline.changes import Inspector
 from assay.pipeline.executors import Result, Task, Wrap
 from assay.pipeline.previous import Previous
+from assay.pipeline.tracing import Trace
 from assay.project import params, tracking
 from assay.project.definition import Definition, Tracked
 from assay.project.lock import Entry
 from assay.project.stages import Out, ParamsDep, Row, Stage
 from assay.project.workspace import Project
-
-if TYPE_CHECKING:
-    from assay.pipeline.tracing import Trace
 
 Run = Callable[[Task], Result]
 """Runs a command to its end; raises KeyboardInterrupt where that is ended from outside."""
@@ -86,8 +83,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         Whether its outputs go into the cache.
     check : callable
         Raises KeyboardInterrupt where the work was ended from outside.
-    trace : Trace or None
-        Looks at what it reads and writes.
+    strict : bool
+        Whether it fails for reading or writing what it does not declare.
     """
 
     run: Run
@@ -96,7 +93,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     keep_lines: int
     check: Callable[[], None]
     commit: bool = True
-    trace: Trace | None = None
+    strict: bool = False
 
 
 def environment(project: Project, stage: Stage) -> dict[str, str]:
@@ -188,17 +185,17 @@ def execute(project: Project, stage: Stage, before: Entry, work: Work) -> Made:
         for out in stage.outs:
             if out.persist:
                 _unprotect(stage.path(out.path))
-        wrap = work.trace.wrap if work.trace is not None else None
+        trace = Trace(project, stage, previous.folder) if work.strict else None
         result = run_commands(
             stage,
             env=work.env,
             echo=work.echo,
             keep_lines=work.keep_lines,
             run=work.run,
-            wrap=wrap,
+            wrap=None if trace is None else trace.wrap,
         )
-        if work.trace is not None:
-            _refuse_undeclared(stage, result, work.trace)
+        if trace is not None:
+            _refuse_undeclared(stage, result, trace)
         contents = {
             out.path: _store(project, stage, out, result, commit=work.commit) for out in stage.outs
         }

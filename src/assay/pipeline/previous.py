@@ -36,6 +36,11 @@ class Previous:
             elif there:
                 shutil.move(path, self._folder / str(number))
 
+    @property
+    def folder(self) -> Path:
+        """A place for what is needed as long as the stage runs; it is gone afterwards."""
+        return self._folder
+
     def _copy(self, path: Path, name: str) -> None:
         unfinished = self._folder / f"{name}.copy"
         if path.is_dir() and not path.is_symlink():

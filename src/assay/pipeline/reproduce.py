@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,11 @@ import msgspec
 from assay.base.errors import Error
 from assay.base.files import inside
 from assay.base.signals import interrupts_on_terminate
-from assay.objects import scan, tree
-from assay.objects.cache import DIR, Cache
+from assay.objects import scan
+from assay.objects.cache import DIR
 from assay.pipeline import command, compare, execute, previous, sources
 from assay.pipeline.compare import Compared, Sameness
+from assay.pipeline.damage import damaged
 from assay.pipeline.record import PLAN, Plan, Recording, Step, load
 from assay.pipeline.repro import Events
 from assay.project import git, params
@@ -268,7 +269,7 @@ def _again(
         same_software=then is not None
         and not environment.software_differences(now.software, then.software),
         environment=_differences(now, run),
-        damaged=_damaged(project.cache, plan),
+        damaged=damaged(project.cache, plan),
         stages=verdicts,
     )
     recording.set_tags({"reproduces": run.id, "verdict": verdict.sameness})
@@ -385,23 +386,3 @@ def _compare_output(project: Project, row: Row, now: Row, path: Path, *, rtol: f
             before = project.cache.read(row.oid)
             sameness = compare.contents(row.path, before, path.read_bytes(), rtol=rtol)
     return Compared(name=row.path, sameness=sameness, recorded=recorded, found=found)
-
-
-def _damaged(cache: Cache, plan: Plan) -> list[str]:
-    """Name the recorded outputs whose objects in the cache have other bytes."""
-    return [
-        f"md5:{oid} ({name})"
-        for step in plan.steps
-        for row in step.entry.outs
-        for oid, name in _objects(cache, row)
-        if cache.has(oid) and not cache.verify(oid)
-    ]
-
-
-def _objects(cache: Cache, row: Row) -> Sequence[tuple[str, str]]:
-    if row.oid is None:
-        return []
-    found = [(row.oid, row.path)]
-    if row.oid.endswith(DIR) and cache.has(row.oid) and cache.verify(row.oid):
-        found += [(e.oid, f"{row.path}/{e.relpath}") for e in tree.read(cache, row.oid)]
-    return found

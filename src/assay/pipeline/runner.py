@@ -143,10 +143,7 @@ class Runner:
                 why = f"'{stage.address}' failed"
                 self._done[address] = Done(stage=address, state="left out", why=why)
                 self._results.pass_by(address)
-            named = ", ".join(f"'{address}'" for address in left_out)
             self._events.say(f"error: {error}")
-            if left_out:
-                self._events.say(f"  left out: {named}")
         elif self._options.ignore_errors:
             self._events.say(f"error (ignored): {error}")
             self._schedule.done(stage.address)
@@ -164,7 +161,7 @@ class Runner:
                 self._events.say(f"error: {self._failures[address]}")
             raise first
         failed = " and ".join(f"'{address}'" for address in in_order)
-        more = f"; {len(left_out)} that depend on that did not run" if left_out else ""
+        more = f"; left out: {_named(left_out)}" if left_out else ""
         raise StagesFailed(
             f"{'stage' if len(in_order) == 1 else 'stages'} {failed} failed{more}",
             hint="mend what is said above, and run it again: what ran well does not run again",
@@ -302,21 +299,12 @@ class Runner:
         crew = self._hire()
         work = self._work(stage, run, crew)
 
-        def make() -> Made:
-            try:
-                made = execute.execute(self._project, stage, before, work)
-            finally:
-                if work.trace is not None:
-                    work.trace.close()
-            return made
-
-        crew.start(stage, make)
+        crew.start(stage, lambda: execute.execute(self._project, stage, before, work))
         if self._options.jobs == 1:
             self._take(crew.next())
 
     def _work(self, stage: Stage, run: str, crew: Crew) -> Work:
         from assay.pipeline import execute
-        from assay.pipeline.tracing import Trace
 
         env = {
             **execute.environment(self._project, stage),
@@ -331,7 +319,7 @@ class Runner:
             keep_lines=self._keep_lines,
             commit=self._options.commit,
             check=crew.check,
-            trace=Trace(self._project, stage) if self._options.strict else None,
+            strict=self._options.strict,
         )
 
     def _echo(self, stage: Stage) -> Callable[[bytes], None]:
@@ -387,3 +375,10 @@ class Runner:
         self._made += made.contents.items()
         why = job.changes.in_words() or "forced"
         self._finished(stage, "ran", why, seconds=made.result.seconds)
+
+
+def _named(addresses: Sequence[str]) -> str:
+    """Return the names of stages for people, the first few where they are many."""
+    named = [f"'{address}'" for address in addresses[:8]]
+    more = len(addresses) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +13,17 @@ if TYPE_CHECKING:
 
 
 class Trace:
-    """Watches the commands of one stage; close it, or the log stays behind."""
+    """Watches the commands of one stage.
 
-    def __init__(self, project: Project, stage: Stage) -> None:
-        project.work_dir.mkdir(parents=True, exist_ok=True)
+    Parameters
+    ----------
+    folder : Path
+        Where the log is kept; it goes with the folder.
+    """
+
+    def __init__(self, project: Project, stage: Stage, folder: Path) -> None:
         self._project, self._stage = project, stage
-        self._log: Path = project.work_dir / f"trace.{os.urandom(8).hex()}"
+        self._log = folder / "trace.log"
 
     def wrap(self, arguments: list[str]) -> list[str]:
         """Return the arguments of a command with what traces it before them."""
@@ -32,7 +36,3 @@ class Trace:
         from assay.pipeline import strict
 
         return strict.check(self._project, self._stage, self._log)
-
-    def close(self) -> None:
-        """Take the log away."""
-        self._log.unlink(missing_ok=True)

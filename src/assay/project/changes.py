@@ -76,23 +76,35 @@ def compare(before: Files, after: Files) -> Difference:
 
 
 class _Listed:
-    """The files of folders: each list is made once, and states that agree share it."""
+    """The files of folders.
 
-    def __init__(self, cache: Cache) -> None:
-        self._cache = cache
+    Parameters
+    ----------
+    shared : bool
+        States agree in most folders: each list is made once, for all of them.
+    """
+
+    def __init__(self, cache: Cache, *, shared: bool) -> None:
+        self._cache, self._shared = cache, shared
         self._made: dict[tuple[str, str], Files] = {}
 
     def add_to(
         self, found: Files, folder: str, oid: str, entries: Iterable[tree.Entry] | None = None
     ) -> None:
         """Add the files of a folder, by the list of them that is given or in the cache."""
-        if (folder, oid) not in self._made:
-            if entries is None:
-                if not self._cache.has(oid):
-                    return
-                entries = tree.read(self._cache, oid)
-            self._made[folder, oid] = {f"{folder}{e.relpath}": e.oid for e in entries}
-        found.update(self._made[folder, oid])
+        if (folder, oid) in self._made:
+            found.update(self._made[folder, oid])
+            return
+        if entries is None:
+            if not self._cache.has(oid):
+                return
+            entries = tree.read(self._cache, oid)
+        files = ((f"{folder}{entry.relpath}", entry.oid) for entry in entries)
+        if self._shared:
+            self._made[folder, oid] = dict(files)
+            found.update(self._made[folder, oid])
+        else:
+            found.update(files)
 
 
 def recorded(declared: Definition) -> Files:
@@ -198,7 +210,7 @@ def status(
     if head is not None:
         before = recorded(definition.read_at(project, head))
     if granular:
-        listed = _Listed(project.cache)
+        listed = _Listed(project.cache, shared=True)
         record, before = _in_full(record, listed), _in_full(before, listed)
         workspace = _in_full(workspace, listed, contents=contents)
     record, before, workspace = (asked.part_of(one) for one in (record, before, workspace))
@@ -323,7 +335,7 @@ def diff(
     else:
         second = definition.read_at(project, git.resolve(project.git_root, after))
         new = recorded(second)
-    listed, old = _Listed(project.cache), recorded(first)
+    listed, old = _Listed(project.cache, shared=False), recorded(first)
     alike = () if targets else _alike(project, old, new)
     old = _in_full(old, listed, but=alike)
     new = _in_full(new, listed, contents=contents, but=alike)

@@ -118,7 +118,7 @@ class Supply:
         for oid in oids:
             if oid in self._lists and not cache.has(oid):
                 tree.add(cache, self._lists[oid])
-        missing = [oid for oid in dict.fromkeys(oids) if not cache.has(oid)]
+        missing = cache.lacking(dict.fromkeys(oids))
         if missing and self._cache is not None and self._cache.folder != cache.folder:
             missing = _copied(_as_remote(self._cache), missing, cache)
         if missing:
@@ -145,7 +145,7 @@ class Supply:
             if one.remote in {None, settings.name}
         ]
         versioned.fetch(files, cache, versioned.open_versioned(settings))
-        return [oid for oid in oids if not cache.has(oid)]
+        return cache.lacking(oids)
 
     def _settings(self, remote: str | None) -> RemoteSettings | None:
         name = remote or self._default
@@ -182,7 +182,7 @@ def _copied(remote: Remote, oids: list[str], cache: Cache) -> list[str]:
     if items:
         with progress("fetching", total=len(items)) as bar:
             remote.download(items, advance=bar.advance)
-    return [oid for oid in oids if not cache.has(oid)]
+    return cache.lacking(oids)
 
 
 def _as_remote(cache: Cache) -> Remote:
