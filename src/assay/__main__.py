@@ -18,8 +18,9 @@ def main() -> int:
     from assay.cli import run
 
     code = run(sys.argv[1:])
-    gc.disable()
-    gc.freeze()  # all ends here: to look for garbage once more would take 10 ms
+    if "_duckdb" not in sys.modules:  # which lists what it thinks is lost
+        gc.disable()
+        gc.freeze()  # all ends here: to look for garbage once more would take 10 ms
     return code
 
 

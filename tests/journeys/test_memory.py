@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,3 +84,18 @@ def test_memory_stays_within_60_mb_and_1_kb_a_file(root: Path, n_files: int):
     print({name: f"{size / 1e6:.0f} MB" for name, size in found.items()})  # noqa: T201 -- for -rP
     limit = 60_000_000 + 1_000 * n_files
     assert {name: size for name, size in found.items() if size > limit} == {}
+
+
+def test_a_look_at_unchanged_data_loads_neither_yaml_nor_hashes_nor_copying(root: Path):
+    fill(root / "data", 3)
+    make.done(root, "add", "data")
+    code = (
+        "import sys; from assay.cli import run; code = run(['status']);"
+        "print(code, sorted({'yaml', '_hashlib', 'assay.objects.copying'} & sys.modules.keys()))"
+    )
+    for _ in range(2):  # the first one may find a file of the very tick in which it was added
+        time.sleep(2.1)  # so long after a change of the cache it is remembered as complete
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+        )
+    assert done.stdout == "Data and pipelines are up to date.\n0 []\n"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -250,10 +252,29 @@ def test_a_stage_below_the_root_and_a_project_below_the_repository(tmp_path):
     assert found == Findings(read=("../shared.py", "lib.py"))
 
 
-def test_a_file_descriptor_that_is_read_and_written_is_both(project):
-    script = "import os; f = os.open('x', os.O_RDWR); os.write(f, b'2')"
-    found = traced.found(project, f'{PYTHON} -c "{script}"', files={"x": "1"})
-    assert found == Findings(read=("x",), written=("x",))
+def test_a_file_that_is_opened_to_be_changed_is_changed_only_if_it_was(project):
+    make.write(project, dict.fromkeys(("changed", "same", "dep", "gone"), "1"))
+    make.commit(project)
+    for path in project.iterdir():
+        os.utime(path, (1e9, 1e9))
+    script = (
+        "import os\n"
+        "for name in ('changed', 'same', 'dep', 'gone', 'new'):\n"
+        "    f = os.open(name, os.O_RDWR | os.O_CREAT)\n"
+        "    if name == 'changed': os.write(f, b'2')\n"
+        "os.unlink('gone'); os.unlink('new')\n"
+    )
+    found = traced.found(project, f'{PYTHON} -c "{script}"', deps=["dep"])
+    assert found == Findings(read=("same",), written=("changed", "gone"))
+
+
+def test_a_database_may_be_read(project):
+    code = "import sqlite3; print(sqlite3.connect('x.db').execute('select * from t').fetchall())"
+    with contextlib.closing(sqlite3.connect(project / "x.db")) as database:
+        database.execute("create table t(a)")
+    os.utime(project / "x.db", (1e9, 1e9))
+    assert traced.found(project, f'{PYTHON} -c "{code}"', deps=["x.db"]) == NOTHING
+    assert traced.found(project, f'{PYTHON} -c "{code}"') == Findings(read=("x.db",))
 
 
 def test_the_exit_status_and_the_output_are_those_of_the_command(tmp_path):

@@ -56,7 +56,7 @@ def _line(kind: str, one: str, two: str, folder: str) -> str:
     code = {
         "read": f"open({one!r}).close()",
         "write": f"open({one!r}, 'w').close()",
-        "append": f"open({one!r}, 'a').close()",
+        "append": f"open({one!r}, 'a').write('1')",
         "remove": f"os.unlink({one!r})",
         "move": f"os.rename({one!r}, {two!r})",
         "copy": f"open({two!r}, 'w').write(open({one!r}).read())",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from assay.pipeline.plan import Plan
 from assay.pipeline.record import Recording, Step
-from assay.project import gitignore
+from assay.project import git, gitignore
 from assay.project.definition import Definition
 from assay.project.lock import Entry
 from assay.project.stages import Stage
@@ -65,7 +65,10 @@ class Results:
         """The outputs of the plan that git does not ignore yet: it is asked once for all."""
         stages = [stage for stage in self._plan.stages if not stage.is_data]
         outs = [s.path(out.path) for s in stages for out in s.outs if out.cache]
-        return frozenset(gitignore.not_ignored(self._project, outs))
+        try:
+            return frozenset(gitignore.not_ignored(self._project, outs))
+        except git.Failed:  # over one of them: then the stage that makes it says so
+            return frozenset(outs)
 
     def record(self, stage: Stage, entry: Entry, *, can_wait: bool) -> None:
         """Record what a stage ran on and made.
@@ -98,7 +101,7 @@ class Results:
         began = time.monotonic()
         self._sync()
         waiting, self._to_ignore = self._to_ignore, []
-        self.add_files(gitignore.add(self._project, waiting, is_asked=True))
+        self.add_files(gitignore.add(self._project, waiting))
         self._declared.write_locks()
         self._sync()
         self._written_at = time.monotonic()

@@ -18,14 +18,16 @@ from pathlib import Path
 import msgspec
 
 from assay.base.errors import Error
-from assay.pipeline import strict_log, strict_steps
 from assay.pipeline.strict_effects import Effects
+from assay.pipeline.strict_log import OPTIONS, Log
 from assay.pipeline.strict_scope import Scope
+from assay.pipeline.strict_steps import Reader
 from assay.project import git
 from assay.project.stages import Stage
 from assay.project.workspace import Project
 
 _MOST_NAMED = 12
+_TICK_SECONDS = 0.01  # the clock of file systems is behind by that much
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +117,7 @@ def wrap(argv: list[str], log: Path) -> list[str]:
     All commands of a stage go to one log. The exit status is that of the command; what it leaves
     running in the background is waited for.
     """
-    return ["strace", *strict_log.OPTIONS, "-o", str(log), "--", *argv]
+    return ["strace", *OPTIONS, "-o", str(log), "--", *argv]
 
 
 def check(project: Project, stage: Stage, log: Path) -> Findings:
@@ -129,10 +131,10 @@ def check(project: Project, stage: Stage, log: Path) -> Findings:
     scope = Scope(project, stage)
     effects = Effects(scope)
     try:
-        for step in strict_steps.steps(
-            log, folder=os.path.realpath(stage.wdir), inside=scope.root
-        ):
-            effects.add(step)
+        with log.open("rb") as lines:
+            calls = Log(lines, inside=scope.root)
+            for step in Reader(calls, folder=os.path.realpath(stage.wdir)).steps():
+                effects.add(step)
     except FileNotFoundError:
         raise Error(
             "there is no record of what the stage opened",
@@ -141,11 +143,22 @@ def check(project: Project, stage: Stage, log: Path) -> Findings:
         ) from None
     doubted = effects.in_doubt
     before = _there_before(project, scope, doubted) if doubted else []
-    read = [path for path in effects.read if not os.path.isdir(path)]  # noqa: PTH112 -- of many
+    changed = {p for p in effects.opened if _is_changed(p, since=calls.began)}
+    only_read = {p for p in effects.opened if p not in changed and not scope.is_known(p)}
+    read = {path for path in effects.read if not os.path.isdir(path)}  # noqa: PTH112 -- of many
     return Findings(
-        read=tuple(sorted(map(scope.shown, read))),
-        written=tuple(sorted(map(scope.shown, {*effects.written, *before}))),
+        read=tuple(sorted(map(scope.shown, read | only_read))),
+        written=tuple(sorted(map(scope.shown, {*effects.written, *before, *changed}))),
     )
+
+
+def _is_changed(path: str, *, since: float | None) -> bool:
+    """Say whether a file has changed: SQLite opens one to be changed that it only reads."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 -- of many, fast
+    except OSError:
+        return True
+    return since is None or status.st_mtime >= since - _TICK_SECONDS
 
 
 def _there_before(project: Project, scope: Scope, paths: list[str]) -> list[str]:

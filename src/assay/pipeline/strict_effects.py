@@ -13,7 +13,7 @@ from typing import Literal
 from assay.pipeline.strict_scope import Scope, source
 from assay.pipeline.strict_steps import Step
 
-_Made = Literal["new", "written", "folder"]
+_Made = Literal["new", "written", "opened", "folder"]
 
 
 class Effects:
@@ -35,8 +35,13 @@ class Effects:
     @property
     def written(self) -> list[str]:
         """Undeclared files that are new, changed, or gone although they were there before."""
-        files = (path for path, made in self._made.items() if made != "folder")
+        files = (path for path, made in self._made.items() if made in {"new", "written"})
         return [*dict.fromkeys((*files, *self._gone))]
+
+    @property
+    def opened(self) -> list[str]:
+        """Undeclared files that were opened to be changed, and may be as they were."""
+        return [path for path, made in self._made.items() if made == "opened"]
 
     @property
     def in_doubt(self) -> list[str]:
@@ -52,7 +57,8 @@ class Effects:
             case "read":
                 self._read(source(step.path), source(step.real))
             case "write":
-                self._write(step.path, step.real, "new" if step.is_new else "written")
+                made: _Made = "written" if step.is_sure else "opened"
+                self._write(step.path, step.real, "new" if step.is_new else made)
             case "make folder":
                 path = _real(step.path)
                 self._write(path, path, "folder")
@@ -83,7 +89,8 @@ class Effects:
             real = _real(real)
         if self._scope.is_out(path) or self._scope.is_out(real) or not self._scope.counts(real):
             return
-        if made == "written" and self._made.get(real) == "new":
+        before = self._made.get(real)
+        if (made == "opened" and before) or (made == "written" and before == "new"):
             return
         self._made[real] = made
 
@@ -91,7 +98,7 @@ class Effects:
         if self._scope.is_out(path) or not self._scope.counts(path):
             return
         made = self._made.pop(path, None)
-        if made == "written":
+        if made in {"written", "opened"}:
             self._written_and_gone[path] = None
         if made is None:
             self._gone[path] = None
@@ -102,8 +109,10 @@ class Effects:
         was_made = path in self._made or self._scope.is_out(path)
         for old in below:
             made = self._made.pop(old)
-            if made == "written":
+            if made in {"written", "opened"}:
                 self._written_and_gone[old] = None
+            if made == "opened" or (made == "new" and old == path):
+                made = "written"  # over a file that may have been there
             new = target + old[len(path) :]
             self._write(new, new, made)
         if not was_made:

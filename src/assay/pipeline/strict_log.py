@@ -1,8 +1,8 @@
 """The log of `strace` as calls that went well: one after the other, as they returned.
 
-Source: strace's manual, and what its versions from 5.3 on print for `-f -q -y`. A log may have
-millions of lines: it is read line by line, and what lies outside of a folder is passed over early.
-What a call means for a file is the business of `assay.pipeline.strict_steps`.
+Source: strace's manual, and what its versions from 5.3 on print for `-f -q -y -ttt`. A log may
+have millions of lines: it is read line by line, and what lies outside of a folder is passed over
+early. What a call means for a file is the business of `assay.pipeline.strict_steps`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ _CALLS = (
 OPTIONS = (
     "--seccomp-bpf",  # only the calls of the list stop a process; all others cost nothing
     *("-f", "-q", "-y", "-A"),  # children; no chatter; paths of descriptors; add to the log
+    "-ttt",  # Unix seconds
     *("-e", "signal=none", "-e", "trace=" + ",".join(f"?{call}" for call in _CALLS)),
 )
 """What `strace` is asked for: the calls that open, make, move and remove files."""
 
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"(?:\.\.\.)?|<((?:[^<>\\]|\\.)*)>(?:\(deleted\))?')
 _RETURNED = re.compile(rb"(\w+)\((.*)\)\s*= (\d+)(.*)\Z", re.DOTALL)
-_LINE = re.compile(rb"(\d+) +(.*)\n\Z", re.DOTALL)
+_LINE = re.compile(rb"(\d+) +(?:(\d+\.\d+) )?(.*)\n\Z", re.DOTALL)
 _RESUMED = re.compile(rb"<\.\.\. \w+ resumed>")
-_BORN = re.compile(rb"(\d+) +(?:<\.\.\. )?(?:clone3?|v?fork)\b.*\)\s*= (\d+)\n\Z", re.DOTALL)
+_BORN = re.compile(
+    rb"(\d+) +(?:\d+\.\d+ )?(?:<\.\.\. )?(?:clone3?|v?fork)\b.*\)\s*= (\d+)\n\Z", re.DOTALL
+)
 _ESCAPED = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
 _PLAIN = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f"}
 _UNFINISHED = b" <unfinished ...>"
@@ -86,6 +89,8 @@ class Log:
     ----------
     ended : list of int
         The processes that ended since it was last emptied.
+    began : float or None
+        When the first call was made, in Unix seconds.
     """
 
     def __init__(self, lines: Iterator[bytes], *, inside: str) -> None:
@@ -93,6 +98,7 @@ class Log:
         self._ahead: deque[bytes] = deque()  # lines that were read to understand an earlier one
         self._begun: dict[int, bytes] = {}  # calls that have not returned, by process
         self.ended: list[int] = []
+        self.began: float | None = None
         encoded = os.fsencode(inside)
         is_plain = re.fullmatch(rb"[ !#-;=?-\[\]-~]*", encoded)
         self._inside = encoded if is_plain else None  # no early look where strace escapes it
@@ -103,7 +109,9 @@ class Log:
             found = _LINE.match(line)
             if found is None:
                 continue  # a last line without an end: strace was killed
-            pid, text = int(found[1]), found[2]
+            pid, text = int(found[1]), found[3]
+            if self.began is None and found[2]:
+                self.began = float(found[2])
             if text.startswith(b"+++"):
                 self._begun.pop(pid, None)
                 self.ended.append(pid)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from assay.pipeline.strict_log import Call, Log
@@ -30,6 +29,8 @@ class Step(NamedTuple):
         What was moved, swapped or linked to `path`.
     is_new : bool
         Whether nothing can have been there before.
+    is_sure : bool
+        Whether it changed the file; one that was only opened to be changed may be as it was.
     """
 
     kind: Kind
@@ -37,6 +38,7 @@ class Step(NamedTuple):
     real: str
     other: str = ""
     is_new: bool = False
+    is_sure: bool = True
 
 
 class _Place:
@@ -48,26 +50,21 @@ class _Place:
         self.folder = folder
 
 
-def steps(log: Path, *, folder: str, inside: str) -> Iterator[Step]:
-    """Go through a log of `strace`.
+class Reader:
+    """One pass through a log of `strace`.
 
     Parameters
     ----------
     folder : str
         Where the first process of each command began; absolute, without links.
-    inside : str
-        Files that were opened outside of this folder may be left out.
     """
-    with log.open("rb") as lines:
-        yield from _Reader(Log(lines, inside=inside), folder).go()
 
-
-class _Reader:
-    def __init__(self, log: Log, folder: str) -> None:
+    def __init__(self, log: Log, *, folder: str) -> None:
         self._log, self._folder = log, folder
         self._places: dict[int, _Place] = {}
 
-    def go(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[Step]:
+        """Go through what was done."""
         for call in self._log.calls():
             for pid in self._log.ended:
                 self._places.pop(pid, None)  # its number may be given again
@@ -157,8 +154,8 @@ class _Reader:
         if flags & {"O_PATH", "O_DIRECTORY", "O_TMPFILE"}:
             return  # nothing is read or made that has a name
         real = call.opened or os.path.realpath(path)
-        writes = bool(flags & {"O_WRONLY", "O_RDWR", "O_TRUNC"})
-        if not writes or ("O_RDWR" in flags and not flags & {"O_CREAT", "O_TRUNC"}):
+        if not flags & {"O_WRONLY", "O_RDWR", "O_TRUNC"}:
             yield Step("read", path, real)
-        if writes:
-            yield Step("write", path, real, is_new="O_EXCL" in flags)
+        else:
+            is_sure = bool(flags & {"O_TRUNC", "O_EXCL"})
+            yield Step("write", path, real, is_new="O_EXCL" in flags, is_sure=is_sure)

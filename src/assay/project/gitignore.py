@@ -27,15 +27,10 @@ def refuse_tracked(project: Project, path: Path) -> None:
         )
 
 
-def add(project: Project, paths: Iterable[Path], *, is_asked: bool = False) -> list[Path]:
-    """Make git ignore the paths, and return the `.gitignore` files that changed for it.
-
-    With `is_asked`, git was asked before and ignores none of them; see `not_ignored`.
-    """
-    if not project.uses_git:
-        return []
+def add(project: Project, paths: Iterable[Path]) -> list[Path]:
+    """Make git ignore the paths, and return the `.gitignore` files that changed for it."""
     wanted: dict[Path, dict[str, None]] = {}
-    for path in paths if is_asked else not_ignored(project, paths):
+    for path in not_ignored(project, paths):
         wanted.setdefault(path.parent / ".gitignore", {})[f"/{escape(path.name)}"] = None
     changed = []
     for file, lines in wanted.items():
