@@ -1,4 +1,4 @@
-"""What a command takes of memory grows by no more than 1 kB a file, and starts below 60 MB."""
+"""What a command takes of memory: no more than 1 kB a file above 60 MB; and what it loads."""
 
 from __future__ import annotations
 

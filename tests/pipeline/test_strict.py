@@ -252,6 +252,15 @@ def test_a_stage_below_the_root_and_a_project_below_the_repository(tmp_path):
     assert found == Findings(read=("../shared.py", "lib.py"))
 
 
+def test_git_may_look_at_files_and_not_change_them(project):
+    make.write(project, {"a": "1", "b": "1"})
+    make.commit(project)
+    files = {"a": "2", "b": "1"}
+    command = "git status > /dev/null; git diff | grep -q 2"
+    assert traced.found(project, command, files=files) == NOTHING
+    assert traced.found(project, "git checkout -q -- a", files=files) == Findings(written=("a",))
+
+
 def test_a_file_that_is_opened_to_be_changed_is_changed_only_if_it_was(project):
     make.write(project, dict.fromkeys(("changed", "same", "dep", "gone"), "1"))
     make.commit(project)
@@ -412,3 +421,10 @@ def _says(file: Path, text: bytes) -> bool:
         return text in file.read_bytes()
     except OSError:
         return False
+
+
+def test_on_another_system_the_error_says_so(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(Error, match="this is not Linux") as caught:
+        strict.available()
+    assert "without '--strict'" in (caught.value.hint or "")

@@ -17,6 +17,9 @@ from assay.project import declaration, git
 _COMMIT = "git add --all && git commit -m 'What runs' && assay repro --force"
 _REGISTER = "assay model register latest"
 
+_LASTING = ("refs/heads", "refs/tags", "refs/remotes")
+"""Where a commit stays; an experiment and what is queued are thrown away one day."""
+
 
 def versioned(subject: Subject) -> Iterator[Check]:
     """Look whether every input of production's run is tracked, and its commit reachable."""
@@ -59,7 +62,7 @@ def _commit(subject: Subject, run: Run) -> Check:
     try:
         git.resolve(root, code.commit)
         found = git.git("for-each-ref", f"--contains={code.commit}", "--count=1",
-                        "--format=%(refname:short)", cwd=root)  # fmt: skip
+                        "--format=%(refname:short)", *_LASTING, cwd=root)  # fmt: skip
     except (NotFound, git.Failed):
         found = b""
     ref = found.decode(errors="replace").strip()

@@ -180,6 +180,7 @@ def import_url_command(
 @_force
 @_to_remote
 @_remote_name
+@jobs_option
 @json_option
 def update_command(
     targets: tuple[str, ...],
@@ -189,6 +190,7 @@ def update_command(
     force: bool,
     to_remote: bool,
     remote: str | None,
+    jobs: int | None,
     as_json: bool,
 ) -> int:
     """Bring imports to what their source has now.
@@ -201,7 +203,7 @@ def update_command(
     done = updates.update(
         project, targets, cwd=Path.cwd(), rev=rev, recursive=recursive,
         download=not no_download, force=force,
-        to_remote=_remote_of(to_remote=to_remote, remote=remote),
+        to_remote=_remote_of(to_remote=to_remote, remote=remote), jobs=jobs,
     )  # fmt: skip
     _show(project, done, as_json=as_json)
     return 0

@@ -62,12 +62,14 @@ class Reader:
     def __init__(self, log: Log, *, folder: str) -> None:
         self._log, self._folder = log, folder
         self._places: dict[int, _Place] = {}
+        self._gits: set[int] = set()
 
     def steps(self) -> Iterator[Step]:
         """Go through what was done."""
         for call in self._log.calls():
             for pid in self._log.ended:
                 self._places.pop(pid, None)  # its number may be given again
+                self._gits.discard(pid)
             self._log.ended.clear()
             if call.is_birth:
                 self._born(call)
@@ -80,6 +82,8 @@ class Reader:
 
     def _born(self, call: Call) -> None:
         parent = self._place(call.pid)
+        if call.pid in self._gits:
+            self._gits.add(call.result)
         if any("CLONE_FS" in argument for argument in call.arguments):
             child = self._places.get(call.result)
             if child is not None:  # it may have gone elsewhere before its maker was told of it
@@ -122,6 +126,8 @@ class Reader:
                 yield from self._opened(call)
             case "execve" | "execveat":
                 path = self._path(call, 0)
+                is_git = path.rpartition("/")[2] == "git"
+                (self._gits.add if is_git else self._gits.discard)(call.pid)
                 yield Step("read", path, os.path.realpath(path))
             case "creat" | "truncate":
                 path = self._path(call, 0)
@@ -155,7 +161,8 @@ class Reader:
             return  # nothing is read or made that has a name
         real = call.opened or os.path.realpath(path)
         if not flags & {"O_WRONLY", "O_RDWR", "O_TRUNC"}:
-            yield Step("read", path, real)
+            if call.pid not in self._gits:  # it looks for edits of any file, or not, as it likes
+                yield Step("read", path, real)
         else:
             is_sure = bool(flags & {"O_TRUNC", "O_EXCL"})
             yield Step("write", path, real, is_new="O_EXCL" in flags, is_sure=is_sure)

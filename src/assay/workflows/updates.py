@@ -43,6 +43,7 @@ def update(
     download: bool = True,
     force: bool = False,
     to_remote: str | bool = False,
+    jobs: int | None = None,
 ) -> list[Imported]:
     """Bring imports to what their source has now, or to another revision of it.
 
@@ -54,6 +55,8 @@ def update(
         False records what is there now, and leaves the data for later.
     force : bool
         Overwrite data in the workspace that are not saved.
+    jobs : int or None
+        Transfers at one time.
     """
     if to_remote and not download:
         raise Usage("'--to-remote' moves the data, '--no-download' does not: choose one")
@@ -63,7 +66,7 @@ def update(
         return [
             _updated(
                 declared, stage, cwd=cwd, rev=rev, download=download, force=force,
-                to_remote=to_remote,
+                to_remote=to_remote, jobs=jobs,
             )
             for stage in stages
         ]  # fmt: skip
@@ -78,6 +81,7 @@ def _updated(
     download: bool,
     force: bool,
     to_remote: str | bool,
+    jobs: int | None,
 ) -> Imported:
     remote = worktrees.remote_of(declared.project, stage)
     if remote is not None:
@@ -89,7 +93,7 @@ def _updated(
             what = "data from an address have no revisions"
             raise Usage(what, where=stage.address, hint="omit '--rev'")
         return _refresh(
-            declared, stage, origin, download=download, force=force, to_remote=to_remote
+            declared, stage, origin, download=download, force=force, to_remote=to_remote, jobs=jobs
         )
     if to_remote:
         raise Usage(
@@ -97,7 +101,9 @@ def _updated(
             where=stage.address,
             hint="omit '--to-remote': they stay where they are shared already",
         )
-    return _follow(declared, stage, origin, cwd=cwd, rev=rev, download=download, force=force)
+    return _follow(
+        declared, stage, origin, cwd=cwd, rev=rev, download=download, force=force, jobs=jobs
+    )
 
 
 class Brought(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,10 +236,11 @@ def _follow(
     rev: str | None,
     download: bool,
     force: bool,
+    jobs: int | None,
 ) -> Imported:
     """Update an import from another repository."""
     project = declared.project
-    source = _open(project, stage, origin, cwd=cwd, rev=rev or origin.rev)
+    source = _open(project, stage, origin, cwd=cwd, rev=rev or origin.rev, jobs=jobs)
     node = source.find(origin.path)
     same = source.commit in {origin.rev_lock} - {None} and rev in {None, origin.rev}
     item = _item(declared, stage)
@@ -258,10 +265,11 @@ def _refresh(
     download: bool,
     force: bool,
     to_remote: str | bool,
+    jobs: int | None,
 ) -> Imported:
     """Update an import from an address."""
     project = declared.project
-    address = _address(project, stage, origin)
+    address = _address(project, stage, origin, jobs=jobs)
     item = _item(declared, stage)
     state = address.state(project.index)
     same = _marks(origin.recorded) == _marks(state)
@@ -334,15 +342,24 @@ def _rewrite(
         raise
 
 
-def _address(project: Project, stage: Stage, origin: Origin) -> Address:
+def _address(
+    project: Project, stage: Stage, origin: Origin, *, jobs: int | None = None
+) -> Address:
     options = {k: str(v) for k, v in (origin.recorded.get("fs_config") or {}).items()}
+    options |= {} if jobs is None else {"jobs": str(jobs)}
     return open_address(origin.path, cwd=stage.wdir, config=project.config, options=options)
 
 
 def _open(
-    project: Project, stage: Stage, origin: Origin, *, cwd: Path, rev: str | None
+    project: Project,
+    stage: Stage,
+    origin: Origin,
+    *,
+    cwd: Path,
+    rev: str | None,
+    jobs: int | None = None,
 ) -> Repository:
-    overrides = Overrides(config=origin.config, remote=origin.remote)
+    overrides = Overrides(config=origin.config, remote=origin.remote, jobs=jobs)
     base = _base(project, stage, origin, cwd=cwd)
     return imports.open_source(project, origin.url or "", cwd=base, rev=rev, overrides=overrides)
 
