@@ -75,7 +75,7 @@ def destroy_command(force: bool) -> int:
 def install_command(use_pre_commit_tool: bool, as_json: bool) -> int:
     """Have git call Assay: 'checkout' after a checkout, 'status' before a commit, 'push' too.
 
-    Also tells git how to merge .dvc files. A hook that is there already is not touched.
+    Also tells git how to merge .dvc files and dvc.lock. A hook that is there is not touched.
     """
     from assay.project import hooks
 
@@ -83,7 +83,7 @@ def install_command(use_pre_commit_tool: bool, as_json: bool) -> int:
     install = hooks.install_for_tool if use_pre_commit_tool else hooks.install
     done = install(project)
     lines = [f"wrote {project.shown(path)}" for path in done.files]
-    lines += ["told git how to merge .dvc files"] if done.driver else []
+    lines += ["told git how to merge .dvc files and dvc.lock"] if done.driver else []
     did(done, as_json=as_json, text="\n".join(lines or ["Everything is installed already."]))
     if not done.attributes and not as_json:
         note("\nTo have .dvc files merged, run:\n\n\techo '*.dvc merge=dvc' >> .gitattributes")
