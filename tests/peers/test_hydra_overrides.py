@@ -54,7 +54,8 @@ WRITTEN = [
     "++none.a.b=1", "lr.a=1", "+lr.a=1", "++lr.a=1", "+a.b.c=1", "+new={a: {b: 1}}", "+new=[1]",
     "zz=1", "lr", "=1", "~", "+", "+++lr=1", "~+lr", "lr =1", " lr=1", "a@b=1", "a/b=1",
     "+a/b=1", "a.=1", ".a=1", "0=1", "model.0=1", "+model.0=1", "a b=1", "lr=interval(0,1)",
-    "lr=glob(*)", "lr=glob('*')", "lr='", "lr='a", "lr='a'b", "lr=a'b", "lr=\\", "lr=a\\b", "lr=#", "lr=a;b", "lr=!",
+    "lr=glob(*)", "lr=glob('*')", "lr='", "lr='a", "lr='a'b", "lr=a'b", "lr=\\", "lr=a\\b",
+    "lr=#", "lr=a;b", "lr=!",
     "lr=~a", "lr=&", "lr=<", "lr=`", "lr=ü", "lr='ü'", "lr=\t1", "lr=choice (1,2)", "lr=a(b",
 ]  # fmt: skip
 

@@ -224,4 +224,8 @@ def data_of(project: Project, ledger: Ledger, run: Run) -> list[str]:
 
 def _md5s(run: Run) -> Iterable[str]:
     recorded = (item.oid for item in (*run.inputs, *run.outputs))
-    return (oid.removeprefix("md5:") for oid in recorded if re.match("md5(-dos2unix)?:[0-9a-f]{32}", oid))
+    return (
+        oid.removeprefix("md5:")
+        for oid in recorded
+        if re.match("md5(-dos2unix)?:[0-9a-f]{32}", oid)
+    )
