@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec
 
 import pytest
 from hypothesis import given, settings
@@ -18,17 +21,40 @@ from assay.base.errors import Error
 from assay.objects import processes
 from assay.objects.processes import spread
 
+P = ParamSpec("P")
+ROOT = Path(__file__).parents[2]
 MANY = 5000
 several = pytest.mark.skipif(
     processes._n_cores() < 2 or sys.platform != "linux", reason="one core, or no fork"
 )
 
 
-@pytest.fixture
-def alone() -> None:
-    """Where pytest itself has threads no process is forked, and there is nothing to test."""
-    if not processes._may_fork():
-        pytest.skip("this process has threads")
+def alone(test: Callable[P, None]) -> Callable[P, None]:
+    """Run a test in a process of its own where this one has threads, and so is never forked."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        if processes._may_fork():
+            test(*args, **kwargs)
+            return
+        name = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:xdist",
+            "-p",
+            "no:cacheprovider",
+        ]
+        done = subprocess.run(
+            [*command, name], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+        assert " passed" in done.stdout
+
+    return run
 
 
 @settings(max_examples=30, deadline=None)
@@ -40,7 +66,8 @@ def test_all_results_come_back_in_order(count: int):
 
 
 @several
-def test_more_than_one_process_works(alone):
+@alone
+def test_more_than_one_process_works():
     def work(_: int) -> int:
         time.sleep(0.0001)
         return os.getpid()
@@ -79,7 +106,8 @@ def test_what_is_raised_anywhere_ends_it(at: int):
 
 
 @several
-def test_what_only_a_helper_cannot_do_is_done_here(alone):
+@alone
+def test_what_only_a_helper_cannot_do_is_done_here():
     us = os.getpid()
 
     def work(number: int) -> int:
@@ -93,7 +121,8 @@ def test_what_only_a_helper_cannot_do_is_done_here(alone):
 
 
 @several
-def test_a_helper_that_is_killed_is_said_to_be(alone):
+@alone
+def test_a_helper_that_is_killed_is_said_to_be():
     us = os.getpid()
 
     def work(number: int) -> int:
@@ -133,7 +162,8 @@ spread(1_000_000, work)
 
 @several
 @pytest.mark.parametrize("here", [True, False])
-def test_an_interrupt_ends_all_wherever_it_is_met_first(alone, here: bool):
+@alone
+def test_an_interrupt_ends_all_wherever_it_is_met_first(here: bool):
     us, rounds = os.getpid(), [0]
 
     def work(number: int) -> int:
