@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,84 @@ def test_without_refreshing_a_remote_that_was_never_asked_is(project: Path, tmp_
     assert json.loads(make.done(project, *ask))["not_in_remote"] == ["f"]
     assert "not_in_remote" not in json.loads(make.done(project, *ask[:3], "--json"))
     assert "not_in_remote" not in json.loads(make.done(project, *ask))
+
+
+def test_what_a_remote_lacks_is_asked_of_the_remote_of_each_output(project: Path, tmp_path: Path):
+    make.done(project, "remote", "add", "-d", "st", str(tmp_path / "one"))
+    make.done(project, "remote", "add", "two", str(tmp_path / "two"))
+    make.write(project, {"a": "1", "b": "2"})
+    make.done(project, "add", "a", "b")
+    record = project / "b.dvc"
+    record.write_text(record.read_text() + "  remote: two\n")
+    ask = ("data", "status", "--not-in-remote", "--json")
+    assert json.loads(make.done(project, *ask))["not_in_remote"] == ["a", "b"]
+    make.done(project, "push")
+    assert "not_in_remote" not in json.loads(make.done(project, *ask))
+    assert "not_in_remote" not in json.loads(make.done(project, *ask, "-r", "st"))
+    assert json.loads(make.done(project, *ask, "-r", "two"))["not_in_remote"] == ["a"]
+    shown = make.assay(project, *ask, "-r", "tow")
+    assert shown.code == 255
+    assert "did you mean 'two'?" in shown.err
+
+
+def test_what_git_should_get_can_be_pasted_whatever_its_name(project: Path):
+    make.write(project, {"-dash.txt": "1", "two words": "2"})
+    shown = make.assay(project, "add", "./-dash.txt", "two words")
+    line = shown.err.strip().splitlines()[-1].strip()
+    assert line == "git add ./-dash.txt.dvc .gitignore 'two words.dvc'"
+    subprocess.run(shlex.split(line), cwd=project, check=True)
+
+
+def test_an_option_of_a_remote_that_is_not_there_is_refused_with_the_nearest_name(project: Path):
+    make.done(project, "remote", "add", "store", "../x")
+    before = make.state(project)
+    shown = make.assay(project, "remote", "modify", "stoer", "url", "../y")
+    assert shown.code == 255
+    assert "there is no remote 'stoer'" in shown.err
+    assert "did you mean 'store'?" in shown.err
+    assert make.state(project) == before
+
+
+def test_a_plain_folder_means_the_data_in_it(project: Path):
+    make.write(project, {"b/one": "1", "b/two": "2", "c": "3"})
+    make.done(project, "add", "b/one", "b/two", "c")
+    make.write(project, {"b/one": "changed", "c": "changed"})
+    assert list(json.loads(make.done(project, "status", "--json", "b"))) == ["b/one.dvc"]
+    (project / "empty").mkdir()
+    shown = make.assay(project, "status", "empty")
+    assert shown.code == 255
+    assert "'empty' is neither a stage nor a tracked path" in shown.err
+
+
+def test_a_negative_value_has_a_hint_that_can_be_pasted(project: Path):
+    shown = make.assay(project, "config", "core.checksum_jobs", "-3")
+    assert shown.code == 2
+    assert "'-3' looks like an option" in shown.err
+    assert "config core.checksum_jobs -- -3" in shown.err
+    assert "no such option" in make.assay(project, "config", "-9x").err.lower()
+
+
+def test_after_destroying_the_lines_that_stay_are_named(project: Path):
+    make.write(project, {"b/one": "1", "two": "2"})
+    make.done(project, "add", "b/one", "two")
+    shown = make.assay(project, "destroy", "-f")
+    assert (
+        "git still ignores these data: their lines in b/.gitignore, .gitignore stay" in shown.err
+    )
+    assert (project / ".gitignore").read_text() == "/two\n"
+
+
+def test_an_import_whose_source_is_gone_names_the_way_around(project: Path, tmp_path: Path):
+    source = make.write(make.repository(tmp_path / "source"), {"f": "1"})
+    make.commit(source)
+    make.done(project, "import", str(source), "f")
+    source.rename(tmp_path / "elsewhere")
+    shown = make.assay(project, "status")
+    assert shown.code == 255
+    assert "'assay status --no-updates' does not ask where imports come from" in shown.err
+    assert make.done(project, "status", "--no-updates").startswith("Data and pipelines")
+
+
+def test_one_file_is_one_file(project: Path):
+    make.write(project, {"d/one": "1"})
+    assert make.done(project, "add", "d").startswith("d  1 file, 1 B  md5:")

@@ -66,3 +66,24 @@ def test_the_public_names_are_loaded_when_they_are_touched():
     assert dir(assay) == sorted(assay.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'nope'"):
         _ = assay.nope
+
+
+HELD = """
+import atexit, sys, threading, time
+import duckdb
+connection = duckdb.connect()
+threading.Thread(target=lambda held=connection: time.sleep(60), daemon=True).start()
+atexit.register(print, "at exit")
+"""
+
+
+def test_tables_that_a_thread_still_holds_at_the_end_print_nothing():
+    """A thread that is still alive keeps DuckDB's objects: it would list them all."""
+    code = f"{HELD}\n{command('--help')}\nsys.exit(3)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage:")
+    assert done.stdout.endswith("at exit\n")
+    assert not done.stderr

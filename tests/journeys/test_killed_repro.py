@@ -189,7 +189,7 @@ stages:
     shown = make.assay(folder, "repro")
     assert shown.code == 0, shown
     assert "Data and pipelines are up to date." in shown.out
-    assert "killed" in shown.out
+    assert "1 run that had been cut off: marked as killed." in shown.out
     assert (folder / "out.txt").read_text() == "quick\n"
     assert stages.lock(folder) == lock
     listed = json.loads(make.done(folder, "runs", "list", "--json"))

@@ -103,6 +103,14 @@ def test_ours_applies_dvcs(root):
     assert json.loads(dvc(root, "status", "--json")) == {}
 
 
+def test_outputs_that_only_another_one_has_are_gone_for_dvc_too(tmp_path):
+    root = tried.each(tmp_path)
+    for name in ("e1", "e2"):
+        make.done(root, "exp", "apply", name)
+        assert json.loads(dvc(root, "status", "--json")) == {}
+        assert "d/3" not in make.git(root, "status", "--porcelain", "-uall")
+
+
 def test_the_commit_has_the_message_and_the_tree_that_dvcs_has(root):
     """Apart from DVC's there must be no difference: same changes, another name."""
     make.git(root, "stash", "-q")

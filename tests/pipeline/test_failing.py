@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,48 @@ def test_an_output_that_was_not_written_leaves_all_as_it_was(failing: tuple[Path
     assert stages.lock(folder) == lock
     assert set(make.cache(folder)) == cached
     assert "/y" not in (folder / ".gitignore").read_text().splitlines()
+
+
+def test_one_failure_is_said_once_where_the_others_go_on(failing: tuple[Path, Path]):
+    folder, _ = failing
+    make.write(folder, {"dvc.yaml": "stages: {a: {cmd: exit 3, outs: [y]}}\n"})
+    shown = make.assay(folder, "repro", "-k")
+    assert shown.code == 255
+    assert shown.out.count("failed with exit status 3") == 1
+    assert "exit status 3" not in shown.err
+    assert "error: stage 'a' failed\n" in shown.err
+    quiet = make.assay(folder, "-q", "repro", "-k")
+    assert (quiet.code, quiet.out) == (255, "")
+    assert quiet.err.count("failed with exit status 3") == 1
+
+
+def test_as_json_what_became_of_all_is_there_though_some_failed(failing: tuple[Path, Path]):
+    folder, _ = failing
+    shown = make.assay(folder, "repro", "-k", "--json")
+    assert shown.code == 255
+    document = json.loads(shown.out)
+    found = {done["stage"]: done["state"] for done in document["stages"]}
+    assert (found["left"], found["bottom"], found["alone"]) == ("failed", "left out", "ran")
+    assert "failed with exit status 3" in document["stages"][1]["why"]
+    assert document["run"] is not None
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+@pytest.mark.parametrize("ending", ["", "; exit 3"])
+def test_a_reader_that_leaves_does_not_end_the_work(tmp_path: Path, flags: list[str], ending: str):
+    text = f"""
+stages:
+  one: {{cmd: "seq 30000; echo 1 > a", outs: [a]}}
+  two: {{cmd: "seq 30000; echo 2 > b{ending}", deps: [a], outs: [b]}}
+"""
+    folder = stages.pipeline(tmp_path / "project", text)
+    script = f"{sys.executable} -m assay repro {' '.join(flags)} 2>&1 | head -1"
+    ended = subprocess.run(
+        ["bash", "-c", f"{script}; exit ${{PIPESTATUS[0]}}"], cwd=folder, check=False,
+        capture_output=True, text=True, env=make.environment(tmp_path),
+    )  # fmt: skip
+    assert ended.returncode == (255 if ending else 0)
+    assert ended.stderr == ""
+    assert runs(folder)["one"] == "finished"
+    assert runs(folder)["whole"] == ("failed" if ending else "finished")
+    assert (folder / "b").exists() is not bool(ending)

@@ -258,7 +258,7 @@ def test_a_frozen_stage_never_runs_by_itself(flags: tuple[Path, Path]):
         "dvc.yaml": text.replace("frozen: false", "frozen: true"), "params.yaml": "k: 2\n",
     })  # fmt: skip
     lock = stages.lock(folder)
-    assert dry(folder, "frozen") == states(folder, "frozen") == {"frozen": "unchanged"}
+    assert dry(folder, "frozen") == states(folder, "frozen") == {"frozen": "frozen"}
     (folder / "frozen.txt").unlink()
     assert dry(folder, "frozen") == {"frozen": "would be restored"}
     assert states(folder, "frozen") == {"frozen": "restored"}
@@ -271,6 +271,56 @@ def test_a_frozen_stage_never_runs_by_itself(flags: tuple[Path, Path]):
     assert shown.code == 255
     assert "the frozen stage 'frozen' does not match its record" in shown.err
     assert make.assay(folder, "repro", "--dry", "frozen") == shown
+
+
+@pytest.fixture
+def frozen(flags: tuple[Path, Path]) -> tuple[Path, str]:
+    """The same project, one of its stages frozen."""
+    folder, _ = flags
+    text = (folder / "dvc.yaml").read_text().replace("frozen: false", "frozen: true")
+    text += "  after: {cmd: cat frozen.txt > after.txt, deps: [frozen.txt], outs: [after.txt]}\n"
+    make.write(folder, {"dvc.yaml": text})
+    return folder, text
+
+
+def test_that_a_stage_is_frozen_is_said(frozen: tuple[Path, str]):
+    folder, _ = frozen
+    said = make.done(folder, "repro", "frozen")
+    assert "  warning: stage 'frozen' is frozen: it does not run, whatever it depends on; " in said
+    assert "up to date, but for what is frozen: frozen." in said
+    shown = make.assay(folder, "status", "frozen")
+    assert "stage 'frozen' is frozen" in shown.err
+
+
+def test_a_frozen_stage_with_another_command_or_an_edited_output_stops_nothing(
+    frozen: tuple[Path, str],
+):
+    folder, text = frozen
+    make.write(folder, {"dvc.yaml": text.replace("cp params.yaml", "cat params.yaml >")})
+    assert dry(folder, "frozen") == states(folder, "frozen") == {"frozen": "frozen"}
+    make.write(folder, {"frozen.txt": "mine\n"})
+    lock = stages.locked(folder)["frozen"]
+    assert dry(folder, "after") == {"frozen": "frozen", "after": "would run"}
+    said = make.done(folder, "repro", "after")
+    assert "(its command changed; output frozen.txt is modified)" in said
+    assert (folder / "frozen.txt").read_text() == (folder / "after.txt").read_text() == "mine\n"
+    assert stages.locked(folder)["frozen"] == lock
+    assert states(folder, "after") == {"frozen": "frozen", "after": "unchanged"}
+
+
+def test_a_frozen_stage_that_never_ran_is_taken_as_it_is_or_said_to_lack_outputs(tmp_path: Path):
+    text = "stages: {a: {cmd: echo 1 > a.txt, outs: [a.txt], frozen: true}}\n"
+    folder = stages.pipeline(tmp_path / "project", text)
+    shown = make.assay(folder, "repro")
+    assert shown.code == 255
+    assert "the frozen stage 'a' has not run yet, and its output 'a.txt' is not there" in shown.err
+    assert "let it run: assay unfreeze a" in shown.err
+    assert make.assay(folder, "repro", "--dry") == shown
+    make.write(folder, {"a.txt": "mine\n"})
+    assert dry(folder) == states(folder) == {"a": "frozen"}
+    make.done(folder, "unfreeze", "a")
+    make.done(folder, "repro")
+    assert (folder / "a.txt").read_text() == "1\n"
 
 
 def test_an_output_without_cache_stays_a_plain_file_that_git_sees(flags: tuple[Path, Path]):
@@ -353,6 +403,14 @@ def test_files_that_git_should_get_are_named(tmp_path: Path):
     folder, _ = stages.three(tmp_path)
     shown = make.assay(folder, "repro")
     assert "git add .gitignore dvc.lock" in shown.err
+    make.commit(folder)
+    lock = (folder / "dvc.lock").read_text()
+    make.write(folder, LR)
+    assert "git add dvc.lock\n" in make.assay(folder, "repro").err
+    make.git(folder, "checkout", "params.yaml")
+    shown = make.assay(folder, "repro")
+    assert (folder / "dvc.lock").read_text() == lock
+    assert "git add" not in shown.err
     make.done(folder, "config", "core.autostage", "true")
     make.write(folder, LR)
     make.done(folder, "repro")

@@ -112,3 +112,21 @@ def test_a_target_that_names_nothing_gets_the_nearest_name(project: Path, target
     with pytest.raises(NotFound, match=f"'{target}' is neither") as caught:
         read(project).select((target,), cwd=project)
     assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("summary", "did you mean 'reports/sub/dvc.yaml:summary'?"),
+        ("reports/sub", "name its stages by 'reports/sub/dvc.yaml', or give '-R' with the folder"),
+        ("reports", "name its stages by 'reports/sub/dvc.yaml', or give '-R' with the folder"),
+    ],
+)
+def test_a_stage_of_another_folder_is_named_and_so_is_a_folder(
+    tmp_path: Path, target: str, hint: str
+):
+    text = "stages: {summary: {cmd: x, outs: [hist.txt]}}\n"
+    folder = make.write(make.project(tmp_path / "project"), {"reports/sub/dvc.yaml": text})
+    with pytest.raises(NotFound, match=f"'{target}' is neither") as caught:
+        read(folder).find(target, cwd=folder)
+    assert caught.value.hint == hint

@@ -62,3 +62,20 @@ def test_the_last_pattern_that_is_shown_is_the_one_that_decides(above, below):
             rules = ignore.rules(str(root / name), is_dir=False)
             hit = bool(rules) and rules[-1].ignores
             assert hit == ignore.covers(str(root / name), is_dir=False)
+
+
+def test_what_is_ignored_is_refused_with_the_line_that_says_so(project: Path):
+    make.write(project, {"dg/a": "1", ".dvcignore": "# mine\n*.tmp\n", "s/.dvcignore": "x\n"})
+    make.done(project, "add", "dg")
+    make.write(project, {"dg/a.tmp": "2", "b.tmp": "2", "s/x": "2"})
+    before = make.state(project)
+    for command in (["add", "b.tmp"], ["add", "dg/a.tmp"], ["commit", "dg/a.tmp"]):
+        shown = make.assay(project, *command)
+        assert shown.code == 1, shown
+        assert ".dvcignore says not to look at this: line 2 has '*.tmp'" in shown.err
+        assert shown.err.startswith(f"error: {command[1]}: ")
+    shown = make.assay(project, "add", "s/x")
+    assert "s/.dvcignore says not to look at this: line 1 has 'x'" in shown.err
+    assert "'.git' is never data" in make.assay(project, "add", ".git").err
+    assert make.state(project) == before
+    assert make.done(project, "status") == "Data and pipelines are up to date.\n"

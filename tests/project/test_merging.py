@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from assay.base.errors import Error
 from assay.objects import tree
 from assay.objects.cache import Cache
 from assay.objects.tree import Entry
+from assay.project import missing_lists, workspace
 from assay.project.merging import Conflict, merge_entries, merge_files
 from tests import make
 
@@ -119,3 +122,76 @@ def test_a_list_that_is_not_here_is_named(tmp_path: Path):
             their=record(tmp_path, "their", row(f"{OIDS[1]}.dir")),
         )
     assert "assay fetch" in (caught.value.hint or "")
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Path:
+    """The clone of one who added `d/n2`; in `theirs` and on the remotes somebody added `d/n1`."""
+    root = make.project(tmp_path / "theirs")
+    make.done(root, "remote", "add", "-d", "st", str(tmp_path / "store"))
+    make.write(root, {"d/a": "a", ".gitattributes": "*.dvc merge=dvc\n"})
+    make.done(root, "add", "d")
+    make.commit(root)
+    make.done(root, "push")
+    make.git(tmp_path, "clone", "-q", str(root), "ours")
+    clone = tmp_path / "ours"
+    make.done(clone, "install")
+    (clone / ".git" / "hooks" / "post-checkout").unlink()
+    make.done(clone, "pull")
+    for folder, name in ((root, "n1"), (clone, "n2")):
+        make.write(folder, {f"d/{name}": name})
+        make.done(folder, "commit")
+        make.git(folder, "commit", "-q", "-a", "-m", name)
+    return clone
+
+
+def pulled(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = ["git", "pull", "-q", "--no-rebase", "--no-edit"]
+    return subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+
+
+def test_the_list_of_files_of_the_other_side_comes_from_the_remote(ours: Path, tmp_path: Path):
+    make.done(tmp_path / "theirs", "push")
+    done = pulled(ours)
+    assert done.returncode == 0, done.stderr
+    make.done(ours, "pull")
+    assert sorted(path.name for path in (ours / "d").iterdir()) == ["a", "n1", "n2"]
+
+
+def test_without_the_list_there_are_markers_and_the_way_out_works(ours: Path, tmp_path: Path):
+    done = pulled(ours)
+    assert done.returncode == 1
+    assert "the list of files of theirs is not in the cache" in done.stderr
+    assert "git merge --abort" in done.stderr
+    assert "assay fetch --all-commits" in done.stderr
+    text = (ours / "d.dvc").read_text()
+    assert "<<<<<<< ours\n" in text
+    assert ">>>>>>> theirs\n" in text
+    assert make.assay(ours, "status").code == 255
+    make.done(tmp_path / "theirs", "push")
+    make.git(ours, "merge", "--abort")
+    make.done(ours, "fetch", "--all-commits")
+    assert pulled(ours).returncode == 0
+
+
+def test_a_conflict_leaves_markers_and_names_the_file(ours: Path, tmp_path: Path):
+    for folder, text in ((tmp_path / "theirs", "1"), (ours, "2")):
+        make.write(folder, {"my d/f": text})
+        make.done(folder, "add", "my d/f")
+        make.commit(folder)
+    make.done(tmp_path / "theirs", "push")
+    done = pulled(ours)
+    assert done.returncode == 1
+    assert "git checkout --ours 'my d/f.dvc'" in done.stderr
+    assert "<<<<<<< ours\n" in (ours / "my d" / "f.dvc").read_text()
+    make.git(ours, "checkout", "--ours", "my d/f.dvc")
+    make.done(ours, "status", "my d/f.dvc")
+
+
+def test_a_remote_that_does_not_answer_is_not_waited_for(ours: Path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
+        make.done(ours, "remote", "add", "-d", "web", url)
+        project = workspace.find(ours)
+        missing_lists.bring(project, f"{OIDS[0]}.dir", remote=None, seconds=1)
+    assert not project.cache.has(f"{OIDS[0]}.dir")

@@ -189,6 +189,27 @@ def test_a_stage_that_cannot_be_is_refused_and_nothing_is_written(
     assert make.state(folder) == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "where", "hint"),
+    [
+        (["-w", "no where", "true"], "no where: ", "make it first: mkdir -p 'no where'"),
+        (["echo ${HOME}"], "stage 'n': in stage 'n', there is no variable 'HOME' for '${HOME}'",
+         "the shell's own is written '\\${HOME}'"),
+    ],
+)  # fmt: skip
+def test_a_refusal_names_the_place_that_is_there_and_the_way_out(
+    folder: Path, arguments: list[str], where: str, hint: str
+):
+    before = make.state(folder)
+    shown = make.assay(folder, "stage", "add", "-n", "n", *arguments)
+    assert shown.code == 255
+    assert shown.err.startswith(f"error: {where}")
+    assert hint in shown.err.splitlines()[1]
+    assert make.state(folder) == before
+    if arguments[0] != "-w":
+        make.done(folder, "stage", "add", "-n", "n", "echo \\${HOME}")
+
+
 def test_frozen_and_unfrozen_a_file_is_as_it_was(folder: Path):
     make.done(folder, "freeze", "first", "second")
     assert changed(folder) == [

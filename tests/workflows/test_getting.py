@@ -225,3 +225,22 @@ def test_what_a_killed_get_left_goes_with_the_next_one_and_a_living_one_is_not_d
         assert living.wait(60) == 0
     assert sorted(p.name for p in outside.iterdir()) == ["living", "quick"]
     assert (outside / "living").read_text() == "s\n"
+
+
+def test_a_work_tree_by_file_address_has_its_remotes_as_seen_from_there(outside, other, tmp_path):
+    make.done(other, "remote", "modify", "st", "url", "../store")
+    make.commit(other)
+    shutil.rmtree(other / ".dvc" / "cache")
+    (other / "code" / "x.py").write_text("not committed\n")
+    url = f"file://{other}"
+    make.done(outside, "get", url, "s.csv")
+    make.done(outside, "get", url, "s.csv", "-o", "before.csv", "--rev", "v1")
+    make.done(outside, "get", url, "code/x.py")
+    assert (outside / "s.csv").read_text() == "x,y\n3,4\n"
+    assert (outside / "before.csv").read_text() == "x,y\n1,2\n"
+    assert (outside / "x.py").read_text() == "x = 1\n"  # what is committed, as of any address
+    mine = make.project(tmp_path / "mine")
+    make.done(mine, "import", url, "s.csv")
+    assert f" {url}\n" in (mine / "s.csv.dvc").read_text()
+    assert make.done(mine, "status") == "Data and pipelines are up to date.\n"
+    assert make.assay(mine, "update", "s.csv.dvc").code == 0

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -249,7 +249,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stderr.write("interrupted\n")  # somebody asked for it, so it is no error
         return 130
     except (BrokenPipeError, SystemExit):  # click leaves so when a reader such as `head` is gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout, sys.stderr)
         return 0
     except OSError as error:
         from assay.base.files import explain
@@ -277,5 +277,15 @@ def _fail(text: str, code: int, *, verbose: bool = False) -> int:
         import traceback
 
         traceback.print_exc()
-    sys.stderr.write(f"error: {text}\n")
+    try:
+        sys.stderr.write(f"error: {text}\n")
+    except BrokenPipeError:  # nobody reads it, and the code tells as well
+        _silence(sys.stderr)
     return code
+
+
+def _silence(*streams: TextIO) -> None:
+    from assay.cli.output import silence
+
+    for stream in streams:
+        silence(stream)

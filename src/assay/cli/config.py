@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,26 @@ from assay.project import workspace
 from assay.project.config import Level
 
 
-@click.command("config")
+class _WithValues(click.Command):
+    """A command whose last argument may be a negative number."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            number = next((a for a in given if re.fullmatch(r"-\d[\d.]*", a)), None)
+            if number is None or not number.startswith(error.option_name):
+                raise
+            at = given.index(number)
+            line = shlex.join([*given[:at], "--", *given[at:]])
+            raise Usage(
+                f"'{number}' looks like an option",
+                hint=f"a value that begins with '-' comes after '--': {ctx.command_path} {line}",
+            ) from None
+
+
+@click.command("config", cls=_WithValues)
 @click.argument("key", required=False)
 @click.argument("value", required=False)
 @click.option("-l", "--list", "list_all", is_flag=True, help="List all settings.")
@@ -162,7 +183,7 @@ def remote_default(name: str | None, unset: bool, level: Level | None) -> int:
     return 0
 
 
-@remote_group.command("modify")
+@remote_group.command("modify", cls=_WithValues)
 @click.argument("name")
 @click.argument("option")
 @click.argument("value", required=False)
@@ -177,6 +198,8 @@ def remote_modify(
     """
     config = workspace.find().config
     section, option = f'remote "{name.lower()}"', option.lower()
+    if section not in config.merged():
+        raise config.no_remote(name.lower())  # 'url' of a misspelt name would make a new one
     if unset == (value is not None):
         raise Usage(
             "give a value, or '--unset'", hint=f"assay remote modify {name} {option} VALUE"

@@ -136,7 +136,7 @@ def _show_recorded(
     ]
     lines = []
     for one in added:
-        count = "" if one.content.n_files is None else f"{one.content.n_files:,} files, "
+        count = "" if one.content.n_files is None else f"{counted(one.content.n_files, 'file')}, "
         state = "" if one.changed else "  (unchanged)"
         lines.append(
             f"{project.shown(one.path)}  {count}{human_size(one.content.size)}"

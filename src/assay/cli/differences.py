@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from assay.objects.legacy import plain
 from assay.project import workspace
 
 if TYPE_CHECKING:
-    from assay.project.changes import DataStatus, Diff, Difference
+    from assay.project.changes import DataStatus, Diff, Difference, Finder
+    from assay.project.workspace import Project
 
 _HINTS: dict[str, tuple[str, ...]] = {
     "Not in remote": ('use "assay push <file>..." to upload files',),
@@ -71,10 +72,7 @@ def data_status(
     project = workspace.find()
     store = None
     if not_in_remote:
-        from assay.project.remembered import Remembered
-
-        settings = project.config.remote(remote)
-        store = Remembered(project, settings, refresh=not no_remote_refresh)
+        store = _remotes(project, remote, refresh=not no_remote_refresh)
     status = changes.status(
         project,
         granular=granular,
@@ -86,6 +84,21 @@ def data_status(
     document = _status_document(status, unchanged=unchanged)
     show(document, as_json=as_json, text=_status_text(status, unchanged=unchanged))
     return 0
+
+
+def _remotes(
+    project: Project, chosen: str | None, *, refresh: bool
+) -> Callable[[str | None], Finder]:
+    """Return how a remote is found by its name; `chosen` is in the default one's place."""
+    from assay.project.remembered import Remembered
+
+    if chosen is not None:
+        project.config.remote(chosen)  # raises where there is none, whatever is tracked
+
+    def opened(name: str | None) -> Finder:
+        return Remembered(project, project.config.remote(name or chosen), refresh=refresh)
+
+    return opened
 
 
 def _status_document(status: DataStatus, *, unchanged: bool) -> dict[str, Any]:

@@ -277,6 +277,11 @@ def apply_command(experiment: str, force: bool, as_json: bool) -> int:
     missing = sum(change.n_files for change in applied.data if change.state == "missing")
     if missing:
         note(f"{counted(missing, 'file')} of its data not in the cache: assay exp pull REMOTE")
+    if applied.left:
+        note(
+            f"It does not have these, and the cache has not what lies there: "
+            f"{', '.join(applied.left)}\n  delete them yourself if you do not need them"
+        )
     if baseline is not None:
         note(f"It was tried on {baseline[:7]}, not on HEAD: what came between is taken back.")
     return 0

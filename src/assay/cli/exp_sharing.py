@@ -79,6 +79,8 @@ def _show(
         "data": None if moved.data is None else moved.data.data,
     }
     did(document, as_json=as_json, text="\n".join(lines) or "There are no experiments to move.")
+    if not lines and not given["all_commits"]:
+        note("  hint: only those of some commits were looked for; of all: add '--all-commits'")
     if given["no_cache"]:
         note("The data were left where they are, as '--no-cache' says.")
     if shared.refused:

@@ -141,8 +141,19 @@ def list_command(
             lines.append(one.name if name_only else one.commit if sha_only else long)
     show(groups, as_json=as_json, text="\n".join(lines))
     if not groups and not as_json:
-        note("there are no experiments here\n  hint: see 'assay exp list --all-commits'")
+        note(_none_listed(remote, every=scope.commits))
     return 0
+
+
+def _none_listed(remote: str | None, *, every: bool) -> str:
+    from assay.project import clones
+
+    shown = None if remote is None else clones.shown(remote)
+    where = "here" if shown is None else f"in '{shown}'"
+    if every:
+        return f"there are no experiments {where}"
+    listing = " ".join(["assay exp list", *([shown] if shown else []), "--all-commits"])
+    return f"there are no experiments {where}\n  hint: see '{listing}'"
 
 
 @click.command("diff")

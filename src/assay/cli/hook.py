@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from assay.base.errors import NotFound
+from assay.base.errors import Error, NotFound
 from assay.project import git, workspace
 from assay.project.workspace import Project
 
@@ -61,15 +61,23 @@ def pre_push(ctx: click.Context) -> int:
 @click.option("--path", default=".", help="Where the file lies.")
 def merge_driver(ancestor: str, our: str, their: str, path: str) -> int:
     """Merge two versions of a .dvc file or dvc.lock; exit code 1 where a person has to choose."""
-    from assay.project import guarding, merging, merging_locks
+    from assay.project import guarding, merging, merging_locks, missing_lists
 
     project = workspace.find(Path.cwd() / Path(path).parent)
     files = {"ancestor": Path(ancestor), "our": Path(our), "their": Path(their)}
     if Path(path).name == "dvc.lock":
         merging_locks.merge_locks(**files, shown=path)
         return 0
-    with guarding.using(project):
-        merging.merge_files(project.cache, **files)
+
+    def bring(oid: str, remote: str | None) -> None:
+        missing_lists.bring(project, oid, remote=remote)
+
+    try:
+        with guarding.using(project):
+            merging.merge_files(project.cache, **files, shown=path, bring=bring)
+    except Error:
+        merging.mark(**files)  # else our side would look as if it were the merge
+        raise
     return 0
 
 

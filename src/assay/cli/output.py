@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import msgspec
@@ -45,6 +46,22 @@ def did(document: Any, *, as_json: bool, text: str) -> None:
         show(document, as_json=as_json, text=text)
 
 
+def write_on(stream: TextIO, text: str) -> None:
+    """Print while work goes on; where the reader is gone, as `head` is, the work does not end."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        silence(stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Let all that is still printed go nowhere: its reader is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 def note(text: str) -> None:
     """Print a hint for people, to stderr; silent with `-q`."""
     if not is_quiet():
@@ -67,5 +84,33 @@ def suggest_git_add(project: Project, files: Iterable[Path]) -> None:
             project.git_root, [p.relative_to(project.git_root).as_posix() for p in paths]
         )  # fmt: skip
         return
-    names = " ".join(shlex.quote(name) for name in sorted(project.shown(p) for p in paths))
-    note(f"\nTo track the changes with git, run:\n\n\tgit add {names}")
+    names = [_named(name) for name in sorted(map(project.shown, _to_add(project, paths)))]
+    if names:
+        note(f"\nTo track the changes with git, run:\n\n\tgit add {' '.join(names)}")
+
+
+def _named(path: str) -> str:
+    """Return a path as it can be pasted, and as no command takes for an option."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)
+
+
+_MOST_ASKED = 1000  # a command line has an end
+
+
+def _to_add(project: Project, paths: list[Path]) -> list[Path]:
+    """Return those of the files that git does not have like this already."""
+    root = project.git_root
+    inside = {p.relative_to(root).as_posix(): p for p in paths if p.is_relative_to(root)}
+    if not 0 < len(inside) <= _MOST_ASKED:
+        return paths
+    try:
+        out = git.git(
+            "ls-files", "-z", "--modified", "--others", "--",
+            *(f":(literal){name}" for name in inside), cwd=root,
+        )  # fmt: skip
+    except git.Failed:
+        return paths
+    listed = {os.fsdecode(name) for name in out.split(b"\0") if name}
+    return [
+        p for p in paths if p not in inside.values() or p.relative_to(root).as_posix() in listed
+    ]

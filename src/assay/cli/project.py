@@ -66,6 +66,9 @@ def destroy_command(force: bool) -> int:
             raise Negative("nothing was deleted")
     destroying.destroy(project, doomed)
     note(f"{project.root} is not a project any more; its data are plain files")
+    if doomed.ignoring:
+        files = ", ".join(project.shown(path) for path in doomed.ignoring)
+        note(f"  git still ignores these data: their lines in {files} stay")
     return 0
 
 

@@ -49,9 +49,12 @@ def start_command(names: tuple[str, ...], jobs: int) -> int:
         did({}, as_json=False, text="Nothing waits in the queue.")
         return 0
     started = workers.start(queue, jobs)
-    active = len(workers.list_(queue))
-    text = f"Started {_workers(started)}." if started else f"{_workers(active)} at work already."
-    did({"started": started}, as_json=False, text=text)
+    parts = [f"Started {_workers(started.new)}."] if started.new else []
+    if started.resumed:
+        go = "goes" if started.resumed == 1 else "go"
+        parts.append(f"{_workers(started.resumed)} {go} on: 'queue stop' is taken back.")
+    at_work = f"{_workers(len(workers.list_(queue)))} at work already."
+    did({}, as_json=False, text=" ".join(parts) or at_work)
     note("See 'assay queue status', and 'assay queue logs NAME -f'.")
     return 0
 

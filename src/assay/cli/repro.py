@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from assay.base.clock import duration
-from assay.base.errors import Usage
+from assay.base.errors import Error, Usage
 from assay.base.progress import counted
 from assay.cli.options import targets_argument, with_options
-from assay.cli.output import did, is_quiet, json_option, note, show, suggest_git_add
+from assay.cli.output import (
+    did,
+    is_quiet,
+    json_option,
+    note,
+    show,
+    suggest_git_add,
+    write_on,
+)
 from assay.project import workspace
 
 if TYPE_CHECKING:
@@ -80,15 +88,21 @@ def repro_command(
         outcome = pipeline.dry(project, targets, cwd=Path.cwd(), pull=pull, **options)
         show(_document(outcome), as_json=as_json, text=_plan_lines(outcome))
         return 0
-    outcome, complaints = pipeline.repro(
-        project,
-        targets,
-        cwd=Path.cwd(),
-        events=make_events(as_json=as_json),
-        profile=not no_profile,
-        pull=pull,
-        **options,
-    )
+    try:
+        outcome, complaints = pipeline.repro(
+            project,
+            targets,
+            cwd=Path.cwd(),
+            events=make_events(as_json=as_json),
+            profile=not no_profile,
+            pull=pull,
+            **options,
+        )
+    except Error as error:
+        failed = getattr(error, "outcome", None)  # of one that let the others go on
+        if as_json and failed is not None:
+            show(_document(failed), as_json=True, text="")
+        raise
     did(_document(outcome), as_json=as_json, text=_outcome_lines(outcome))
     for complaint in complaints:
         note(f"  {complaint}")
@@ -114,17 +128,20 @@ def make_events(*, as_json: bool) -> Events:
 
     stream = sys.stderr if as_json else sys.stdout
     if is_quiet():
-        return Events(lambda _line: None, lambda _content: None)
+        return Events(_errors_alone, lambda _content: None)
 
     def echo(content: bytes) -> None:
-        stream.write(content.decode(errors="replace"))
-        stream.flush()
+        write_on(stream, content.decode(errors="replace"))
 
     def say(line: str) -> None:
-        stream.write(line + "\n")
-        stream.flush()
+        write_on(stream, line + "\n")
 
     return Events(say, echo)
+
+
+def _errors_alone(line: str) -> None:
+    if line.startswith("error"):
+        write_on(sys.stderr, line + "\n")
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:
@@ -152,8 +169,10 @@ def _outcome_lines(outcome: Outcome) -> str:
         )
     ran = [done for done in outcome.stages if done.state == "ran"]
     failed = [done for done in outcome.stages if done.state == "failed"]
-    if all(done.state == "unchanged" for done in outcome.stages):
-        lines.append("Data and pipelines are up to date.")
+    if all(done.state in {"unchanged", "frozen"} for done in outcome.stages):
+        frozen = [done for done in outcome.stages if done.state == "frozen"]
+        but = f", but for what is frozen: {_names(frozen)}" if frozen else ""
+        lines.append(f"Data and pipelines are up to date{but}.")
     elif ran:
         seconds = sum(done.seconds for done in ran)
         lines.append(f"Ran {_names(ran)} in {duration(seconds)}. Recorded as run {outcome.run}.")

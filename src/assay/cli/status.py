@@ -95,6 +95,8 @@ def _local(
         text = "\n".join(_lines(document))
     if as_json or not quiet:
         show(document, as_json=as_json, text=text)
+    for address in found.frozen if not as_json else ():
+        note(f"  warning: stage '{address}' is frozen: nobody looks at what it depends on")
     return 1 if quiet and document else 0
 
 
@@ -102,9 +104,16 @@ def _add_updates(
     project: Project, imports: list[Stage], document: dict[str, list[Any]]
 ) -> None:  # fmt: skip
     """Say of imports that their repository has moved on."""
+    from assay.base.errors import Error
     from assay.workflows import updates
 
-    for address, names in updates.available(project, imports, cwd=Path.cwd()).items():
+    try:
+        found = updates.available(project, imports, cwd=Path.cwd())
+    except Error as error:
+        without = "'assay status --no-updates' does not ask where imports come from"
+        error.hint = f"{error.hint}; {without}" if error.hint else without
+        raise
+    for address, names in found.items():
         shown = os.path.relpath(project.root / address)
         states = dict.fromkeys(names, "update available")
         document.setdefault(shown, []).insert(0, {"changed deps": states})
@@ -113,7 +122,9 @@ def _add_updates(
 def _addresses(project: Project, options: dict[str, Any]) -> tuple[str, ...]:
     """Return the targets; where they are patterns, folders or reach further, as stages."""
     targets: tuple[str, ...] = options["targets"]
-    if not targets or not any(options[name] for name in ("glob", "recursive", "with_deps")):
+    if not any(options[name] for name in ("glob", "recursive", "with_deps")):
+        return _with_folders(project, targets)
+    if not targets:
         return targets
     from assay.project import definition
     from assay.workflows.data import Targets, choose
@@ -127,6 +138,25 @@ def _addresses(project: Project, options: dict[str, Any]) -> tuple[str, ...]:
     )
     chosen = choose(definition.read(project), wanted)
     return tuple(dict.fromkeys(one.item.stage.address for one in chosen))
+
+
+def _with_folders(project: Project, targets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the targets; a folder that is not tracked itself means what is in it."""
+    from assay.base.errors import NotFound
+    from assay.project import definition
+
+    if not any(Path(target).is_dir() for target in targets):
+        return targets
+    declared, found = definition.read(project), list[str]()
+    for target in targets:
+        try:
+            declared.find(target, cwd=Path.cwd())
+        except NotFound:
+            chosen = declared.select((target,), cwd=Path.cwd())  # raises where nothing is in it
+            found += [item.stage.address for item in chosen]
+        else:
+            found.append(target)
+    return tuple(dict.fromkeys(found))
 
 
 def _lines(document: dict[str, list[Any]]) -> list[str]:

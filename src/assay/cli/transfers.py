@@ -13,6 +13,7 @@ from assay.cli.output import did, json_option, note, suggest_git_add
 from assay.project import workspace
 
 if TYPE_CHECKING:
+    from assay.project.workspace import Project
     from assay.workflows.transfers import Synced
 
 
@@ -69,9 +70,19 @@ def pull_command(force: bool, allow_missing: bool, as_json: bool, **options: Any
     from assay.workflows import transfers
 
     project = workspace.find()
-    synced = transfers.pull(
-        project, request_of(options), force=force, allow_missing=allow_missing
-    )  # fmt: skip
+    try:
+        synced = transfers.pull(
+            project, request_of(options), force=force, allow_missing=allow_missing
+        )
+    except transfers.Incomplete as error:
+        if error.synced.changes:
+            _show_pulled(project, error.synced, as_json=as_json)
+        raise
+    _show_pulled(project, synced, as_json=as_json)
+    return 0
+
+
+def _show_pulled(project: Project, synced: Synced, *, as_json: bool) -> None:
     document = _document(synced) | {"changes": change_rows(project, synced.changes)}
     moved = _count(synced)
     counts = summary(synced.changes, fetched=moved) or "Everything is up to date."
@@ -79,7 +90,6 @@ def pull_command(force: bool, allow_missing: bool, as_json: bool, **options: Any
     did(document, as_json=as_json, text="\n".join(line for line in lines if line))
     _complain(synced)
     note_missing(project, synced.changes)
-    return 0
 
 
 def _show(synced: Synced, verb: str, *, as_json: bool) -> None:
@@ -105,5 +115,7 @@ def _document(synced: Synced) -> dict[str, Any]:
 
 
 def _complain(synced: Synced) -> None:
+    for line in synced.notes:
+        note(f"  {line}")
     for complaint in synced.complaints:
         note(f"  warning: {complaint}; left out")

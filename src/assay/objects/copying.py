@@ -16,6 +16,7 @@ from typing import NamedTuple
 from assay.objects.hashing import CHUNK, Algorithm, hash_bytes, hash_file, write_all
 from assay.objects.index import Looks, looks
 from assay.objects.processes import spread
+from assay.objects.staging import Batches
 
 _READ = os.O_RDONLY | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -53,6 +54,7 @@ def copy_all(
     algorithm: Algorithm,
     mode: int,
     advance: Advance | None = None,
+    batches: Batches | None = None,
 ) -> list[Looks | None]:
     """Copy files to new paths, each only if it has the wanted hash; folders are made.
 
@@ -66,6 +68,8 @@ def copy_all(
         The mode of a copy, less the umask.
     advance : callable, optional
         Told how many files are done.
+    batches : Batches, optional
+        Lets what is copied get its name before all is.
 
     Returns
     -------
@@ -86,11 +90,13 @@ def copy_all(
             return None
         return looks(os.stat(target))  # noqa: PTH116
 
-    def told(some: Sequence[object]) -> None:
+    def told(some: Sequence[Looks | None]) -> None:
+        if batches is not None:
+            batches.grow(sum(look[2] for look in some if look is not None))
         if advance is not None:
             advance(len(some))
 
-    return spread(count, one, told=told)
+    return spread(count, one, told=told, pauses=batches)
 
 
 def store_all(
@@ -102,6 +108,7 @@ def store_all(
     algorithm: Algorithm,
     mode: int,
     advance: Advance | None = None,
+    batches: Batches | None = None,
 ) -> list[tuple[str, int]]:
     """Copy files to new paths that follow from their hashes.
 
@@ -115,6 +122,8 @@ def store_all(
         The beginning of paths for what has no name yet.
     advance : callable, optional
         Told how many bytes are done.
+    batches : Batches, optional
+        Lets what is stored get its name before all is.
 
     Returns
     -------
@@ -146,11 +155,14 @@ def store_all(
         return oid, size
 
     def told(some: Sequence[tuple[str, int]]) -> None:
+        total = sum(size for _, size in some)
+        if batches is not None:
+            batches.grow(total)
         if advance is not None:
-            advance(sum(size for _, size in some) - shown[0])
+            advance(total - shown[0])
             shown[0] = 0
 
-    return spread(len(sources), one, told=told)
+    return spread(len(sources), one, told=told, pauses=batches)
 
 
 def copy(

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from assay.base.errors import Error
 
@@ -32,13 +32,25 @@ Told = Callable[[Sequence[Any]], None]
 """Is given results as they come."""
 
 
+class Pauses(Protocol):
+    """When all that has begun is brought to an end, and what is done before the rest begins."""
+
+    def is_due(self) -> bool:
+        """Say whether it is time."""
+
+    def settle(self) -> None:
+        """Do it: nothing else runs meanwhile."""
+
+
 class _Helper(NamedTuple):
     pid: int
     answers: int  # the pipe in which its results come
     buffer: bytearray
 
 
-def spread(count: int, work: Work, *, told: Told | None = None) -> list[Any]:
+def spread(
+    count: int, work: Work, *, told: Told | None = None, pauses: Pauses | None = None
+) -> list[Any]:
     """Return `[work(0), ..., work(count - 1)]`; other processes do a part of it.
 
     What `work` raises ends it, as in a loop. It may be called in a copy of this process: what it
@@ -50,29 +62,72 @@ def spread(count: int, work: Work, *, told: Told | None = None) -> list[Any]:
     [0, 1, 4]
     """
     n_helpers = min(_n_cores(), _MOST) - 1
-    if count < FEWEST or n_helpers < 1 or not _may_fork():
-        return _run(range(count), work, told)
-    per_ticket = max(min(_PER_TICKET, count // (16 * n_helpers)), 1, -(-count // _N_TICKETS))
-    tickets = _tickets(range(0, count, per_ticket))
     found: list[Any] = [None] * count
+    if count < FEWEST or n_helpers < 1 or not _may_fork():
+        step = _PER_TICKET if pauses is None else max(1, min(_PER_TICKET, count // _PER_TICKET))
+        for start in range(0, count, step):
+            if start and pauses is not None and pauses.is_due():
+                pauses.settle()
+            end = min(start + step, count)
+            found[start:end] = _run(range(start, end), work, told)
+        return found
+    per_ticket = max(min(_PER_TICKET, count // (16 * n_helpers)), 1, -(-count // _N_TICKETS))
+    share = _Share(found, work, told, per_ticket)
+    starts: Sequence[int] = range(0, count, per_ticket)
+    while starts:
+        starts = _together(share, starts, pauses, n_helpers)
+        if starts and pauses is not None:
+            pauses.settle()
+    return found
+
+
+class _Share(NamedTuple):
+    """What several processes do, and what was found so far."""
+
+    found: list[Any]
+    work: Work
+    told: Told | None
+    per_ticket: int
+
+    def numbers(self, start: int) -> range:
+        """Return the numbers of the ticket that begins with one."""
+        return range(start, min(start + self.per_ticket, len(self.found)))
+
+    def take(self, start: int, some: Sequence[Any] = ()) -> None:
+        """Do what a ticket says, but for what was done of it elsewhere."""
+        if some and self.told is not None:
+            self.told(some)
+        numbers = self.numbers(start)
+        rest = _run(numbers[len(some) :], self.work, self.told)
+        self.found[numbers.start : numbers.stop] = [*some, *rest]
+
+
+def _together(
+    share: _Share, starts: Sequence[int], pauses: Pauses | None, n_helpers: int
+) -> list[int]:  # fmt: skip
+    """Work until nothing is left or a pause is due; return which tickets nobody took."""
+    tickets = _tickets(starts)
     helpers: list[_Helper] = []
+    left: list[int] = []
     try:
         for _ in range(n_helpers):
             with contextlib.suppress(OSError):  # no process to be had: the others do it
-                _start(helpers, tickets, count, per_ticket, work)
+                _start(helpers, tickets, share)
         while (start := _take(tickets)) is not None:
-            end = min(start + per_ticket, count)
-            found[start:end] = _run(range(start, end), work, told)
+            if pauses is not None and pauses.is_due():
+                left.append(start)
+                continue
+            share.take(start)
             for helper in helpers:
-                _collect(helper, found, work, told, count, per_ticket, wait=False)
+                _collect(helper, share, wait=False)
         while helpers:
-            _collect(helpers[-1], found, work, told, count, per_ticket, wait=True)
+            _collect(helpers[-1], share, wait=True)
             _refuse_lost(helpers.pop())
     finally:
         os.close(tickets)
         for helper in helpers:
             _stop(helper)
-    return found
+    return left
 
 
 def _run(numbers: range, work: Work, told: Told | None) -> list[Any]:
@@ -97,7 +152,7 @@ def _may_fork() -> bool:
         return False
 
 
-def _tickets(starts: range) -> int:
+def _tickets(starts: Sequence[int]) -> int:
     """Return a pipe with numbers in it: whoever reads one does what begins there."""
     reading, writing = os.pipe()
     os.write(writing, b"".join(start.to_bytes(_SIZE, "little") for start in starts))
@@ -110,7 +165,7 @@ def _take(tickets: int) -> int | None:
     return int.from_bytes(ticket, "little") if ticket else None
 
 
-def _start(helpers: list[_Helper], tickets: int, count: int, per_ticket: int, work: Work) -> None:
+def _start(helpers: list[_Helper], tickets: int, share: _Share) -> None:
     """Start a helper; no interrupt comes between that and its entry in the list."""
     reading, writing = os.pipe()
     parent, prctl = os.getpid(), _prctl()
@@ -118,7 +173,7 @@ def _start(helpers: list[_Helper], tickets: int, count: int, per_ticket: int, wo
     try:
         pid = os.fork()
         if pid == 0:
-            _help(lambda: _die_with(parent, prctl), tickets, writing, count, per_ticket, work)
+            _help(lambda: _die_with(parent, prctl), tickets, writing, share)
         os.set_blocking(reading, False)
         helpers.append(_Helper(pid, reading, bytearray()))
     except OSError:
@@ -130,13 +185,8 @@ def _start(helpers: list[_Helper], tickets: int, count: int, per_ticket: int, wo
 
 
 def _help(
-    prepare: Callable[[], None],
-    tickets: int,
-    answers: int,
-    count: int,
-    per_ticket: int,
-    work: Work,
-) -> NoReturn:
+    prepare: Callable[[], None], tickets: int, answers: int, share: _Share
+) -> NoReturn:  # fmt: skip
     """Be a helper: work until the tickets are used up, something is raised, or all is over."""
     status = 1
     try:
@@ -147,9 +197,9 @@ def _help(
         while (start := _take(tickets)) is not None:
             some: list[Any] = []
             failed = False
-            for number in range(start, min(start + per_ticket, count)):
+            for number in share.numbers(start):
                 try:
-                    some.append(work(number))
+                    some.append(share.work(number))
                 except Exception:  # noqa: BLE001 -- whoever started us meets it where it is
                     failed = True
                     break
@@ -183,16 +233,7 @@ def _write(pipe: int, content: bytes) -> None:
         content = content[os.write(pipe, content) :]
 
 
-def _collect(
-    helper: _Helper,
-    found: list[Any],
-    work: Work,
-    told: Told | None,
-    count: int,
-    per_ticket: int,
-    *,
-    wait: bool,
-) -> None:
+def _collect(helper: _Helper, share: _Share, *, wait: bool) -> None:
     """Take in what a helper has done; what it could not do is done here."""
     if wait:
         os.set_blocking(helper.answers, True)
@@ -205,10 +246,7 @@ def _collect(
             break
         helper.buffer.extend(part)
     for start, some in _answers(helper.buffer):
-        end = min(start + per_ticket, count)
-        if told is not None:
-            told(some)
-        found[start:end] = some + _run(range(start + len(some), end), work, told)
+        share.take(start, some)
 
 
 def _answers(buffer: bytearray) -> list[tuple[int, list[Any]]]:

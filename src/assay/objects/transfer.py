@@ -240,8 +240,27 @@ def raise_incomplete(
     names : mapping, optional
         What a person calls an object, by oid.
     """
-    if moved.complete:
-        return
+    if not moved.complete:
+        raise incomplete(moved, remote=remote, verb=verb, names=names)
+
+
+def incomplete(
+    moved: Moved,
+    *,
+    remote: str,
+    verb: str,
+    names: Mapping[str, str] | None = None,
+    hint: str | None = None,
+) -> Error:
+    """Return the error that says what a transfer left out, and what to do.
+
+    Parameters
+    ----------
+    names : mapping, optional
+        What a person calls an object, by oid.
+    hint : str, optional
+        What to do, where that is known better than by default.
+    """
     what = []
     if moved.missing:
         shown = ", ".join(_shown(oid, names or {}) for oid in moved.missing[:5])
@@ -251,15 +270,15 @@ def raise_incomplete(
     if moved.damaged:
         shown = ", ".join(moved.damaged[:5])
         what.append(f"{counted(len(moved.damaged), 'object')} damaged: {shown}")
-    hint = "'assay push' from a clone that has the data repairs a remote"
+    repair = "'assay push' from a clone that has the data repairs a remote"
     if moved.damaged and verb == "pushed":
-        hint = "they were moved aside; get good ones with 'assay pull', then push again"
+        repair = "they were moved aside; get good ones with 'assay pull', then push again"
     elif moved.damaged:
-        hint = "remove the damaged files there; " + hint
-    raise Error(
+        repair = "remove the damaged files there; " + repair
+    return Error(
         f"only {counted(moved.moved, 'object')} {verb}; " + "; ".join(what),
         where=f"remote '{remote}'",
-        hint=f"{hint}; 'assay repro' makes outputs again",
+        hint=hint or f"{repair}; 'assay repro' makes outputs again",
     )
 
 

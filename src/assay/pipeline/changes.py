@@ -13,8 +13,10 @@ import msgspec
 from assay.base.errors import NotFound
 from assay.objects import scan, tree
 from assay.objects.cache import DIR
+from assay.objects.index import Looks
 from assay.objects.legacy import is_legacy
 from assay.objects.scan import Content
+from assay.pipeline.glances import Glances, glance
 from assay.project import params, tracking
 from assay.project.definition import Definition, Tracked
 from assay.project.grammar import Invalid
@@ -78,13 +80,18 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inspector:
-    """Looks at the workspace for the stages of a definition; every path is looked at once."""
+    """Looks at the workspace for the stages of a definition; every path is looked at once.
+
+    After `end_turn` a path is looked at again, as far as its status does not tell that it is as
+    it was: commands run meanwhile, and people edit.
+    """
 
     def __init__(self, declared: Definition) -> None:
         self._declared = declared
         self._project = declared.project
         self._contents: dict[Path, Content | None] = {}
         self._params: dict[Path, Any] = {}
+        self._glances, self._params_glances = Glances(), Glances()
         self._assumed: set[Path] = set()
         self._below: dict[str, set[Path]] = {}
         self.n_hashed = 0
@@ -102,7 +109,8 @@ class Inspector:
                 return scan.scan(path, self._project.index.like(like), skip=self._project.ignore)
             except NotFound:
                 return None
-        if path not in self._contents:
+        if not (path in self._contents and self._glances.is_as_seen(path)):
+            seen = glance(path)
             try:
                 found = scan.scan(
                     path,
@@ -111,7 +119,7 @@ class Inspector:
                     label=f"checking {path.name}",
                 )
                 self.n_hashed += found.n_hashed
-                self._keep(path, found)
+                self._keep(path, found, seen)
             except NotFound:
                 self._keep(path, None)
         return self._contents[path]
@@ -119,10 +127,17 @@ class Inspector:
     def learn(self, contents: Mapping[Path, Content]) -> None:
         """Take what was looked at elsewhere for what lies there."""
         for path, content in contents.items():
-            self._keep(path, content)
+            seen = glance(path)
+            self._keep(path, content, seen if seen and seen[2] == content.size else None)
 
-    def _keep(self, path: Path, content: Content | None) -> None:
+    def end_turn(self) -> None:
+        """Have everything looked at again, when it is needed: a command ran, and time passed."""
+        self._glances.end_turn()
+        self._params_glances.end_turn()
+
+    def _keep(self, path: Path, content: Content | None, seen: Looks | None = None) -> None:
         self._contents[path] = content
+        self._glances.note(path, seen)
         self._note(path)
 
     def _note(self, path: Path) -> None:
@@ -152,8 +167,9 @@ class Inspector:
         found: dict[str, dict[str, Any]] = {}
         for dep in stage.params:
             path = stage.path(dep.file)
-            if path not in self._params:
+            if not (path in self._params and self._params_glances.is_as_seen(path)):
                 self._note(path)
+                self._params_glances.note(path, glance(path))
                 shown = os.path.relpath(path, self._project.root)
                 self._params[path] = params.read(path, shown=shown) if path.exists() else None
             if self._params[path] is not None:

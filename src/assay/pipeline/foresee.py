@@ -49,7 +49,10 @@ class Foresight:
             self._stale.add(stage.address)
         if found.rows:
             self._inspector.assume(stage, found.rows)
-        if found.state not in {"unchanged", "would be pulled"} and self._options.force_downstream:
+        if (
+            found.state not in {"unchanged", "frozen", "would be pulled"}
+            and self._options.force_downstream
+        ):
             self._forced.update(self._plan.graph.downstream[stage.address])
         return Done(stage=stage.address, state=found.state, why=found.why)
 
@@ -72,13 +75,11 @@ class Foresight:
         force = options.force or (stage.address in self._forced and not stage.frozen)
         if stage.is_data:
             return self._data(stage, changes)
-        if not (changes or force) and (above is None or stage.frozen):
+        if stage.frozen and not options.force:
+            return self._frozen(stage, changes)
+        if not (changes or force) and above is None:
             return _Foreseen("unchanged")
         why = changes.in_words() or (f"{above} comes before it" if above else "forced")
-        if stage.frozen and not options.force:
-            if not self._asks_for_data:
-                plan.refuse_frozen(self._project, stage, changes)
-            return _Foreseen("would be restored", why, declared.recorded(stage).values())
         if self._asks_for_data and above is None and not (without or force):
             return _Foreseen("would be pulled", why, declared.recorded(stage).values())
         if above is None and options.use_run_cache and not (force or changes.always):
@@ -86,6 +87,15 @@ class Foresight:
             if known is not None:
                 return _Foreseen("would be restored", why, known.outs)
         return _Foreseen("would run", why)
+
+    def _frozen(self, stage: Stage, changes: Changes) -> _Foreseen:
+        if changes.unrecorded or not self._asks_for_data:
+            plan.refuse_frozen(self._project, stage, changes)
+        missing = {path for path, state in changes.outs.items() if state != "modified"}
+        if not missing:
+            return _Foreseen("frozen", changes.in_words())
+        rows = [row for p, row in self._declared.recorded(stage).items() if p in missing]
+        return _Foreseen("would be restored", changes.in_words(), rows)
 
     def _known(self, stage: Stage) -> Entry | None:
         try:

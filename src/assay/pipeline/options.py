@@ -35,6 +35,8 @@ class Flags(TypedDict, total=False):
     executor: str
     env: Mapping[str, str]
     name: str | None
+    command: str | None
+    tags: Mapping[str, str]
     confirm: Callable[[str], bool] | None
     bring: Bring | None
 
@@ -74,6 +76,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         What the environment of commands has in addition.
     name : str or None
         What its run is called; the targets, or the project, where not given.
+    command : str or None
+        The command line that the run is recorded with; that of `repro`, where not given.
+    tags : mapping
+        Tags that its run has from its beginning.
     confirm : callable or None
         Asked before a stage runs, with its address; a 'no' ends it.
     bring : callable or None
@@ -98,6 +104,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     executor: str = "local"
     env: Mapping[str, str] = {}
     name: str | None = None
+    command: str | None = None
+    tags: Mapping[str, str] = {}
     confirm: Callable[[str], bool] | None = None
     bring: Bring | None = None
 

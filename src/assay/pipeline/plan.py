@@ -20,7 +20,7 @@ from assay.project.stages import Stage
 from assay.project.workspace import Project
 
 State = Literal[
-    "ran", "restored", "pulled", "unchanged", "committed", "failed", "left out",
+    "ran", "restored", "pulled", "unchanged", "frozen", "committed", "failed", "left out",
     "would run", "would be restored", "would be pulled", "would be committed",
 ]  # fmt: skip
 
@@ -231,11 +231,31 @@ def _same_inputs(project: Project, stage: Stage, locked: Entry, now: Entry) -> b
 
 
 def refuse_frozen(project: Project, stage: Stage, changes: Changes) -> None:
-    """Raise where a frozen stage's record does not tell what its outputs are."""
-    if changes.command or any(state == "not in cache" for state in changes.outs.values()):
+    """Raise where a frozen stage's outputs are not here and cannot be had without a run."""
+    missing = [path for path, state in changes.outs.items() if state == "deleted"]
+    if changes.unrecorded and missing:
+        raise Error(
+            f"the frozen stage '{stage.address}' has not run yet, and its output '{missing[0]}' "
+            "is not there",
+            where=stage.place(project.root),
+            hint=f"let it run: assay unfreeze {stage.address}",
+        )
+    if "not in cache" in changes.outs.values():
         raise Error(
             f"the frozen stage '{stage.address}' does not match its record: {changes.in_words()}",
             where=stage.place(project.root),
             hint=f"get its outputs with 'assay pull', or let it run: "
             f"assay unfreeze {stage.address}",
         )
+
+
+def about_frozen(stage: Stage, changes: Changes) -> str:
+    """Return what a person should know of a stage that does not run because it is frozen."""
+    kept = msgspec.structs.replace(
+        changes, outs={path: state for path, state in changes.outs.items() if state == "modified"}
+    )
+    more = f" ({kept.in_words()})" if kept or kept.unrecorded else ""
+    return (
+        f"stage '{stage.address}' is frozen: it does not run, whatever it depends on{more}; "
+        f"let it with 'assay unfreeze {stage.address}'"
+    )

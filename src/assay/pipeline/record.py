@@ -73,7 +73,9 @@ def load(content: bytes, *, where: str) -> Plan:
 
 
 def settle(home: Project) -> list[str]:
-    """Mark runs whose `assay` was killed, end what they left running, and return their ids.
+    """Mark runs whose `assay` was killed, end what they left running; return their ids.
+
+    Those of stages are not returned.
 
     The ledger is opened only where a run left the file behind that it holds while it goes on.
     """
@@ -81,16 +83,23 @@ def settle(home: Project) -> list[str]:
     if not files:
         return []
     from assay.ledger.database import open_ledger
-    from assay.ledger.writer import Writer
-    from assay.pipeline import command
 
     killed: list[str] = []
     with contextlib.suppress(NotFound), open_ledger(home.ledger_path, create=False) as ledger:
-        killed = Writer(ledger).mark_killed(at=now_ms())
-        command.end_leftovers(killed)
+        killed = _end_killed(ledger)
     for file in files:
         file.unlink(missing_ok=True)
     return killed
+
+
+def _end_killed(ledger: Ledger) -> list[str]:
+    from assay.ledger import runs
+    from assay.ledger.writer import Writer
+    from assay.pipeline import command
+
+    killed = Writer(ledger).mark_killed(at=now_ms())
+    command.end_leftovers(killed)
+    return [run for run in killed if runs.get(ledger, run).kind != "stage"]
 
 
 def _is_held(file: Path) -> bool:
@@ -127,8 +136,10 @@ class Recording:
         name: str,
         kind: Kind = "pipeline",
         command_line: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         self._home, self._targets, self._name, self._kind = home, tuple(targets), name, kind
+        self._tags = tags or {}
         self._command = command_line or " ".join(["assay", "repro", *targets])
         self._ledger: Ledger | None = None
         self._placed: list[tuple[int, Step]] = []
@@ -154,20 +165,23 @@ class Recording:
         from assay.ledger import code, environment
         from assay.ledger.database import open_ledger
         from assay.ledger.writer import Writer
-        from assay.pipeline import command
 
         self._ledger = open_ledger(self._home.ledger_path)
         self._hold()
         writer = Writer(self._ledger)
-        self.killed = writer.mark_killed(at=now_ms())
-        command.end_leftovers(self.killed)
-        self.run = writer.start_run(
-            name=self._name,
-            kind=self._kind,
-            command=self._command,
-            code=code.capture(self._home) if self._kind == "pipeline" else None,
-            environment=environment.capture(),
-        )
+        self.killed = _end_killed(self._ledger)
+        of_code = code.capture(self._home) if self._kind == "pipeline" else None
+        software = environment.capture()
+        with self._ledger.together():
+            self.run = writer.start_run(
+                name=self._name,
+                kind=self._kind,
+                command=self._command,
+                code=of_code,
+                environment=software,
+            )
+            if self._tags:
+                writer.set_tags(self.run, self._tags)
         return self.run
 
     def _hold(self) -> None:

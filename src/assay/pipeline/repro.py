@@ -14,7 +14,7 @@ from assay.pipeline import plan, record
 from assay.pipeline.changes import Inspector
 from assay.pipeline.executors import open_executor
 from assay.pipeline.options import Flags, Options
-from assay.pipeline.outcome import Events, Outcome
+from assay.pipeline.outcome import Events, Outcome, StagesFailed
 from assay.project import definition, linked
 from assay.project.workspace import Project
 
@@ -62,8 +62,17 @@ def repro(
             runner = Runner(
                 declared, planned, targets, events=events, options=options, sync=sync
             )  # fmt: skip
-            outcome = runner.go()
-        return msgspec.structs.replace(outcome, killed=[*killed, *outcome.killed])
+            try:
+                outcome = runner.go()
+            except StagesFailed as error:
+                if error.outcome is not None:
+                    error.outcome = _with(killed, error.outcome)
+                raise
+        return _with(killed, outcome)
+
+
+def _with(killed: list[str], outcome: Outcome) -> Outcome:
+    return msgspec.structs.replace(outcome, killed=[*killed, *outcome.killed])
 
 
 def _recover(work: Path) -> None:

@@ -96,12 +96,26 @@ class Results:
         """Note that a stage will not be recorded any more."""
         self._new.discard(self._places[address])
 
+    def ignore_around(self, stage: Stage) -> None:
+        """Have git ignore what was made in folders that a stage reads: `.gitignore` is a part."""
+        if not self._to_ignore:
+            return
+        deps = {stage.path(dep) for dep in stage.deps}
+        if any(
+            path.parent / ".gitignore" in deps or not deps.isdisjoint(path.parents)
+            for path in self._to_ignore
+        ):
+            self._ignore()
+
+    def _ignore(self) -> None:
+        waiting, self._to_ignore = self._to_ignore, []
+        self.add_files(gitignore.add(self._project, waiting))
+
     def settle(self) -> None:
         """Write what was recorded, and make it durable."""
         began = time.monotonic()
         self._sync()
-        waiting, self._to_ignore = self._to_ignore, []
-        self.add_files(gitignore.add(self._project, waiting))
+        self._ignore()
         self._declared.write_locks()
         self._sync()
         self._written_at = time.monotonic()

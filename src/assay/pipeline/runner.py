@@ -16,7 +16,7 @@ from assay.objects.scan import Content
 from assay.pipeline import plan
 from assay.pipeline.changes import Changes, Inspector
 from assay.pipeline.options import Options
-from assay.pipeline.outcome import Events, Outcome
+from assay.pipeline.outcome import Events, Outcome, StagesFailed
 from assay.pipeline.plan import Done, Plan, State
 from assay.pipeline.record import Recording
 from assay.pipeline.restoring import bring, items_of, makers_of_missing, settle_data
@@ -31,10 +31,6 @@ from assay.project.stages import Stage
 if TYPE_CHECKING:
     from assay.pipeline.crew import Crew, Finished
     from assay.pipeline.execute import Made, Work
-
-
-class StagesFailed(Error):
-    """Several stages failed, or one with what depends on it left out."""
 
 
 class _Job(msgspec.Struct, frozen=True):
@@ -62,7 +58,10 @@ class Runner:
         self._plan, self._events, self._options = planned, events, options
         self._inspector = Inspector(declared)
         name = options.name or " ".join(targets) or declared.project.root.name
-        self._recording = Recording(declared.project, targets=targets, name=name)
+        self._recording = Recording(
+            declared.project, targets=targets, name=name, command_line=options.command,
+            tags=options.tags,
+        )  # fmt: skip
         self._schedule = Schedule(planned.stages, planned.upstream)
         self._results = Results(declared, planned, self._recording, sync=sync)
         self._keep_lines = int(Store(declared.project).value("run.log_tail"))
@@ -91,8 +90,13 @@ class Runner:
             self._raise_failures()
         except BaseException as error:
             self._end_what_runs(error)
+            if isinstance(error, StagesFailed):
+                error.outcome = self._outcome()
             raise
         self._recording.close("finished")
+        return self._outcome()
+
+    def _outcome(self) -> Outcome:
         return Outcome(
             stages=[self._done[s.address] for s in self._plan.stages if s.address in self._done],
             run=self._recording.run,
@@ -154,18 +158,11 @@ class Runner:
         in_order = sorted(self._failures, key=self._schedule.place)
         first = self._failures[in_order[0]]
         left_out = [one for one, done in self._done.items() if done.state == "left out"]
-        if len(in_order) == 1 and not left_out:
-            raise first
         if self._stops_at_failure:
             for address in in_order[1:]:
                 self._events.say(f"error: {self._failures[address]}")
             raise first
-        failed = " and ".join(f"'{address}'" for address in in_order)
-        more = f"; left out: {_named(left_out)}" if left_out else ""
-        raise StagesFailed(
-            f"{'stage' if len(in_order) == 1 else 'stages'} {failed} failed{more}",
-            hint="mend what is said above, and run it again: what ran well does not run again",
-        ) from first
+        raise StagesFailed(in_order, left_out=left_out) from first
 
     def _end_what_runs(self, error: BaseException) -> None:
         """Record what was cut off, and how all of it ended."""
@@ -181,15 +178,16 @@ class Runner:
     def _begin(self, stage: Stage) -> None:
         """Do what a stage needs, or put it to work."""
         options = self._options
+        self._results.ignore_around(stage)
         found = self._inspector.changes(stage)
         changes = self._counting(stage, found, allow_missing=options.allow_missing)
         force = options.force or (stage.address in self._forced and not stage.frozen)
         if stage.is_data:
             self._data(stage, changes)
-        elif not (changes or force):
-            self._unchanged(stage)
         elif stage.frozen and not options.force:
             self._frozen(stage, changes)
+        elif not (changes or force):
+            self._unchanged(stage)
         elif not force and self._is_pulled(stage, found):
             self._finished(stage, "pulled", changes.in_words())
         else:
@@ -212,6 +210,8 @@ class Runner:
     ) -> None:
         """Note what became of a stage, and let those begin that wait for it."""
         self._note(stage, state, why, seconds=seconds)
+        if state in {"restored", "pulled", "committed"}:  # that took time; 'ran' is seen to
+            self._inspector.end_turn()
         if self._options.force_downstream and state in {"ran", "restored", "committed"}:
             self._forced.update(self._plan.graph.downstream[stage.address])
         self._schedule.done(stage.address)
@@ -237,11 +237,22 @@ class Runner:
 
     def _frozen(self, stage: Stage, changes: Changes) -> None:
         """Bring the outputs of a frozen stage back; it never runs by itself."""
-        if not self._is_pulled(stage, changes):
-            plan.refuse_frozen(self._project, stage, changes)
-            tracking.checkout(self._project, items_of(self._declared, stage))
+        about = f"  warning: {plan.about_frozen(stage, changes)}"
+        if changes and self._is_pulled(stage, changes):
+            self._events.say(about)
+            self._finished(stage, "restored", changes.in_words())
+            return
+        plan.refuse_frozen(self._project, stage, changes)
+        self._events.say(about)
+        items = items_of(self._declared, stage)
+        missing = [item for item in items if changes.outs.get(item.out.path) == "deleted"]
+        if missing:
+            tracking.checkout(self._project, missing)
             self._inspector.forget(stage)
-        self._finished(stage, "restored", changes.in_words())
+        entry = self._declared.entry(stage)
+        if entry is not None and "modified" not in changes.outs.values():
+            self._results.step(stage, entry, "unchanged")
+        self._finished(stage, "restored" if missing else "frozen", changes.in_words())
 
     def _is_pulled(self, stage: Stage, changes: Changes) -> bool:
         """Get the outputs of a stage that lacks nothing else, where that was asked for."""
@@ -278,6 +289,9 @@ class Runner:
         confirm = self._options.confirm
         if confirm is not None and not confirm(stage.address):
             raise plan.Declined(stage)
+        if confirm is not None:  # a person may have taken long to answer
+            self._inspector.end_turn()
+            before = self._inspector.entry(stage)
         self._run(stage, before, changes)
 
     def _restore(self, stage: Stage, before: Entry, known: Entry, changes: Changes) -> None:
@@ -338,6 +352,7 @@ class Runner:
         """Record what a stage made, or why it failed."""
         stage, error = finished.stage, finished.error
         job = self._at_work.pop(stage.address)
+        self._inspector.end_turn()
         self._inspector.forget(stage)
         try:
             if finished.made is not None:
@@ -375,10 +390,3 @@ class Runner:
         self._made += made.contents.items()
         why = job.changes.in_words() or "forced"
         self._finished(stage, "ran", why, seconds=made.result.seconds)
-
-
-def _named(addresses: Sequence[str]) -> str:
-    """Return the names of stages for people, the first few where they are many."""
-    named = [f"'{address}'" for address in addresses[:8]]
-    more = len(addresses) - len(named)
-    return ", ".join(named) + (f" and {more} more" if more else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -108,10 +108,13 @@ class _Listed:
 
 
 def recorded(declared: Definition) -> Files:
-    """Return what the `.dvc` files and locks of a definition say is there, folders as a whole."""
+    """Return what the `.dvc` files and locks of a definition say is there, folders as a whole.
+
+    As with DVC without outputs that the cache does not get: they are git's, or nobody's.
+    """
     found: Files = {}
     for item in declared.tracked:
-        if item.row is not None and item.row.oid is not None:
+        if item.row is not None and item.row.oid is not None and item.out.cache:
             path = declared.project.relative(item.path)
             found[f"{path}/" if item.row.oid.endswith(DIR) else path] = item.row.oid
     return found
@@ -121,7 +124,7 @@ def _contents(declared: Definition, chosen: Sequence[Chosen]) -> dict[str, Conte
     """Return what lies in the workspace where something is tracked; a folder ends with `/`."""
     project, found = declared.project, dict[str, Content]()
     for item in (one.item for one in chosen):
-        if item.path.exists():
+        if item.out.cache and item.path.exists():
             index = project.index.like(item.row.oid if item.row is not None else None)
             now = scan.scan(item.path, index, skip=project.ignore)
             path = project.relative(item.path)
@@ -182,7 +185,7 @@ def status(
     granular: bool = False,
     targets: Sequence[str] = (),
     cwd: Path | None = None,
-    remote: Finder | None = None,
+    remote: Callable[[str | None], Finder] | None = None,
     untracked: bool = False,
 ) -> DataStatus:
     """Compare the last commit, the records, the cache and the workspace.
@@ -193,8 +196,8 @@ def status(
         Also file by file inside tracked folders.
     targets : sequence of str
         What is asked for; all without them.
-    remote : Finder, optional
-        Is asked for what is recorded.
+    remote : callable, optional
+        Returns a remote by its name, the default one for None; each output asks its own.
     untracked : bool
         List the files that nobody tracks.
     """
@@ -272,22 +275,30 @@ def _absent(project: Project, chosen: Sequence[Chosen], *, granular: bool) -> It
 
 
 def _not_there(
-    project: Project, chosen: Sequence[Chosen], remote: Finder, *, granular: bool
+    project: Project,
+    chosen: Sequence[Chosen],
+    remote: Callable[[str | None], Finder],
+    *,
+    granular: bool,
 ) -> list[str]:
-    """Return what is recorded and not on a remote."""
-    keys: dict[str, list[str]] = {}
+    """Return what is recorded and not on its remote: the output's own, else the default one."""
+    by_remote: dict[str | None, dict[str, list[str]]] = {}
     for one, oid in _recorded_outs(chosen):
         if not one.item.out.push:
             continue
         path = project.relative(one.item.path)
         is_tree = oid.endswith(DIR)
+        keys = by_remote.setdefault(one.item.out.remote, {})
         keys.setdefault(key_of(oid), []).append(f"{path}/" if is_tree else path)
         for entry in tree.read(project.cache, oid) if is_tree and project.cache.has(oid) else ():
             if one.holds(entry.relpath):
                 shown = f"{path}/{entry.relpath}" if granular else f"{path}/"
                 keys.setdefault(key_of(entry.oid), []).append(shown)
-    there = remote.find(list(keys))
-    return list(dict.fromkeys(p for key, paths in keys.items() if key not in there for p in paths))
+    lacking: dict[str, None] = {}
+    for name, keys in by_remote.items():
+        there = remote(name).find(list(keys))
+        lacking |= dict.fromkeys(p for k, paths in keys.items() if k not in there for p in paths)
+    return list(lacking)
 
 
 def _untracked(project: Project, cwd: Path) -> list[str]:

@@ -13,6 +13,7 @@ import os
 import re
 import time
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from assay.base.errors import NotFound
 from assay.objects.cache import Cache
@@ -58,7 +59,7 @@ def open_repository(
     NotFound
         If there is no such repository or revision.
     """
-    root = _root(cwd / Path(url).expanduser()) if "://" not in url else None
+    root = _root(cwd / Path(url).expanduser()) if "://" not in url else _work_tree(url)
     chosen = overrides or Overrides()
     if root is None:
         folder, commit = _fetched(url, clones, cwd=cwd, rev=rev)
@@ -66,7 +67,7 @@ def open_repository(
     else:
         project, commit = Project(root), None
         has_git = (project.git_root / ".git").exists()
-        if (rev is not None or committed) and has_git:
+        if (rev is not None or committed or "://" in url) and has_git:
             commit = _resolved(project.git_root, rev or "HEAD", shown(url))
         elif rev is not None:
             raise NotFound("the folder is not a git repository", where=url, hint="omit '--rev'")
@@ -115,6 +116,17 @@ def _root(place: Path) -> Path | None:
         if (folder / ".dvc").is_dir():
             return folder
     return git.top(here)
+
+
+def _work_tree(url: str) -> Path | None:
+    """Return the root of the work tree at a `file://` address: its remotes are as seen from there.
+
+    A bare repository is no work tree: it is fetched from, as any other address.
+    """
+    if not url.startswith("file://"):
+        return None
+    place = Path(unquote(urlsplit(url).path))
+    return _root(place) if (place / ".git").exists() else None
 
 
 def _resolved(root: Path, rev: str, where: str) -> str:

@@ -139,13 +139,27 @@ class Definition:
         for item in self.tracked:
             if item.path == path or item.path in path.parents:
                 return [item.stage]
+        elsewhere = self._elsewhere(target, path)
         names = [*self.by_address, *(self.project.relative(t.path) for t in self.tracked)]
         names += dict.fromkeys(stage.group for stage in self.stages if stage.group)
         raise NotFound(
             f"'{target}' is neither a stage nor a tracked path",
             where=self.project.root,
-            hint=did_you_mean(target, names) or "see 'assay stage list' and 'assay data status'",
+            hint=elsewhere
+            or did_you_mean(target, names)
+            or "see 'assay stage list' and 'assay data status'",
         )
+
+    def _elsewhere(self, target: str, path: Path) -> str | None:
+        """Return the hint where a name is that of a stage in another folder, or of a folder."""
+        named = [s.address for s in self.stages if target in {s.name, s.group}]
+        if named:
+            return f"did you mean '{named[0]}'?"
+        below = [stage.file for stage in self.stages if path in stage.file.parents]
+        if not below:
+            return None
+        here = below[0] if path / dvcyaml.FILE not in below else path / dvcyaml.FILE
+        return f"name its stages by '{self.project.relative(here)}', or give '-R' with the folder"
 
     def _named(self, target: str, *, cwd: Path) -> list[Stage]:
         """Return the stages that a name in a `dvc.yaml` means, seen from a folder."""

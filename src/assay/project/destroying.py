@@ -10,7 +10,7 @@ import msgspec
 
 from assay.base.errors import Error, Usage
 from assay.base.files import explain
-from assay.project import definition, unprotecting
+from assay.project import definition, gitignore, unprotecting
 from assay.project.workspace import Project
 
 
@@ -27,12 +27,15 @@ class Doomed(msgspec.Struct, frozen=True, kw_only=True):
         The cache, where it goes too since it lies in `.dvc`.
     has_ledger : bool
         Whether there are recorded runs.
+    ignoring : list of Path
+        The `.gitignore` files that name data, and stay as they are.
     """
 
     records: list[Path]
     folders: list[Path]
     cache: Path | None
     has_ledger: bool
+    ignoring: list[Path] = []
 
 
 def look(project: Project) -> Doomed:
@@ -56,7 +59,23 @@ def look(project: Project) -> Doomed:
         folders=[f for f in (project.dvc_dir, project.home / ".assay") if f.exists()],
         cache=cache if inside and cache.exists() else None,
         has_ledger=(project.home / ".assay" / "ledger.db").exists(),
+        ignoring=_ignoring(project),
     )
+
+
+def _ignoring(project: Project) -> list[Path]:
+    """Return the `.gitignore` files with a line for data; none where a record is unreadable."""
+    try:
+        tracked = definition.read(project).tracked
+    except Error:
+        return []
+    found: dict[Path, None] = {}
+    for item in tracked:
+        file = item.path.parent / ".gitignore"
+        line = os.fsencode(f"/{gitignore.escape(item.path.name)}")
+        if file.is_file() and line in file.read_bytes().splitlines():
+            found[file] = None
+    return list(found)
 
 
 def destroy(project: Project, doomed: Doomed) -> None:

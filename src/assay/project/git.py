@@ -69,7 +69,9 @@ def git(
                 hint="make one with 'git init', then 'git add' and 'git commit'",
             )
         said = done.stderr.decode(errors="replace").strip() or f"exit status {done.returncode}"
-        raise Failed(f"'git {arguments[0]}' failed: {said.splitlines()[-1]}", where=cwd)
+        lines = said.splitlines()  # what follows on 'fatal:' may be one sentence over several
+        why = next((line for line in lines if line.startswith("fatal:")), lines[-1])
+        raise Failed(f"'git {arguments[0]}' failed: {why}", where=cwd)
     return done.stdout
 
 

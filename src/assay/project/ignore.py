@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from assay.base.errors import Negative
+
 _BUILT_IN = frozenset({".git", ".hg", ".dvc", ".assay"})
 
 
@@ -67,6 +69,22 @@ class Ignore:
             if self(current, is_dir or number < len(parts)):
                 return True
         return False
+
+    def refuse(self, path: Path, *, shown: str) -> None:
+        """Raise if a path or one of its parents is ignored; names the pattern that says so."""
+        is_dir = path.is_dir()
+        if not self.covers(str(path), is_dir=is_dir):
+            return
+        rule = next((r for r in reversed(self.rules(str(path), is_dir=is_dir)) if r.ignores), None)
+        if rule is None or not rule.file:
+            name = rule.pattern.rstrip("/") if rule else path.name
+            raise Negative(f"'{name}' is never data", where=shown)
+        raise Negative(
+            f"{os.path.relpath(rule.file, self._root)} says not to look at this: line {rule.line} "
+            f"has '{rule.pattern}'",
+            where=shown,
+            hint="change that line, or give the data another place",
+        )
 
     def rules(self, path: str, *, is_dir: bool) -> list[Rule]:
         """Return the patterns that match a path, or the first of its parents that is ignored.

@@ -132,7 +132,8 @@ class Reference(msgspec.Struct, frozen=True):
                 f"there is no variable '{name}' for '{self.text}'",
                 at=self.at,
                 hint=did_you_mean(name, variables.names())
-                or "set it in params.yaml beside this file, or under 'vars'",
+                or "set it in params.yaml beside this file, or under 'vars'; "
+                f"the shell's own is written '\\{self.text}'",
             ) from None
 
     def fail(self, value: Any, expected: str, *, hint: str) -> Unresolved:

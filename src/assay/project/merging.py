@@ -5,6 +5,7 @@ Source: DVC 3.67's merge driver, which takes folders only. Data is not checked o
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from assay.objects import tree
 from assay.objects.cache import DIR, Cache
 from assay.objects.legacy import PREFIX, is_legacy, named, plain
 from assay.objects.tree import Entry
-from assay.project import edit, yaml12
+from assay.project import edit, git, yaml12
 
 _CONTENT = frozenset(["md5", "size", "nfiles", "isexec", "hash"])
 
@@ -24,24 +25,48 @@ class Conflict(Negative):
     """Both sides changed the same; a person has to choose."""
 
 
-def merge_files(cache: Cache, *, ancestor: Path, our: Path, their: Path) -> None:
+def merge_files(
+    cache: Cache,
+    *,
+    ancestor: Path,
+    our: Path,
+    their: Path,
+    shown: str = "FILE.dvc",
+    bring: Callable[[str, str | None], object] | None = None,
+) -> None:
     """Write the merge of three versions of a `.dvc` file over `our`.
+
+    Parameters
+    ----------
+    shown : str
+        What messages call the file.
+    bring : callable, optional
+        Gets a list of files that is not in the cache, by its oid and the name of its remote.
 
     Raises
     ------
     Conflict
         If it cannot be told which side is right; then `our` stays as it is.
+    Error
+        If a list of files cannot be had; then, too.
     """
+    quoted = shlex.quote(shown)
     text = our.read_text(encoding="utf-8")
-    ours, theirs = _load(our, "ours"), _load(their, "theirs")
-    base = _load(ancestor, "the common ancestor") if ancestor.stat().st_size else {}
+    ours, theirs = (_load(*one, quoted) for one in ((our, "ours"), (their, "theirs")))
+    base = _load(ancestor, "the common ancestor", quoted) if ancestor.stat().st_size else {}
     if _annotations(ours) != _annotations(theirs):
         raise Conflict(
             "the two sides have different options",
             where=_path_of(ours),
-            hint="edit the file, then 'git add' it",
+            hint=f"edit the file, then 'git add {quoted}'",
         )
-    merged = _merged(cache, base, ours, theirs)
+
+    def read(oid: Any, side: str) -> list[Entry]:
+        if bring is not None and not cache.has(oid):
+            bring(oid, _row(ours).get("remote"))
+        return _read(cache, oid, side)
+
+    merged = _merged(cache, base, ours, theirs, quoted=quoted, read=read)
     row = _row(ours)
     content = {key: value for key, value in merged.items() if key in _CONTENT}
     kept = {key: value for key, value in row.items() if key not in _CONTENT}
@@ -49,7 +74,14 @@ def merge_files(cache: Cache, *, ancestor: Path, our: Path, their: Path) -> None
     write_atomic(our, edit.updated(text, data))
 
 
-def _load(path: Path, side: str) -> dict[str, Any]:
+def mark(*, ancestor: Path, our: Path, their: Path) -> None:
+    """Write git's own merge of three texts over `our`, with markers where both sides changed."""
+    names = ("-L", "ours", "-L", "the common ancestor", "-L", "theirs")
+    files = (str(path.absolute()) for path in (our, ancestor, their))
+    git.git("merge-file", "-q", *names, *files, cwd=our.absolute().parent, accept=range(128))
+
+
+def _load(path: Path, side: str, quoted: str) -> dict[str, Any]:
     data = yaml12.load(path.read_text(encoding="utf-8"), where=path)
     outs = data.get("outs") if isinstance(data, dict) else None
     if not isinstance(outs, list) or len(outs) != 1 or not isinstance(outs[0], dict):
@@ -58,7 +90,8 @@ def _load(path: Path, side: str) -> dict[str, Any]:
         raise Conflict(
             f"{side} is an import",
             where=_path_of(data),
-            hint="choose one side, 'git checkout --ours' or '--theirs', then 'assay update'",
+            hint=f"choose one side, 'git checkout --ours {quoted}' or '--theirs', "
+            "then 'assay update'",
         )
     return dict(data)
 
@@ -84,7 +117,13 @@ def _ordered(content: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
 
 
 def _merged(
-    cache: Cache, base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]
+    cache: Cache,
+    base: dict[str, Any],
+    ours: dict[str, Any],
+    theirs: dict[str, Any],
+    *,
+    quoted: str,
+    read: Callable[[Any, str], list[Entry]],
 ) -> dict[str, Any]:
     """Return the row with the merged content."""
     before, mine, other = (_oid(data) for data in (base, ours, theirs))
@@ -96,7 +135,7 @@ def _merged(
         raise Conflict(
             "both sides changed it, and two files cannot be merged",
             where=_path_of(ours),
-            hint="choose one: 'git checkout --ours FILE.dvc' or '--theirs', then 'git add' it",
+            hint=f"choose one: 'git checkout --ours {quoted}' or '--theirs', then 'git add' it",
         )
     if is_legacy(mine) != is_legacy(other):
         raise Conflict(
@@ -105,8 +144,9 @@ def _merged(
             hint="run 'assay cache migrate --dvc-files' on the older side, then merge again",
         )
     is_alike = _is_folder(before) and is_legacy(before) == is_legacy(mine)
-    start = _read(cache, before, "the common ancestor") if is_alike else []
-    return _merged_folder(cache, start, _read(cache, mine, "ours"), _read(cache, other, "theirs"))
+    start = read(before, "the common ancestor") if is_alike else []
+    sides = (start, read(mine, "ours"), read(other, "theirs"))
+    return _merged_folder(cache, merge_entries(*sides, quoted=quoted))
 
 
 def _oid(data: dict[str, Any]) -> Any:
@@ -124,15 +164,12 @@ def _read(cache: Cache, oid: Any, side: str) -> list[Entry]:
         raise Error(
             f"the list of files of {side} is not in the cache",
             where=named(oid),
-            hint="get it with 'assay fetch --all-branches', then merge again",
+            hint="run 'git merge --abort', then 'assay fetch --all-commits', and merge again",
         )
     return tree.read(cache, oid)
 
 
-def _merged_folder(
-    cache: Cache, base: list[Entry], ours: list[Entry], theirs: list[Entry]
-) -> dict[str, Any]:
-    entries = merge_entries(base, ours, theirs)
+def _merged_folder(cache: Cache, entries: list[Entry]) -> dict[str, Any]:
     sizes = [_size(cache, entry.oid) for entry in entries]
     oid = tree.add(cache, entries)
     row: dict[str, Any] = {"md5": plain(oid)}
@@ -148,7 +185,9 @@ def _size(cache: Cache, oid: str) -> int | None:
         return None
 
 
-def merge_entries(base: list[Entry], ours: list[Entry], theirs: list[Entry]) -> list[Entry]:
+def merge_entries(
+    base: list[Entry], ours: list[Entry], theirs: list[Entry], *, quoted: str = "FILE.dvc"
+) -> list[Entry]:
     """Return the files of two folders, with what each side changed since `base`.
 
     Examples
@@ -182,7 +221,7 @@ def merge_entries(base: list[Entry], ours: list[Entry], theirs: list[Entry]) -> 
         names = ", ".join(contested[:5]) + (", ..." if len(contested) > 5 else "")
         raise Conflict(
             f"both sides changed: {names}",
-            hint="choose one side: 'git checkout --ours FILE.dvc' or '--theirs'; "
+            hint=f"choose one side: 'git checkout --ours {quoted}' or '--theirs'; "
             "or make the folder as it should be, 'assay add' it and 'git add' its record",
         )
     return [Entry(path, oid) for path, oid in sorted(merged.items())]

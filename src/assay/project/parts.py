@@ -46,6 +46,8 @@ def record(
     before = _recorded(project, item)
     now: dict[str, str] = {}
     for part in within:
+        if os.path.lexists(item.path / part):
+            project.ignore.refuse(item.path / part, shown=project.shown(item.path / part))
         found = _present(project, item, part, keep=keep)
         if not found and not any(is_within(name, [part]) for name in before):
             raise NotFound(

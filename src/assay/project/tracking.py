@@ -86,6 +86,8 @@ def refuse_new(declared: Definition, path: Path) -> None:
     around = next((item for item in declared.tracked if item.path in path.parents), None)
     if around is None or not around.stage.is_data:
         refuse(declared, path)
+    else:
+        declared.project.ignore.refuse(path, shown=declared.project.shown(path))
 
 
 def refuse(declared: Definition, path: Path) -> None:
@@ -112,8 +114,7 @@ def refuse(declared: Definition, path: Path) -> None:
                 where=project.shown(path),
                 hint="stop tracking that first, then add the folder",
             )
-    if project.ignore.covers(str(path), is_dir=path.is_dir()):
-        raise Negative(".dvcignore says not to look at this", where=project.shown(path))
+    project.ignore.refuse(path, shown=project.shown(path))
     gitignore.refuse_tracked(project, path)
     dvcfile.refuse_other(path.with_name(path.name + dvcfile.SUFFIX), path.name)
 

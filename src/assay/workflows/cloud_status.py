@@ -12,6 +12,7 @@ from assay.objects import tree
 from assay.objects.cache import DIR, Cache
 from assay.objects.legacy import PREFIX, is_legacy, plain
 from assay.objects.remotes import Remote
+from assay.objects.remotes.local import LocalRemote
 from assay.objects.staging import Staging, staging
 from assay.objects.transfer import key_of
 from assay.objects.tree import Entry
@@ -48,14 +49,17 @@ def compare(project: Project, request: Request) -> CloudStatus:
     """
     found = collect(project, request, pushing=True)
     states: dict[str, State] = {}
-    names = []
+    names, complaints = [], list(found.complaints)
     with staging(project.work_dir) as work:
         for group in groups(project, found, request):
             names.append(group.settings.name)
             remote = open_with(group.settings, jobs=request.jobs)
+            absence = remote.absence() if isinstance(remote, LocalRemote) else None
+            if absence is not None:
+                complaints.append(f"{absence.where}: {absence.what}")
             _compare(group, project.cache, remote, work, states)
     return CloudStatus(
-        remote=", ".join(names), states=dict(sorted(states.items())), complaints=found.complaints
+        remote=", ".join(names), states=dict(sorted(states.items())), complaints=complaints
     )
 
 

@@ -6,6 +6,7 @@ All is checked before anything is written, and no other line of the file changes
 from __future__ import annotations
 
 import os
+import shlex
 import string
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from assay.base.files import write_atomic
 from assay.pipeline.graph import Graph, InvalidGraph
 from assay.project import definition, dvcyaml, edit, gitignore
 from assay.project.definition import Definition
-from assay.project.grammar import Source
+from assay.project.grammar import Invalid, Source
 from assay.project.stages import Stage
 from assay.project.workspace import Project
 
@@ -128,9 +129,12 @@ def _in(before: Definition, file: Path, text: str, name: str) -> Stage:
     project = before.project
     source = Source(project.relative(file), text)
     others = tuple(one for one in before.files if one.path != file)
-    parsed = dvcyaml.parse(
-        source, path=file, root=project.root, flags=definition.flags(project.config)
-    )
+    try:
+        parsed = dvcyaml.parse(
+            source, path=file, root=project.root, flags=definition.flags(project.config)
+        )
+    except Invalid as error:  # its line is one of a file that is not written
+        raise Invalid(error.what, where=f"stage '{name}'", hint=error.hint) from error
     whole = Definition(project, files=(*others, parsed), data=before.data, entries={})
     try:
         Graph(whole.all, project)
@@ -162,7 +166,11 @@ def _check_wdir(project: Project, new: NewStage, *, cwd: Path) -> None:
         return
     folder = Path(os.path.normpath(cwd / new.wdir))
     if not folder.is_dir():
-        raise NotFound("the folder for the command does not exist", where=new.wdir)
+        raise NotFound(
+            "the folder for the command does not exist",
+            where=new.wdir,
+            hint=f"make it first: mkdir -p {shlex.quote(new.wdir)}",
+        )
     if folder != project.root and project.root not in folder.parents:
         raise Usage("the folder for the command lies outside the project", where=new.wdir)
 

@@ -73,6 +73,7 @@ def _task(
         targets=request.targets,
         cwd=os.path.relpath(cwd, project.root),
         overrides=plan.changes,
+        command=plan.command,
         message=request.message,
         copy=request.copy,
         force=request.force,
@@ -102,7 +103,13 @@ def run(project: Project, name: str, *, events: Events) -> Ran:
 def _run(project: Project, entry: Entry, events: Events) -> Ran:
     task = entry.task
     replaces = refs.check_name(project.git_root, task.baseline, task.name, force=task.force)
-    plan = Plan(name=task.name, baseline=task.baseline, replaces=replaces, changes=task.overrides)
+    plan = Plan(
+        name=task.name,
+        baseline=task.baseline,
+        replaces=replaces,
+        changes=task.overrides,
+        command=task.command,
+    )
     request = Request(
         targets=task.targets,
         message=task.message,

@@ -61,13 +61,20 @@ def push(project: Project, git_remote: str, asked: Sharing) -> Moved:
 def pull(project: Project, git_remote: str, asked: Sharing) -> Moved:
     """Get experiments from another git repository, and their data from a remote."""
     root = project.git_root
-    chosen = choose(root, sharing.list_(root, git_remote), asked)
+    chosen = choose(root, sharing.list_(root, git_remote), asked, remote=git_remote)
     shared = sharing.fetch(root, git_remote, chosen, force=asked.force)
     return Moved(refs=shared, data=_data(project, shared, asked, transfers.fetch))
 
 
-def choose(root: Path, known: Sequence[Experiment], asked: Sharing) -> list[Experiment]:
+def choose(
+    root: Path, known: Sequence[Experiment], asked: Sharing, *, remote: str | None = None
+) -> list[Experiment]:
     """Return the experiments that are meant, out of those that there are.
+
+    Parameters
+    ----------
+    remote : str, optional
+        The git repository that has them, where it is another one.
 
     Raises
     ------
@@ -77,7 +84,8 @@ def choose(root: Path, known: Sequence[Experiment], asked: Sharing) -> list[Expe
     if asked.all_commits:
         return list(known)
     if asked.names:
-        return [refs.find(root, name, among=known) for name in dict.fromkeys(asked.names)]
+        names = dict.fromkeys(asked.names)
+        return [refs.find(root, name, among=known, remote=remote) for name in names]
     refs.require_baseline(root)
     scope = Scope(revisions=asked.rev or ("HEAD",), n=asked.num)
     baselines = set(revisions.commits(root, scope))

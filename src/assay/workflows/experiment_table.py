@@ -15,6 +15,8 @@ from assay.project.params import flatten
 from assay.workflows.experiment_records import Document
 
 _FIXED = ("Experiment", "rev", "typ", "Created", "parent", "State", "Executor")
+_SHORT = 7  # letters of a hash for people
+_QUEUE = "dvc-task"  # what runs a queue, in DVC's JSON
 _BRANCH = {"baseline": "", "branch_commit": "├── ", "branch_base": "└── "}
 
 
@@ -84,7 +86,11 @@ def table(
     by = _find(columns, look.sort_by) if look.sort_by is not None else None
     lines = list(_lines(documents, by, descending=look.descending))
     fixed = [_fixed(line, as_csv=as_csv, absent=absent) for line in lines]
-    values = [[_cell(line, column, write, absent) for column in columns] for line in lines]
+
+    def text(value: Any, column: Column) -> str:
+        return write(value if as_csv or column.part != "deps" else str(value)[:_SHORT])
+
+    values = [[_cell(line, column, text, absent) for column in columns] for line in lines]
     titles = [*_FIXED, *(column.title for column in columns)]
     rows = [[*left, *right] for left, right in zip(fixed, values, strict=True)]
     shown = _shown(titles, rows, look, absent)
@@ -189,10 +195,10 @@ def _value(document: Document, column: Column) -> Any:
     return flatten(found).get(column.key) if isinstance(found, dict) else found
 
 
-def _cell(line: _Line, column: Column, write: Callable[[Any], str], absent: str) -> str:
+def _cell(line: _Line, column: Column, text: Callable[[Any, Column], str], absent: str) -> str:
     value = _value(line.document, column)
     if value is not None:
-        return write(value)
+        return text(value, column)
     one = ((line.document["data"] or {}).get(column.part) or {}).get(column.file) or {}
     return "!" if "error" in one else absent
 
@@ -204,6 +210,7 @@ def _fixed(line: _Line, *, as_csv: bool, absent: str) -> list[str]:
     is_baseline = line.kind == "baseline"
     name = document["name"]
     at = (document["data"] or {}).get("timestamp")
+    runner = executor.get("name") or absent
     return [
         "" if is_baseline else name or "",
         (name or rev) if is_baseline else rev,
@@ -211,7 +218,7 @@ def _fixed(line: _Line, *, as_csv: bool, absent: str) -> list[str]:
         absent if at is None else at if as_csv else _for_people(at),
         "",
         (executor.get("state") or absent).capitalize(),
-        (executor.get("name") or absent).capitalize(),
+        ("queue" if runner == _QUEUE and not as_csv else runner).capitalize(),
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     replaces: str | None = None
     texts: dict[Path, str] = {}
     changes: str = ""
+    command: str = ""
 
 
 def prepare(project: Project, request: Request, *, cwd: Path, taken: Sequence[str] = ()) -> Plan:
@@ -131,7 +133,14 @@ def prepare(project: Project, request: Request, *, cwd: Path, taken: Sequence[st
         replaces=replaces,
         texts=texts,
         changes=overrides.describe(request.overrides),
+        command=_command(name, request),
     )
+
+
+def _command(name: str, request: Request) -> str:
+    """Return the command line that makes an experiment, for the ledger."""
+    changes = overrides.arguments(request.overrides)
+    return shlex.join(["assay", "exp", "run", "--name", name, *changes, *request.targets])
 
 
 def _files(
@@ -159,10 +168,16 @@ def run_here(project: Project, request: Request, *, cwd: Path, events: Events) -
     """Run an experiment in the workspace; what it made stays there as uncommitted changes."""
     with _one_at_a_time(project):
         plan = prepare(project, request, cwd=cwd)
-        for path, text in plan.texts.items():
-            write_atomic(path, text)
-        events.say(_announced(plan))
-        return _go(project, project, plan, request, cwd=cwd, events=events)
+        way_back = param_files.way_back(project, plan.texts, plan.changes, cwd=cwd)
+        try:
+            for path, text in plan.texts.items():
+                write_atomic(path, text)
+            events.say(_announced(plan))
+            return _go(project, project, plan, request, cwd=cwd, events=events)
+        except BaseException:
+            if way_back is not None:
+                events.say(way_back)
+            raise
 
 
 def run_apart(project: Project, request: Request, *, cwd: Path, events: Events) -> Ran:
@@ -281,6 +296,8 @@ def _go(
         force=request.force,
         env=variables,
         name=plan.name,
+        command=plan.command or None,
+        tags={"experiment": plan.name, "baseline": plan.baseline},
         **request.options,
     )
     declared = definition.read(there)
@@ -366,10 +383,5 @@ def _tag(project: Project, run: str, experiment: Experiment) -> None:
     from assay.ledger.database import open_ledger
     from assay.ledger.writer import Writer
 
-    tags = {
-        "experiment": experiment.name,
-        "baseline": experiment.baseline,
-        "experiment_commit": experiment.commit,
-    }
     with open_ledger(project.ledger_path) as ledger:
-        Writer(ledger).set_tags(run, tags)
+        Writer(ledger).set_tags(run, {"experiment_commit": experiment.commit})

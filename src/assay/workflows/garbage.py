@@ -6,9 +6,10 @@ what is on both lists goes.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from assay.objects.cache import Cache
 from assay.objects.garbage import Unused
 from assay.objects.legacy import PREFIX, named
 from assay.objects.remotes import Remote
+from assay.objects.remotes.local import LocalRemote
+from assay.objects.staging import abandoned, sweep
 from assay.project import linked, workspace
 from assay.project.guarding import alone
 from assay.project.holding import holding
@@ -34,6 +37,7 @@ GRACE = 3600.0
 
 
 _OLD = "cache of DVC 2"
+_KILLED = "folders of killed commands"
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,10 +77,10 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     name : str
-        "cache", "cache of DVC 2", "objects" (our own), "kept data" (of registered models) or
-        "remote NAME".
+        "cache", "cache of DVC 2", "objects" (our own), "kept data" (of registered models),
+        "remote NAME" or "folders of killed commands".
     where : str
-        Its folder or address.
+        Its folder or address; of folders of killed commands, where the first one lies.
     """
 
     name: str
@@ -142,6 +146,7 @@ def find(project: Project, keep: Keep, *, now: float | None = None) -> Garbage:
         unused = garbage.find_on_remote(remote, named.oids)
         parts.append(Part(name=f"remote {settings.name}", where=settings.url, unused=unused))
         warnings.append(f"remote '{settings.name}' may be used by others, with other branches")
+    parts += _killed(project, remote if keep.cloud else None)
     own = project.home / ".dvc" / "cache"
     if own not in project.cache.folder.parents and not keep.projects:
         warnings.append(
@@ -163,6 +168,9 @@ def delete(project: Project, keep: Keep, agreed: Garbage) -> Garbage:
                 remote = _remote(project, keep)
                 if remote is not None:
                     garbage.delete_on_remote(remote, part.unused)
+            elif part.name == _KILLED:
+                for root in {Path(one.where).parent for one in part.unused}:
+                    sweep(root)
             else:
                 garbage.delete(_stores(project)[part.name], part.unused)
     return Garbage(kept=now.kept, parts=gone, warnings=now.warnings)
@@ -187,6 +195,30 @@ def _stores(project: Project) -> dict[str, Cache]:
 def _of_dvc_2(project: Project, named: set[str]) -> list[Part]:
     old = project.cache.of(PREFIX)
     return [_part(_OLD, old, named)] if next(iter(old), None) is not None else []
+
+
+def _killed(project: Project, remote: Remote | None) -> list[Part]:
+    """Return the staging folders that killed processes left where we write."""
+    roots = {store.folder: None for store in _stores(project).values()}
+    roots |= {project.work_dir: None}
+    roots |= {remote.folder: None} if isinstance(remote, LocalRemote) else {}
+    found = [
+        Unused(folder.name, str(folder), _size_of(folder))
+        for root in roots
+        for folder in abandoned(root)
+    ]
+    where = str(Path(found[0].where).parent) if found else ""
+    return [Part(name=_KILLED, where=where, unused=found)] if found else []
+
+
+def _size_of(folder: Path) -> int:
+    """Return the bytes in a folder that may vanish meanwhile."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118
+    return total
 
 
 def _part(name: str, cache: Cache, named: set[str], *, before: float | None = None) -> Part:

@@ -254,8 +254,7 @@ def _destination(
             hint="give another name with '--out', or overwrite it with '--force'",
         )  # fmt: skip
     _refuse_taken(project, path, shown=shown, force=force)
-    if project.ignore.covers(str(path), is_dir=False):
-        raise Negative(".dvcignore says not to look at this", where=shown)
+    project.ignore.refuse(path, shown=shown)
     gitignore.refuse_tracked(project, path)
     return path
 

@@ -141,7 +141,7 @@ def _find(
         here = [entry for entry in waiting if entry.name == name and entry.status != "success"]
         tasks += here
         try:
-            found.append(refs.find(root, name, among=known))
+            found.append(refs.find(root, name, among=known, remote=chosen.remote))
         except NotFound:
             if not here:
                 raise

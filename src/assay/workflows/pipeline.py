@@ -153,7 +153,7 @@ def status(project: Project, targets: Sequence[str], *, cwd: Path) -> Status:
             for stage, changes in compared
             if changes
         },
-        frozen=[stage.address for stage in chosen if stage.frozen],
+        frozen=[stage.address for stage in chosen if stage.frozen and not stage.is_data],
         imports=[stage for stage in chosen if stage.is_import],
         is_empty=not declared.all,
         n_hashed=inspector.n_hashed,

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from assay.base.errors import NotFound, Usage
-from assay.objects import transfer
+from assay.base.errors import Error, NotFound, Usage
+from assay.objects import transfer, tree
 from assay.objects.checkout import Change
 from assay.objects.remotes import Remote, RemoteSettings, open_remote
+from assay.objects.remotes.local import LocalRemote
 from assay.objects.transfer import Moved, Wanted
 from assay.project import choosing, definition, revisions, tracking
 from assay.project.choosing import Chosen, Kind
@@ -69,6 +70,8 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True):
         What of other commits cannot be read.
     files : list of Path
         The records that a push to a versioned remote changed: git should get them.
+    notes : list of str
+        What else a person should know.
     """
 
     remote: str
@@ -78,6 +81,7 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True):
     changes: list[Change] = []
     complaints: list[str] = []
     files: list[Path] = []
+    notes: list[str] = []
 
 
 class Group(NamedTuple):
@@ -107,7 +111,7 @@ def push(project: Project, request: Request) -> Synced:
     found = collect(project, request, pushing=True)
     _refuse_unrecorded(project, found, request)
     with using(project):
-        done, files = [], list[Path]()
+        done, files, notes = [], list[Path](), list[str]()
         each = groups(project, found, request)
         for group in each:
             if group.settings.is_versioned and request.scope:
@@ -120,12 +124,16 @@ def push(project: Project, request: Request) -> Synced:
                 data, changed = _versioned().push(project, settings, group.chosen)
                 files += changed
             else:
-                data = transfer.push(group.wanted, project.cache, open_remote(settings))
+                remote = open_remote(settings)
+                is_absent = isinstance(remote, LocalRemote) and remote.absence() is not None
+                data = transfer.push(group.wanted, project.cache, remote)
+                if is_absent and data.moved:
+                    notes.append(f"remote '{settings.name}': made the folder {settings.url}")
             name = settings.name
             transfer.raise_incomplete(data, remote=name, verb="pushed", names=group.names)
             done.append((name, data))
         n_runs = _move_runs(project, request, pushing=True) if request.run_cache else 0
-    return msgspec.structs.replace(_synced(done, n_runs, found), files=files)
+    return msgspec.structs.replace(_synced(done, n_runs, found), files=files, notes=notes)
 
 
 def _versioned() -> Any:
@@ -135,14 +143,44 @@ def _versioned() -> Any:
     return versioned
 
 
+class Incomplete(Error):
+    """A pull or fetch that did what it could.
+
+    Attributes
+    ----------
+    synced : Synced
+        What was done.
+    """
+
+    def __init__(self, synced: Synced, errors: Sequence[Error]) -> None:
+        first = errors[0]
+        super().__init__(first.what, where=first.where, hint=first.hint)
+        if len(errors) > 1:
+            heads = [f"{e.where}: {e.what}" if e.where else e.what for e in errors]
+            super().__init__("; ".join(heads), hint=first.hint)
+        self.synced = synced
+        self.exit_code = first.exit_code
+
+
 def fetch(project: Project, request: Request, *, allow_missing: bool = False) -> Synced:
     """Copy the objects of recorded data from their remotes into the cache.
 
     Raises
     ------
-    Error
+    Incomplete
         If something could not be had; what could, is there.
     """
+    synced, errors = _fetch(project, request, allow_missing=allow_missing)
+    if errors:
+        raise Incomplete(synced, errors)
+    return synced
+
+
+def _fetch(
+    project: Project, request: Request, *, allow_missing: bool
+) -> tuple[Synced, list[Error]]:  # fmt: skip
+    """Ask all remotes, and return what each has that was not there and what is wrong."""
+    errors: list[Error] = []
     with using(project):
         n_runs = _move_runs(project, request, pushing=False) if request.run_cache else 0
         found = collect(project, request, pushing=False)
@@ -150,11 +188,48 @@ def fetch(project: Project, request: Request, *, allow_missing: bool = False) ->
         n_imported, found = _import(project, found, request) if imported else (0, found)
         done = []
         for group in groups(project, found, request):
-            data, name = bring(project, group, jobs=request.jobs), group.settings.name
-            if data.damaged or not allow_missing:
-                transfer.raise_incomplete(data, remote=name, verb="pulled", names=group.names)
+            name = group.settings.name
+            try:
+                data = bring(project, group, jobs=request.jobs)
+            except Error as error:  # the other remotes may be there
+                errors.append(error)
+                data = Moved()
+            if data.damaged or (data.missing and not allow_missing):
+                errors.append(_lacking(group, data))
             done.append((name, data))
-    return msgspec.structs.replace(_synced(done, n_runs, found), n_imported=n_imported)
+    synced = msgspec.structs.replace(_synced(done, n_runs, found), n_imported=n_imported)
+    return synced, errors
+
+
+def _lacking(group: Group, data: Moved) -> Error:
+    """Return the error that says what a remote has not, and whether its folder is there at all."""
+    hint = None if data.damaged else _remedy(group, data)
+    error = transfer.incomplete(
+        data, remote=group.settings.name, verb="pulled", names=group.names, hint=hint
+    )
+    opened = None if group.settings.is_versioned else open_remote(group.settings)
+    absence = opened.absence() if isinstance(opened, LocalRemote) else None
+    if absence is None:
+        return error
+    return Error(f"{absence.what}: {error.what}", where=absence.where, hint=absence.hint)
+
+
+def _remedy(group: Group, data: Moved) -> str:
+    """Return what to do about objects that are neither here nor on a remote."""
+    lacking = set(data.missing)
+    outputs = [one.item for one in group.chosen if one.item.row and one.item.row.oid in lacking]
+    known = {item.row.oid for item in outputs if item.row}
+    steps = []
+    own = list({item.out.path: item for item in outputs if not item.out.push}.values())
+    if own:
+        names = ", ".join(f"'{item.out.path}'" for item in own)
+        made = "'assay repro' makes it"
+        where = "only who added it has it" if any(i.stage.is_data for i in own) else made
+        steps.append(f"{names} is not shared ('push: false'): {where}")
+    if known != lacking or len(own) < len(outputs):
+        steps.append("'assay push' from a clone that has the data repairs a remote")
+        steps.append("'assay repro' makes outputs again")
+    return "; ".join([*steps, "'assay pull --allow-missing' goes on without"])
 
 
 def bring(project: Project, group: Group, *, jobs: int | None = None) -> Moved:
@@ -182,13 +257,45 @@ def _import(
 def pull(
     project: Project, request: Request, *, force: bool = False, allow_missing: bool = False
 ) -> Synced:
-    """Copy the objects of recorded data from their remotes, and check the work tree out."""
+    """Copy the objects of recorded data from their remotes, and check the work tree out.
+
+    Where some cannot be had, the outputs that are whole are checked out all the same.
+
+    Raises
+    ------
+    Incomplete
+        If something could not be had; what could, is in the cache and in the work tree.
+    """
     choosing.refuse_nested(definition.read(project))
-    fetched = fetch(project, request, allow_missing=allow_missing)
+    fetched, errors = _fetch(project, request, allow_missing=allow_missing)
     chosen = choose(definition.read(project), request.targets)
+    if errors:
+        chosen = [one for one in chosen if _is_here(project, one)]
     with using(project):
-        changes = tracking.checkout(project, chosen, force=force, allow_missing=allow_missing)
-    return msgspec.structs.replace(fetched, changes=changes)
+        try:
+            changes = tracking.checkout(project, chosen, force=force, allow_missing=allow_missing)
+        except Error as error:
+            if not errors:
+                raise
+            raise Incomplete(fetched, [*errors, error]) from error
+    synced = msgspec.structs.replace(fetched, changes=changes)
+    if errors:
+        raise Incomplete(synced, errors)
+    return synced
+
+
+def _is_here(project: Project, one: Chosen) -> bool:
+    """Say whether all that is meant of an output is in the cache."""
+    row = one.item.row
+    if row is None or row.oid is None or not one.item.out.cache:
+        return False
+    if not one.within:
+        return tracking.in_cache(project, row.oid)
+    try:
+        entries = tree.read(project.cache, row.oid)
+    except Error:
+        return False
+    return not project.cache.lacking(e.oid for e in entries if one.holds(e.relpath))
 
 
 def _synced(done: Sequence[tuple[str, Moved]], n_runs: int, found: Collected) -> Synced:

@@ -22,7 +22,9 @@ from assay.objects.cache import DIR, Cache
 from assay.objects.hashing import hash_file
 from assay.objects.legacy import PREFIX, named
 from assay.objects.remotes import Remote, open_remote
+from assay.objects.remotes.local import LocalRemote
 from assay.objects.remotes.parallel import each
+from assay.objects.staging import sweep
 from assay.objects.transfer import key_of
 from assay.pipeline import kept
 from assay.project.guarding import using
@@ -87,6 +89,7 @@ def cache(project: Project) -> Verified:
         damaged, places, n_objects, total = [], [], 0, 0
         for store in stores:
             if store.folder.is_dir():
+                sweep(store.folder)
                 places.append(str(store.folder))
                 bad, n, size = _read(store)
                 n_objects, total = n_objects + n, total + size
@@ -188,6 +191,8 @@ def remote(project: Project, name: str | None) -> Verified:
     """
     settings = project.config.remote(name)
     store = open_remote(settings)
+    if isinstance(store, LocalRemote):
+        sweep(store.folder)
     entries = {garbage.data_of(entry.key): entry for entry in store.entries("")}
     oids = sorted(oid for oid in entries if oid is not None)
 

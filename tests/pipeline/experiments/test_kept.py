@@ -115,6 +115,56 @@ def test_a_folder_in_the_way_is_refused_before_anything_is_written(root):
     assert make.state(root) == before
 
 
+@pytest.fixture
+def each(tmp_path: Path) -> Path:
+    """Two experiments that make other files in a folder; the workspace has those of the last."""
+    return tried.each(tmp_path)
+
+
+def data(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / "d").iterdir() if path.name != ".gitignore")
+
+
+def test_applying_takes_outputs_away_that_the_experiment_has_not(each):
+    for name, files in (("e1", ["1", "3"]), ("e2", ["1", "2"]), ("e1", ["1", "3"])):
+        make.done(each, "exp", "apply", name)
+        assert data(each) == files
+        assert make.assay(each, "status", "-q").code == 0
+        assert "d/1" not in make.git(each, "status", "--porcelain", "-uall")
+        assert "d/2" not in make.git(each, "status", "--porcelain", "-uall")
+    assert (each / "z.txt").read_text() == "1\n3\n"
+
+
+def test_an_output_that_was_edited_stays_and_is_named(each):
+    (each / "d" / "2").unlink()
+    make.write(each, {"d/2": "by hand", "d/mine": "mine"})
+    shown = make.assay(each, "exp", "apply", "e1")
+    assert shown.code == 0
+    assert "the cache has not what lies there: d/2\n" in shown.err
+    assert (each / "d" / "2").read_text() == "by hand"
+    assert data(each) == ["1", "2", "3", "mine"]
+
+
+def test_what_became_a_file_of_git_is_not_taken_away(each):
+    pipeline = "stages:\n  z:\n    cmd: ls d > z.txt\n    outs: [z.txt]\n"
+    make.write(each, {"dvc.yaml": pipeline, "d/.gitignore": ""})
+    make.git(each, "add", "-f", "d/1", "d/2")
+    make.done(each, "exp", "run", "-n", "plain")
+    make.git(each, "stash", "-q")
+    make.done(each, "exp", "apply", "e1")
+    make.done(each, "exp", "apply", "plain")
+    assert data(each) == ["1", "2"]
+    assert (each / "d" / "2").read_text() == "2\n"
+
+
+def test_data_whose_record_stays_is_not_taken_away(each):
+    make.write(each, {"more.csv": "a\n"})
+    make.done(each, "add", "more.csv")
+    make.done(each, "exp", "apply", "e1")
+    assert (each / "more.csv").read_text() == "a\n"
+    assert data(each) == ["1", "3"]
+
+
 def test_one_of_another_baseline_is_applied_with_a_note(root):
     make.write(root, {"later.txt": "x"})
     make.commit(root)

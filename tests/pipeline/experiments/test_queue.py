@@ -214,6 +214,44 @@ def test_workers_end_after_what_they_run(slow):
     assert status(slow) == {"s-1": "success", "s-2": "queued"}
 
 
+def test_a_stop_is_taken_back_by_a_start(slow):
+    make.done(slow, "exp", "run", "--queue", "-n", "s", "-S", "lr=0.2,0.3")
+    make.done(slow, "queue", "start")
+    begun(slow, "s-1")
+    make.done(slow, "queue", "stop")
+    assert "1 worker goes on: 'queue stop' is taken back." in make.done(slow, "queue", "start")
+    assert make.done(slow, "queue", "start") == "1 worker at work already.\n"
+    finish(slow)
+    assert status(slow) == {"s-1": "success", "s-2": "success"}
+
+
+def test_as_many_go_on_as_are_asked_for_after_a_stop(slow):
+    make.done(slow, "exp", "run", "--queue", "-n", "s", "-S", "lr=0.2,0.3,0.4,0.5")
+    make.done(slow, "queue", "start", "-j", "2")
+    begun(slow, "s-1")
+    begun(slow, "s-2")
+    make.done(slow, "queue", "stop")
+    out = make.done(slow, "queue", "start", "-j", "3")
+    assert out.startswith("Started 1 worker. 2 workers go on: ")
+    begun(slow, "s-3")
+    assert status(slow)["s-4"] == "queued"
+    finish(slow)
+    assert set(status(slow).values()) == {"success"}
+
+
+def test_a_worker_that_is_asked_to_end_by_a_signal_can_be_kept(slow):
+    make.done(slow, "exp", "run", "--queue", "-n", "s", "-S", "lr=0.2,0.3")
+    make.done(slow, "queue", "start")
+    begun(slow, "s-1")
+    folder = slow / ".assay" / "queue" / "workers"
+    pid = (folder / "1.pid").read_text().split()[0]
+    os.kill(int(pid), signal.SIGTERM)
+    tried.wait_until((folder / f"{pid}.stop").exists)
+    make.done(slow, "queue", "start")
+    finish(slow)
+    assert set(status(slow).values()) == {"success"}
+
+
 def test_workers_and_what_they_run_can_be_ended_together(slow):
     make.done(slow, "exp", "run", "--queue", "-n", "s", "-S", "lr=0.2,0.3")
     make.done(slow, "queue", "start")

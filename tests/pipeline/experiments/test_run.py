@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,31 @@ def test_its_run_is_in_the_ledger_with_name_and_baseline(root):
     assert run["name"] == run["tags"]["experiment"] == "one"
     assert run["tags"]["baseline"] == tried.head(root) == found["baseline"]
     assert run["tags"]["experiment_commit"] == found["commit"]
+
+
+def runs(root: Path) -> list[dict[str, Any]]:
+    """Return the runs of experiments, the newest first."""
+    listed = json.loads(make.done(root, "runs", "list", "--json"))
+    return [json.loads(make.done(root, "runs", "show", r["id"], "--json"))["run"] for r in listed]
+
+
+@TEMP
+def test_one_that_failed_has_name_and_baseline_too(root, where):
+    make.assay(root, "exp", "run", *where, "-n", "one", "-S", "lr=0.9")
+    (run,) = runs(root)
+    assert (run["status"], run["name"]) == ("failed", "one")
+    assert run["tags"] == {"experiment": "one", "baseline": tried.head(root)}
+
+
+def test_its_run_is_recorded_with_the_command_that_began_it(root):
+    make.done(root, "exp", "run", "--temp", "-n", "one", "-S", "n=[1,2]", "train")
+    make.done(root, "exp", "run", "--queue", "-n", "s", "-S", "lr=0.2,0.3")
+    make.done(root, "exp", "run", "--run-all")
+    assert {run["name"]: run["command"] for run in runs(root)} == {
+        "one": "assay exp run --name one --set-param 'n=[1,2]' train",
+        "s-1": "assay exp run --name s-1 --set-param lr=0.2",
+        "s-2": "assay exp run --name s-2 --set-param lr=0.3",
+    }
 
 
 def test_the_id_of_the_run_is_printed(root):
@@ -234,6 +260,37 @@ def test_a_stage_that_fails_keeps_no_experiment(root, where):
     assert make.git(root, "worktree", "list").count("\n") == 1
 
 
+def test_what_a_failure_leaves_in_parameters_is_said_with_the_way_back(root):
+    make.write(root, {"sub/p.yaml": "a: 1\n"})
+    make.commit(root)
+    given = ("-S", "lr=0.9", "-S", "p.yaml:a=2")
+    shown = make.assay(root / "sub", "exp", "run", *given, "../dvc.yaml:train")
+    assert shown.code == 255
+    back = "git restore ../params.yaml p.yaml"
+    said = f"../params.yaml, p.yaml keep lr=0.9, p.yaml:a=2; back with '{back}'\n"
+    assert said in shown.out
+    make.git(root / "sub", *back.split()[1:])
+    assert make.git(root, "diff", "--", "params.yaml", "sub") == ""
+
+
+def test_the_way_back_does_not_take_back_a_persons_own_changes(root):
+    make.write(root, {"params.yaml": "lr: 0.4\nn: 5\n"})
+    shown = make.assay(root, "exp", "run", "-S", "lr=0.9")
+    assert "params.yaml keeps lr=0.9, beside what you had changed" in shown.out
+    assert "git restore" not in shown.out + shown.err
+    make.git(root, "add", "params.yaml")
+    shown = make.assay(root, "exp", "run", "-S", "n=6")
+    assert "params.yaml keeps n=6; back with 'git restore params.yaml'" in shown.out
+
+
+@pytest.mark.parametrize("options", [["--temp", "-S", "lr=0.9"], []], ids=["temp", "not set"])
+def test_where_no_parameter_was_changed_nothing_is_said_of_them(root, options):
+    make.write(root, {"train.py": "exit(1)"})
+    shown = make.assay(root, "exp", "run", *options)
+    assert shown.code == 255
+    assert "params.yaml keep" not in shown.out + shown.err
+
+
 def test_what_a_killed_one_left_is_taken_away_by_the_next(root):
     make.write(
         root, {"dvc.yaml": tried.PIPELINE.replace("python train", "sleep 60; python train")}
@@ -271,6 +328,8 @@ def test_an_interrupt_ends_its_processes_and_leaves_no_experiment(root, where, n
     assert tried.names(root) == []
     assert make.git(root, "worktree", "list").count("\n") == 1
     assert not (root / "model.txt").exists()
+    (run,) = runs(root)
+    assert (run["status"], set(run["tags"])) == ("killed", {"experiment", "baseline"})
 
 
 def test_several_run_at_the_same_time(root):

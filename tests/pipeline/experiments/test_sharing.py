@@ -120,7 +120,12 @@ def test_what_happens_to_the_data_is_told_when_the_references_went(root, tmp_pat
         (["pull", "nowhere"], "git remote -v"),
         (["push", "origin", "onee"], "did you mean 'one'?"),
         (["pull", "origin", "zzz"], "there is no experiment 'zzz'"),
+        (["pull", "origin", "zzz"], "see 'assay exp list origin --all-commits'"),
+        (["remove", "-g", "origin", "zzz"], "see 'assay exp list origin --all-commits'"),
+        (["push", "origin", "zzz"], "see 'assay exp list --all-commits'"),
         (["list", "nowhere"], "git cannot use the repository 'nowhere'"),
+        (["list", "nowhere"], "'nowhere' does not appear to be a git repository\n"),
+        (["pull", "nowhere"], "'nowhere' does not appear to be a git repository\n"),
     ],
 )
 def test_bad_input_is_refused_and_changes_nothing(root, command, said):
@@ -129,6 +134,21 @@ def test_bad_input_is_refused_and_changes_nothing(root, command, said):
     assert shown.code == 255
     assert said in shown.err
     assert (make.git(root, "for-each-ref"), make.git(root, "ls-remote", "origin")) == before
+
+
+def test_where_the_last_commit_has_none_all_commits_are_pointed_to(root, other):
+    make.done(root, "exp", "push", "origin")
+    for one in (root, other):
+        make.commit(one, "next")
+    for command in (["push", "origin"], ["pull", "origin"]):
+        shown = make.assay(other, "exp", *command)
+        assert (shown.code, shown.out) == (0, "There are no experiments to move.\n")
+        assert "add '--all-commits'" in shown.err
+    listed = make.assay(other, "exp", "list", "origin")
+    assert "no experiments in 'origin'" in listed.err
+    assert "see 'assay exp list origin --all-commits'" in listed.err
+    make.done(other, "exp", "pull", "origin", "--all-commits")
+    assert sorted(make.done(other, "exp", "list", "-A", "--name-only").split()) == ["one", "two"]
 
 
 def test_each_is_pushed_at_once_where_that_is_asked_for(root, tmp_path):

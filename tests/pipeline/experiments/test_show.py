@@ -53,6 +53,25 @@ def test_people_see_a_tree(root):
     assert "| --- |" in make.done(root, "exp", "show", "--md")
 
 
+def test_hashes_are_short_for_people_and_whole_in_csv(root):
+    whole = rows(root)[-1]["train.py"]
+    assert len(whole) == 32
+    for form in ([], ["--md"]):
+        out = make.done(root, "exp", "show", *form)
+        assert whole[:7] in out
+        assert whole[:8] not in out
+
+
+def test_what_the_queue_ran_is_called_so_for_people_and_as_dvc_does_in_json(root):
+    make.done(root, "exp", "run", "--queue", "-n", "later", "-S", "lr=0.7")
+    make.done(root, "exp", "run", "--run-all")
+    line = next(x for x in make.done(root, "exp", "show").splitlines() if "[later]" in x)
+    assert line.split()[4:6] == ["Success", "Queue"]
+    assert {row["Executor"] for row in rows(root)} == {"", "Dvc-task"}
+    found = document(root)[1]["experiments"]
+    assert [one["executor"]["name"] for one in found if one["executor"]] == ["dvc-task"]
+
+
 def test_a_commit_is_read_once(root, monkeypatch):
     log = root.parent / "git.log"
     document(root)

@@ -28,6 +28,18 @@ lr = re.search("lr: *([0-9.]+)", open("params.yaml").read())[1]
 assert lr != "0.9", "0.9 is too much"
 open("m.json", "w").write('{"acc": %s}' % lr)
 """
+EACH = """\
+stages:
+  each:
+    foreach: ${n}
+    do:
+      cmd: mkdir -p d; echo ${item} > d/${item}
+      outs: ["d/${item}"]
+  z:
+    cmd: ls d > z.txt
+    deps: [d]
+    outs: [z.txt]
+"""
 PARAMS = "lr: 0.1 # how fast\nn: 1\n"
 
 
@@ -58,6 +70,14 @@ def _two() -> Path:
     root = project(folder)
     make.done(root, "exp", "run", "--temp", "-n", "one", "-S", "lr=0.5")
     make.done(root, "exp", "run", "--temp", "-n", "two", "-S", "lr=0.6")
+    return root
+
+
+def each(folder: Path) -> Path:
+    """Make a project whose experiments `e1` and `e2` have other outputs; `e2` ran last, here."""
+    root = stages.pipeline(folder / "each", EACH, {"params.yaml": "n: [1]\n"})
+    make.done(root, "exp", "run", "--temp", "-n", "e1", "-S", "n=[1,3]")
+    make.done(root, "exp", "run", "-n", "e2", "-S", "n=[1,2]")
     return root
 
 

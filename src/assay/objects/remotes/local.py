@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from assay.objects.copying import Job, copy_all
 from assay.objects.hashing import Algorithm, hash_file
 from assay.objects.remotes import Damage, Entry, Inside, Item, RemoteSettings
 from assay.objects.remotes.options import Options
-from assay.objects.staging import staging
+from assay.objects.staging import PREFIX, IsWhole, staging
 
 KNOWN = frozenset(["shared", "type", "slow_link_warning", "protected"])
 """The last three say how DVC would link from this remote, which we do not."""
@@ -29,6 +30,7 @@ class LocalRemote:
 
     def __init__(self, settings: RemoteSettings) -> None:
         options = Options(settings, known=KNOWN)
+        self._name = settings.name
         self._is_shared = options.text("shared") is not None
         if options.text("shared") not in {None, "group"}:
             raise options.fail(f"'shared' is {options.text('shared')!r}, not 'group'")
@@ -41,9 +43,20 @@ class LocalRemote:
                 hint=f"give remote '{settings.name}' the path of a folder",
             )
 
+    def absence(self) -> Error | None:
+        """Return the error that says that the folder is not there, or None where it is."""
+        if self.folder.is_dir():
+            return None
+        return NotFound(
+            f"the folder of remote '{self._name}' is not there",
+            where=self.folder,
+            hint="mount the disk that it lies on, or correct the address: "
+            f"'assay remote modify {self._name} url PATH'; 'assay push' makes the folder",
+        )
+
     def list_(self, prefix: str) -> Iterator[str]:
         """Go through the keys that begin with `prefix`, without those of files on their way."""
-        yield from self._walk(prefix, lambda name: name.startswith(("tmp.", ".")))
+        yield from self._walk(prefix, lambda name: name.startswith((PREFIX, ".")))
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         """Go through all files below `prefix`, with size and time of each."""
@@ -52,11 +65,12 @@ class LocalRemote:
                 yield entry
 
     def _walk(self, prefix: str, hidden: Callable[[str], bool]) -> Iterator[str]:
-        for place, folders, names in os.walk(os.path.join(self._root, prefix)):  # noqa: PTH118
+        top = os.path.join(self._root, prefix)  # noqa: PTH118
+        for place, folders, names in os.walk(top, onerror=_raise_unreadable):
             folders[:] = [name for name in folders if not hidden(name)]
             below = os.path.relpath(place, self._root)
-            top = "" if below == "." else f"{below}/"
-            yield from (f"{top}{name}" for name in names if not hidden(name))
+            before = "" if below == "." else f"{below}/"
+            yield from (f"{before}{name}" for name in names if not hidden(name))
 
     def inside(self, folder: str) -> Inside:
         """Return what lies in a folder."""
@@ -66,6 +80,8 @@ class LocalRemote:
             names = os.listdir(f"{self._root}/{here}")  # noqa: PTH208
         except (FileNotFoundError, NotADirectoryError):
             return Inside([], [])
+        except OSError as error:
+            raise explain(error, f"{self._root}/{here}") from error
         found = [entry for name in names if (entry := self.stat(top + name)) is not None]
         return Inside(
             [entry.key for entry in found if entry.is_folder],
@@ -78,6 +94,8 @@ class LocalRemote:
             found = os.stat(f"{self._root}/{key}" if key else self._root)  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise explain(error, f"{self._root}/{key}") from error
         if stat.S_ISDIR(found.st_mode):
             return Entry(key, is_folder=True)
         if not stat.S_ISREG(found.st_mode):
@@ -91,7 +109,7 @@ class LocalRemote:
         listed once instead.
         """
         if len(keys) < 500:
-            return {key for key in keys if os.path.exists(f"{self._root}/{key}")}  # noqa: PTH110
+            return {key for key in keys if self.stat(key) is not None}
         folders: dict[str, list[str]] = {}
         for key in keys:
             folders.setdefault(key.rpartition("/")[0], []).append(key)
@@ -100,6 +118,9 @@ class LocalRemote:
             try:
                 names = set(os.listdir(f"{self._root}/{folder}"))  # noqa: PTH208
             except FileNotFoundError:
+                continue
+            except PermissionError:  # which forbids to list it, or also to ask for one file
+                there.update(key for key in asked if self.stat(key) is not None)
                 continue
             there.update(key for key in asked if key.rpartition("/")[2] in names)
         return there
@@ -159,26 +180,51 @@ class LocalRemote:
                 raise explain(error, f"{self._root}/{key}") from error
 
 
+def _raise_unreadable(error: OSError) -> None:
+    """Raise what `os.walk` met, but for a folder that is not there, or gone meanwhile."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise explain(error, error.filename) from error
+
+
 def _move(
     moves: Sequence[_Move], root: str, *, advance: Callable[[int], None]
 ) -> list[Damage]:  # fmt: skip
-    """Copy files into a folder, those that have their hash."""
+    """Copy files into a folder, those that have their hash; what was copied stays."""
     by_algorithm: dict[Algorithm, list[_Move]] = {}
     for move in moves:
         by_algorithm.setdefault(move[2].algorithm, []).append(move)
     damaged: list[Damage] = []
-    with staging(Path(root)) as stage:
+    with staging(Path(root)) as stage, stage.filling(root, _wholeness(moves)) as batches:
         for algorithm, some in by_algorithm.items():
 
             def job(number: int, some: list[_Move] = some) -> Job:
                 source, key, item = some[number]
                 return Job(source, f"{stage.place}/{key}", item.oid.removesuffix(DIR))
 
-            found = copy_all(len(some), job, algorithm=algorithm, mode=_READ_ONLY, advance=advance)
+            found = copy_all(
+                len(some),
+                job,
+                algorithm=algorithm,
+                mode=_READ_ONLY,
+                advance=advance,
+                batches=batches,
+            )
             damaged += [
                 Damage(item, source)
                 for (source, _, item), copied in zip(some, found, strict=True)
                 if copied is None
             ]
-        stage.publish_tree(root)
     return damaged
+
+
+def _wholeness(moves: Sequence[_Move]) -> IsWhole:
+    """Return what says whether a copy is complete, when copying was broken off."""
+    by_key = functools.cache(lambda: {key: (source, item) for source, key, item in moves})
+
+    def is_whole(key: str, path: str) -> bool:
+        source, item = by_key()[key]
+        if os.stat(path).st_size != os.stat(source).st_size:  # noqa: PTH116
+            return False
+        return hash_file(path, algorithm=item.algorithm)[0] == item.oid.removesuffix(DIR)
+
+    return is_whole

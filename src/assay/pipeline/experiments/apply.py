@@ -14,7 +14,7 @@ import msgspec
 
 from assay.base.errors import Error
 from assay.objects.checkout import Change
-from assay.pipeline.experiments import commit, refs
+from assay.pipeline.experiments import commit, leftovers, refs
 from assay.project import definition, git, tracking
 from assay.project.workspace import Project
 
@@ -30,12 +30,15 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
         Files of git, relative to its root.
     backup : str or None
         The commit that has what was there before and was not committed.
+    left : list of str
+        Outputs that are declared no longer and stay, as the cache has not what lies there.
     """
 
     written: list[str]
     removed: list[str]
     data: list[Change]
     backup: str | None
+    left: list[str] = []
 
 
 def apply(project: Project, wanted: str, *, name: str, force: bool = False) -> Applied:
@@ -60,11 +63,19 @@ def apply(project: Project, wanted: str, *, name: str, force: bool = False) -> A
     written = [path for path, state in changes if state != "D"]
     _refuse_folders(root, written)
     backup = _back_up(project, head, written, name=name)
+    recorded = leftovers.recorded(project)
     data = _check_out(project, wanted, force=force)
     _write(project, wanted, written)
     for path in removed:
         (root / path).unlink(missing_ok=True)
-    return Applied(written=written, removed=removed, data=data, backup=backup)
+    old = leftovers.remove(project, recorded, commit=wanted)
+    return Applied(
+        written=written,
+        removed=removed,
+        data=[*data, *old.gone],
+        backup=backup,
+        left=old.left,
+    )
 
 
 def _changes(root: Path, before: str, after: str) -> list[tuple[str, str]]:

@@ -107,6 +107,22 @@ def describe(overrides: Overrides) -> str:
     )
 
 
+def arguments(overrides: Overrides) -> list[str]:
+    """Return the changes as arguments of a command line.
+
+    Examples
+    --------
+    >>> arguments(parse(["lr=0.5", "c.toml:a.b=2"]))
+    ['--set-param', 'lr=0.5', '--set-param', 'c.toml:a.b=2']
+    """
+    return [
+        argument
+        for file, found in overrides.items()
+        for one in found
+        for argument in ("--set-param", one.text if file == DEFAULT else f"{file}:{one.text}")
+    ]
+
+
 def applied(data: Any, overrides: Iterable[Override], *, where: str) -> Any:
     """Return the data of a file with changes made to it.
 

@@ -8,7 +8,9 @@ indent that it had.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+import shlex
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from assay.base.files import explain
 from assay.pipeline.experiments import overrides as changes
 from assay.pipeline.experiments.grammar import Override
 from assay.pipeline.experiments.python_file import replaced as replaced_in_python
-from assay.project import params, yaml12
+from assay.project import git, params, yaml12
+from assay.project.workspace import Project
 
 
 def rewritten(wanted: Mapping[Path, tuple[str, Sequence[Override]]]) -> dict[Path, str]:
@@ -40,6 +43,25 @@ def rewritten(wanted: Mapping[Path, tuple[str, Sequence[Override]]]) -> dict[Pat
         if after != before:
             found[path] = after
     return found
+
+
+def way_back(project: Project, paths: Collection[Path], changes: str, *, cwd: Path) -> str | None:
+    """Return what a failure will leave in files that are about to change, and how to undo that.
+
+    Parameters
+    ----------
+    changes : str
+        The changes, in words.
+    """
+    if not paths:
+        return None
+    names = sorted(project.shown(path, cwd=cwd) for path in paths)
+    keeps = f"{', '.join(names)} {'keeps' if len(names) == 1 else 'keep'} {changes}"
+    root = Path(os.path.realpath(project.git_root))
+    asked = [f":(top,literal){path.relative_to(root).as_posix()}" for path in paths]
+    if git.git("ls-files", "-z", "--modified", "--others", "--", *asked, cwd=root):
+        return f"{keeps}, beside what you had changed and not staged: set it back by hand"
+    return f"{keeps}; back with '{shlex.join(['git', 'restore', *names])}'"
 
 
 def changed(text: str, overrides: Sequence[Override], *, suffix: str, where: str) -> str:

@@ -48,6 +48,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         Where it was queued, relative to the root of the project.
     overrides : str
         The parameters that were set, in words.
+    command : str
+        The command line that its run is recorded with.
     options : dict
         The keywords of `repro`.
     """
@@ -59,6 +61,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...] = ()
     cwd: str = "."
     overrides: str = ""
+    command: str = ""
     message: str | None = None
     copy: tuple[str, ...] = ()
     force: bool = False
@@ -173,17 +176,16 @@ class Queue:
     def claim(self) -> tuple[Entry, int] | None:
         """Take the first entry that waits; return it with the lock that its process is to hold.
 
-        Returns None where nothing waits.
+        Returns None where nothing waits. The caller holds `changing`.
         """
-        with self.changing():
-            for entry in self.list_():
-                if entry.status == "queued":
-                    (self.folder / entry.name).mkdir(parents=True, exist_ok=True)
-                    held = os.open(self._held(entry.name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-                    fcntl.flock(held, fcntl.LOCK_EX)
-                    state = State(status="running", started=now_ms())
-                    self.write(entry.name, state)
-                    return msgspec.structs.replace(entry, state=state), held
+        for entry in self.list_():
+            if entry.status == "queued":
+                (self.folder / entry.name).mkdir(parents=True, exist_ok=True)
+                held = os.open(self._held(entry.name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+                fcntl.flock(held, fcntl.LOCK_EX)
+                state = State(status="running", started=now_ms())
+                self.write(entry.name, state)
+                return msgspec.structs.replace(entry, state=state), held
         return None
 
     def write(self, name: str, state: State) -> None:

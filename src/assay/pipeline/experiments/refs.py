@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from assay.base.errors import Error, NotFound, Usage, did_you_mean
-from assay.project import git
+from assay.project import clones, git
 
 NAMESPACE = "refs/exps"
 APPLY_HEAD = f"{NAMESPACE}/apply/ORIG_HEAD"
@@ -77,10 +77,23 @@ def parse(ref: str, commit: str, *, at: int = 0) -> Experiment | None:
     return Experiment(name=match["name"], baseline=match["a"] + match["b"], commit=commit, at=at)
 
 
-def find(root: Path, name: str, *, among: Iterable[Experiment] | None = None) -> Experiment:
+def find(
+    root: Path,
+    name: str,
+    *,
+    among: Iterable[Experiment] | None = None,
+    remote: str | None = None,
+) -> Experiment:
     """Return the experiment that a name, a reference, or the beginning of a commit means.
 
     Where several baselines have one of that name, it is the one of HEAD.
+
+    Parameters
+    ----------
+    among : iterable of Experiment, optional
+        Those that there are; those of `root` where not given.
+    remote : str, optional
+        The other git repository that has them.
 
     Raises
     ------
@@ -103,17 +116,21 @@ def find(root: Path, name: str, *, among: Iterable[Experiment] | None = None) ->
             hint=f"name one by its commit: {', '.join(one.commit[:10] for one in found)}",
         )
     if not found:
-        raise unknown(root, name, known)
+        raise unknown(root, name, known, remote=remote)
     return found[0]
 
 
-def unknown(root: Path, name: str, known: Iterable[Experiment]) -> NotFound:
-    """Return the error for a name that no experiment has."""
+def unknown(
+    root: Path, name: str, known: Iterable[Experiment], *, remote: str | None = None
+) -> NotFound:
+    """Return the error for a name that no experiment has, here or in another repository."""
+    shown = None if remote is None else clones.shown(remote)
+    listing = " ".join(["assay exp list", *([shown] if shown else []), "--all-commits"])
     names = list(dict.fromkeys(one.name for one in known))
     return NotFound(
         f"there is no experiment '{name}'",
-        where=root,
-        hint=did_you_mean(name, names) or "see 'assay exp list --all-commits'",
+        where=shown or root,
+        hint=did_you_mean(name, names) or f"see '{listing}'",
     )
 
 

@@ -37,16 +37,40 @@ class Worker(NamedTuple):
     task: str | None
 
 
-def start(queue: Queue, jobs: int) -> int:
-    """Start workers until `jobs` of them go on; return how many were started."""
+class Started(NamedTuple):
+    """How many workers were started, and how many go on that were to end after their task."""
+
+    new: int
+    resumed: int
+
+
+def start(queue: Queue, jobs: int) -> Started:
+    """Let `jobs` workers go on: take back what would end them, and start those that lack."""
     folder = queue.folder / "workers"
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = jobs - len(list_(queue))
+    with queue.changing():  # no worker decides meanwhile that it ends
+        workers = list_(queue)
+        ending = [worker for worker in workers if _mark(queue, worker.process).exists()]
+        going = len(workers) - len(ending)
+        resumed = ending[: max(0, jobs - going)]
+        for worker in resumed:
+            _mark(queue, worker.process).unlink(missing_ok=True)
+        new = _start_some(queue, jobs, jobs - going - len(resumed))
+    return Started(new, len(resumed))
+
+
+def _mark(queue: Queue, process: int) -> Path:
+    """Return the file that has a worker end after the task that it runs."""
+    return queue.folder / "workers" / f"{process}.stop"
+
+
+def _start_some(queue: Queue, jobs: int, wanted: int) -> int:
     count = 0
     for slot in range(1, jobs + 1):
         if count >= wanted:
             break
-        descriptor = os.open(folder / f"{slot}.pid", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        path = queue.folder / "workers" / f"{slot}.pid"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(descriptor, 0)
@@ -89,20 +113,20 @@ def list_(queue: Queue) -> list[Worker]:
 
 def stop(queue: Queue) -> int:
     """Let workers end after the task that they run; return how many there are."""
-    workers = list_(queue)
     end = time.monotonic() + _PATIENCE
-    while any(not worker.process for worker in workers) and time.monotonic() < end:
-        time.sleep(0.02)  # it has just begun
-        workers = list_(queue)
-    for worker in workers:
-        if worker.process:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.process, signal.SIGTERM)
-    return len(workers)
+    while True:
+        with queue.changing():
+            workers = list_(queue)
+            if all(worker.process for worker in workers) or time.monotonic() > end:
+                for worker in workers:
+                    if worker.process:
+                        _mark(queue, worker.process).touch()
+                return len(workers)
+        time.sleep(0.02)  # one has just begun, and has not said which process it is
 
 
 def work(queue: Queue, held: int, *, run: Callable[[str], int]) -> int:
-    """Run task after task until none waits, or SIGTERM comes; return how many were run.
+    """Run task after task until none waits, or it is to end; return how many were run.
 
     Parameters
     ----------
@@ -113,17 +137,27 @@ def work(queue: Queue, held: int, *, run: Callable[[str], int]) -> int:
     """
     os.set_inheritable(held, False)
     count = 0
-    with _stopping() as stopped:
+    mark = _mark(queue, os.getpid())
+    mark.unlink(missing_ok=True)  # of a process before that had this number
+    with _stopping(mark):
         _note(held, "")
-        while not stopped:
-            claimed = queue.claim()
-            if claimed is None:
-                break
-            _note(held, claimed[0].name)
+        while (claimed := _next(queue, held, mark)) is not None:
             _fork(queue, *claimed, slot=held, run=run)
             _note(held, "")
             count += 1
+    mark.unlink(missing_ok=True)
     return count
+
+
+def _next(queue: Queue, held: int, mark: Path) -> tuple[Entry, int] | None:
+    """Take the next task; where there is none, give the slot back, so that nobody counts on it."""
+    with queue.changing():
+        claimed = None if mark.exists() else queue.claim()
+        if claimed is None:
+            fcntl.flock(held, fcntl.LOCK_UN)
+        else:
+            _note(held, claimed[0].name)
+    return claimed
 
 
 def _note(place: int, task: str) -> None:
@@ -132,16 +166,15 @@ def _note(place: int, task: str) -> None:
 
 
 @contextlib.contextmanager
-def _stopping() -> Iterator[list[int]]:
-    """Collect the signals that ask for an end; what runs goes on."""
-    received: list[int] = []
+def _stopping(mark: Path) -> Iterator[None]:
+    """Let a signal that asks for an end leave the mark of it; what runs goes on."""
 
-    def remember(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
+    def remember(_number: int, _frame: FrameType | None) -> None:
+        mark.touch()
 
     before = {n: signal.signal(n, remember) for n in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield received
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
