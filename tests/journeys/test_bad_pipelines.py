@@ -141,8 +141,6 @@ def test_conflict_markers_are_named_with_their_line(folder: Path):
          "the entry of stage 'prep' has the unknown key 'outz'"),
         ("schema: '2.0'\nstages: {prep: {outs: [{path: a.txt, hash: md5, md5: xyz}]}}\n",
          "dvc.lock:2", "'xyz' is not an MD5 of 32 hexadecimal digits"),
-        (f"schema: '2.0'\nstages:\n  prep:\n    outs:\n    - {{path: a.txt, md5: {32 * 'a'}}}\n",
-         "dvc.lock:5", "the entry is in DVC 2's format"),
     ],
 )  # fmt: skip
 def test_a_lock_that_is_broken_is_refused(folder: Path, text: str, where: str | None, what: str):
