@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -165,3 +166,21 @@ def test_an_import_whose_source_is_gone_names_the_way_around(project: Path, tmp_
 def test_one_file_is_one_file(project: Path):
     make.write(project, {"d/one": "1"})
     assert make.done(project, "add", "d").startswith("d  1 file, 1 B  md5:")
+
+
+def test_what_is_lost_of_the_cache_and_lies_here_is_kept_again_by_a_commit(
+    project: Path, tmp_path: Path
+):
+    make.done(project, "remote", "add", "-d", "st", str(tmp_path / "store"))
+    make.write(project, {"own": "1", "other": "2", "d/x": "3"})
+    make.done(project, "add", "own", "other", "d")
+    make.write(project, {"other": "changed"})
+    shutil.rmtree(project / ".dvc" / "cache" / "files")
+    (tmp_path / "store" / "files").mkdir(parents=True)
+    shown = make.assay(project, "pull", "own", "d")
+    assert shown.code == 255
+    assert "the workspace has it as recorded: 'assay commit d.dvc own.dvc'" in shown.err
+    assert "from a clone" not in shown.err
+    assert "assay commit" not in make.assay(project, "pull", "other").err
+    make.done(project, "commit", "own.dvc", "d.dvc")
+    assert make.done(project, "push", "own", "d") == "3 files pushed\n"

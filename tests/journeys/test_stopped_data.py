@@ -157,3 +157,25 @@ def test_reading_needs_no_right_to_write(project: Path):
     finally:
         for folder in folders:
             folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("n_files", [1, 600])
+def test_what_may_not_be_read_on_a_remote_is_not_called_lost(
+    project: Path, tmp_path: Path, n_files: int
+):
+    make.write(project, {f"d/{n}": str(n) for n in range(n_files)})
+    make.done(project, "remote", "add", "-d", "st", str(tmp_path / "store"))
+    make.done(project, "add", "d")
+    make.done(project, "push")
+    shutil.rmtree(project / ".dvc" / "cache")
+    for shard in (tmp_path / "store" / "files" / "md5").iterdir():
+        shard.chmod(0)
+    for command in (("pull",), ("fetch",), ("status", "-c")):
+        shown = make.process(project, *command, preexec_fn=_without_root)
+        assert (shown.code, shown.out) == (255, ""), command
+        assert "store/files/md5/" in shown.err
+        assert "permission denied" in shown.err
+        assert "hint: check the permissions" in shown.err
+    for shard in (tmp_path / "store" / "files" / "md5").iterdir():
+        shard.chmod(0o755)
+    make.done(project, "pull")

@@ -74,10 +74,12 @@ def test_what_is_missing_may_be_left_out(shared: Path, tmp_path: Path):
     lost.unlink()
     make.git(tmp_path, "clone", "-q", str(shared), "clone")
     clone = tmp_path / "clone"
-    assert make.assay(clone, "pull").code == 255
-    assert not (clone / "b").exists()
+    shown = make.assay(clone, "pull")
+    assert (shown.code, shown.out[:4]) == (255, "A\tb\n")
+    assert "--allow-missing" in shown.err
+    assert [(clone / name).exists() for name in ("a", "b", "d")] == [False, True, False]
     shown = make.assay(clone, "pull", "--allow-missing")
-    assert (shown.code, shown.out) == (0, "A\tb\nA\td/\n2 files added\n")
+    assert (shown.code, shown.out) == (0, "A\td/\n1 file added\n")
     assert "left out: 1 object of 'a'" in shown.err
     assert "left out: 1 object of 'd'" in shown.err
     assert sorted(p.name for p in (clone / "d").rglob("*") if p.is_file()) == ["y"]
@@ -86,6 +88,46 @@ def test_what_is_missing_may_be_left_out(shared: Path, tmp_path: Path):
     assert (clone / "a").read_text() == "a person's own"
     make.cache(clone).remove(next(oid for oid in make.cache(clone) if oid.endswith(".dir")))
     assert "left out: 1 object of 'd'" in make.assay(clone, "checkout", "--allow-missing").err
+
+
+def test_a_pull_brings_what_it_can_from_all_remotes_and_names_the_rest(
+    shared: Path, tmp_path: Path
+):
+    make.write(shared, {"c": "own"})
+    make.done(shared, "add", "c")
+    for name, line in (("b", "remote: other"), ("c", "push: false")):
+        record = shared / f"{name}.dvc"
+        record.write_text(f"{record.read_text()}  {line}\n")
+    make.done(shared, "push")
+    make.commit(shared)
+    make.git(tmp_path, "clone", "-q", str(shared), "clone")
+    clone = tmp_path / "clone"
+    shown = make.assay(clone, "pull")
+    assert shown.code == 255
+    assert shown.out.startswith("A\ta\nA\tb\nA\td/\n")
+    assert "'c' is not shared ('push: false')" in shown.err
+    assert "'assay pull --allow-missing' goes on without" in shown.err
+    assert [(clone / name).exists() for name in ("a", "b", "c", "d/s/y")] == [True] * 2 + [
+        False,
+        True,
+    ]
+    assert make.assay(clone, "pull", "--allow-missing").code == 0
+
+
+def test_a_remote_whose_folder_is_not_there_says_so(shared: Path, tmp_path: Path):
+    shown = make.assay(shared, "push")
+    assert f"remote 'st': made the folder {tmp_path / 'store'}" in shown.err
+    assert "made the folder" not in make.assay(shared, "push").err
+    (tmp_path / "store").rename(tmp_path / "unmounted")
+    shutil.rmtree(shared / ".dvc" / "cache")
+    (shared / "a").unlink()
+    for command in ("pull", "fetch"):
+        shown = make.assay(shared, command, "a")
+        assert shown.code == 255
+        assert f"{tmp_path / 'store'}: the folder of remote 'st' is not there" in shown.err
+        assert "hint: mount the disk" in shown.err
+    assert "the folder of remote 'st' is not there" in make.assay(shared, "status", "-c").err
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_commit_that_cannot_be_read_is_named_and_the_rest_pushed(shared: Path, tmp_path: Path):

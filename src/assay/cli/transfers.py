@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from assay.base.progress import counted
+from assay.base.signals import interrupts_on_terminate
 from assay.cli.data import change_lines, change_rows, note_missing, summary
 from assay.cli.options import request_of, transfer_options
 from assay.cli.output import did, json_option, note, suggest_git_add
@@ -28,7 +29,8 @@ def push_command(as_json: bool, **options: Any) -> int:
     from assay.workflows import transfers
 
     project = workspace.find()
-    synced = transfers.push(project, request_of(options))
+    with interrupts_on_terminate():
+        synced = transfers.push(project, request_of(options))
     _show(synced, "pushed", as_json=as_json)
     if synced.files and not as_json:
         suggest_git_add(project, synced.files)
@@ -55,7 +57,8 @@ def fetch_command(as_json: bool, **options: Any) -> int:
     """
     from assay.workflows import transfers
 
-    synced = transfers.fetch(workspace.find(), request_of(options))
+    with interrupts_on_terminate():
+        synced = transfers.fetch(workspace.find(), request_of(options))
     _show(synced, "fetched", as_json=as_json)
     return 0
 
@@ -71,9 +74,10 @@ def pull_command(force: bool, allow_missing: bool, as_json: bool, **options: Any
 
     project = workspace.find()
     try:
-        synced = transfers.pull(
-            project, request_of(options), force=force, allow_missing=allow_missing
-        )
+        with interrupts_on_terminate():
+            synced = transfers.pull(
+                project, request_of(options), force=force, allow_missing=allow_missing
+            )
     except transfers.Incomplete as error:
         if error.synced.changes:
             _show_pulled(project, error.synced, as_json=as_json)

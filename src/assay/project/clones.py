@@ -59,7 +59,7 @@ def open_repository(
     NotFound
         If there is no such repository or revision.
     """
-    root = _root(cwd / Path(url).expanduser()) if "://" not in url else _work_tree(url)
+    root = _root(cwd / Path(url).expanduser()) if "://" not in url else None
     chosen = overrides or Overrides()
     if root is None:
         folder, commit = _fetched(url, clones, cwd=cwd, rev=rev)
@@ -67,7 +67,7 @@ def open_repository(
     else:
         project, commit = Project(root), None
         has_git = (project.git_root / ".git").exists()
-        if (rev is not None or committed or "://" in url) and has_git:
+        if (rev is not None or committed) and has_git:
             commit = _resolved(project.git_root, rev or "HEAD", shown(url))
         elif rev is not None:
             raise NotFound("the folder is not a git repository", where=url, hint="omit '--rev'")
@@ -78,6 +78,7 @@ def open_repository(
         cache=cache,
         overrides=chosen,
         is_here=root is not None,
+        home=_work_tree(url),
     )
 
 
@@ -119,14 +120,11 @@ def _root(place: Path) -> Path | None:
 
 
 def _work_tree(url: str) -> Path | None:
-    """Return the root of the work tree at a `file://` address: its remotes are as seen from there.
-
-    A bare repository is no work tree: it is fetched from, as any other address.
-    """
+    """Return the work tree at a `file://` address: its remotes are as seen from there."""
     if not url.startswith("file://"):
         return None
     place = Path(unquote(urlsplit(url).path))
-    return _root(place) if (place / ".git").exists() else None
+    return place if (place / ".git").exists() else None
 
 
 def _resolved(root: Path, rev: str, where: str) -> str:

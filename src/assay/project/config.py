@@ -40,18 +40,21 @@ class Config:
         self._levels: dict[Level, Sections] = {level: _read(path) for level, path in files.items()}
 
     @classmethod
-    def of(cls, dvc_dir: Path, *, local_dir: Path | None = None) -> Config:
+    def of(
+        cls, dvc_dir: Path, *, local_dir: Path | None = None, seen_from: Path | None = None
+    ) -> Config:
         """Open the configuration around a `.dvc` folder.
 
         `local_dir` is the `.dvc` folder that has `config.local`, where it is another one: that of
-        the clone to which a linked work tree belongs.
+        the clone to which a linked work tree belongs. `seen_from` is the one that relative paths
+        belong to, where this one has a copy of its file.
         """
         system = os.environ.get("DVC_SYSTEM_CONFIG_DIR", "/etc/xdg/dvc")
         user = os.environ.get("DVC_GLOBAL_CONFIG_DIR")
         if user is None:
             base = os.environ.get("XDG_CONFIG_HOME") or str(Path("~/.config").expanduser())
             user = f"{base}/dvc"
-        return cls(
+        found = cls(
             {
                 "system": Path(system) / "config",
                 "global": Path(user) / "config",
@@ -59,6 +62,9 @@ class Config:
                 "local": (local_dir or dvc_dir) / "config.local",
             }
         )
+        if seen_from is not None:
+            found.files["project"] = seen_from / "config"
+        return found
 
     def get(self, section: str, key: str) -> str | None:
         """Return an option as it counts, or None."""

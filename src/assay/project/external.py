@@ -87,10 +87,12 @@ class Repository:
         cache: Cache,
         overrides: Overrides,
         is_here: bool,
+        home: Path | None = None,
     ) -> None:
         self.shown, self.commit = shown, commit
         self.root = project.root
         self._cache, self._overrides, self._is_here = cache, overrides, is_here
+        self._home = home  # the work tree that a clone is of, where that is on this machine
         self._ignore = project.ignore
         self._git_root = project.git_root
         self._known: dict[str, dict[str, Node]] = {"": {}}  # what is in each folder
@@ -151,6 +153,7 @@ class Repository:
             overrides=self._overrides,
             is_here=self._is_here,
             shown=self.shown,
+            home=self._home,
         )
         self._supplies[folder] = supply
         for item in declared.tracked:

@@ -68,9 +68,13 @@ class Supply:
         overrides: Overrides,
         is_here: bool,
         shown: str,
+        home: Path | None = None,
     ) -> Supply:
-        """Read the configuration of a project: as it lies here, or as it is in a commit."""
-        config = project.config if is_here else _config_at(project, commit or "HEAD")
+        """Read the configuration of a project: as it lies here, or as it is in a commit.
+
+        Relative paths of a clone's configuration are as seen from `home`, where that is known.
+        """
+        config = project.config if is_here else _config_at(project, commit or "HEAD", home=home)
         remotes, default = _overridden(config, overrides)
         cache = project.cache if is_here else None
         return cls(shown=shown, cache=cache, remotes=remotes, default=default)
@@ -193,7 +197,7 @@ def _as_remote(cache: Cache) -> Remote:
     return LocalRemote(RemoteSettings(name="cache", url=str(folder)))
 
 
-def _config_at(project: Project, commit: str) -> Config:
+def _config_at(project: Project, commit: str, *, home: Path | None = None) -> Config:
     """Read `.dvc/config` as it is in a commit, kept beside the clone for its paths."""
     relative = project.root.relative_to(project.git_root)
     text = git.read_file(project.git_root, commit, (relative / ".dvc" / "config").as_posix())
@@ -201,7 +205,7 @@ def _config_at(project: Project, commit: str) -> Config:
     if not (folder / "config").exists():
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / "config", text or b"")
-    return Config.of(folder)
+    return Config.of(folder, seen_from=home and home / relative / ".dvc")
 
 
 def _overridden(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from assay.objects.transfer import Moved, Wanted
 from assay.project import choosing, definition, revisions, tracking
 from assay.project.choosing import Chosen, Kind
 from assay.project.collecting import History
-from assay.project.definition import Definition
+from assay.project.definition import Definition, Tracked
 from assay.project.guarding import using
 from assay.project.revisions import Scope
 from assay.project.workspace import Project
@@ -226,10 +227,30 @@ def _remedy(group: Group, data: Moved) -> str:
         made = "'assay repro' makes it"
         where = "only who added it has it" if any(i.stage.is_data for i in own) else made
         steps.append(f"{names} is not shared ('push: false'): {where}")
-    if known != lacking or len(own) < len(outputs):
+    here = list({i.path: i for i in outputs if i.out.push and _lies_here(i)}.values())
+    if here:
+        names = " ".join(shlex.quote(item.stage.address) for item in here)
+        steps.append(f"the workspace has it as recorded: 'assay commit {names}' keeps it again")
+    if known != lacking or len(own) + len(here) < len(outputs):
         steps.append("'assay push' from a clone that has the data repairs a remote")
         steps.append("'assay repro' makes outputs again")
     return "; ".join([*steps, "'assay pull --allow-missing' goes on without"])
+
+
+def _lies_here(item: Tracked) -> bool:
+    """Say whether added data lie in the workspace just as they are recorded."""
+    from assay.objects import scan
+    from assay.objects.index import Index
+
+    if item.row is None or not item.stage.is_data:
+        return False
+    index = Index(Path(":memory:"))
+    try:
+        return scan.scan(item.path, index.like(item.row.oid)).oid == item.row.oid
+    except Error:
+        return False
+    finally:
+        index.close()
 
 
 def bring(project: Project, group: Group, *, jobs: int | None = None) -> Moved:
