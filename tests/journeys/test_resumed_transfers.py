@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import re
@@ -71,7 +72,25 @@ def broken_off(project: Path, command: str, into: Path, *, after: float, by: int
         process.kill()
     else:
         os.killpg(process.pid, by)  # a terminal tells all of them
-    return process.wait()
+    code = process.wait()
+    wait_for_helpers(into)
+    return code
+
+
+def wait_for_helpers(into: Path) -> None:
+    """Wait until nobody holds a staging folder: helpers end right after a command that is killed.
+
+    A command that begins in between takes the folder for one in use, and leaves it.
+    """
+    for lock in into.glob("tmp.*/lock"):
+        with lock.open() as opened:
+            until = time.monotonic() + 10
+            while time.monotonic() < until:
+                try:
+                    fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.01)
 
 
 def whole(folder: Path) -> int:
