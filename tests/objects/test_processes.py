@@ -99,10 +99,11 @@ def test_what_is_raised_anywhere_ends_it(at: int):
             raise FileNotFoundError(2, "gone", "/a/file")
         return number
 
+    before = children()  # of other tests
     with pytest.raises(FileNotFoundError) as caught:
         spread(MANY, work)
     assert caught.value.filename == "/a/file"
-    assert children() == []
+    assert set(children()) <= set(before)
 
 
 @several

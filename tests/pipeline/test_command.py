@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -89,7 +90,8 @@ def test_the_exit_status_is_that_of_the_shell_and_negative_for_a_signal(tmp_path
 def test_the_peak_memory_is_that_of_the_largest_process_below(tmp_path: Path):
     python = f"{sys.executable} -S -c 'x = bytearray(200_000_000)'"
     result, _ = run(f"true; {python}; true", tmp_path)
-    assert 190e6 < result.peak_memory < 400e6
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts it in
+    assert 190e6 < result.peak_memory < max(400e6, 1.1 * ours)
 
 
 def test_processor_time_counts_and_sleep_does_not(tmp_path: Path):

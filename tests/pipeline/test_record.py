@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -113,7 +114,8 @@ def test_resources_and_the_last_lines_are_recorded(tmp_path: Path):
     make.done(folder, "repro")
     child = latest(folder)[1]["large"]
     assert child.peak_memory is not None
-    assert 180e6 < child.peak_memory < 400e6
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts it in
+    assert 180e6 < child.peak_memory < max(400e6, 1.1 * ours)
     assert child.cpu_seconds is not None
     assert child.cpu_seconds > 0
     assert child.log_tail == "499\n500\nlast\n"
