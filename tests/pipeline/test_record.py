@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import sqlite3
 import subprocess
@@ -111,11 +110,11 @@ def test_resources_and_the_last_lines_are_recorded(tmp_path: Path):
     text = f'stages:\n  large:\n    cmd: "seq 500; {python}; echo last >&2"\n'
     folder = stages.pipeline(tmp_path / "project", text)
     make.done(folder, "config", "run.log_tail", "3")
-    make.done(folder, "repro")
+    # by a small process: Linux counts the one that starts a command in, and pytest's is large
+    assert make.process(folder, "repro").code == 0
     child = latest(folder)[1]["large"]
     assert child.peak_memory is not None
-    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts it in
-    assert 180e6 < child.peak_memory < max(400e6, 1.1 * ours)
+    assert 180e6 < child.peak_memory < 400e6
     assert child.cpu_seconds is not None
     assert child.cpu_seconds > 0
     assert child.log_tail == "499\n500\nlast\n"
