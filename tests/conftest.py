@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from tests import browser as browsers
 from tests import make
+from tests.objects.remotes import servers
 
 # CI asks the same examples every time: a new one must not fail somebody else's change
 settings.register_profile("ci", derandomize=True)
@@ -47,6 +48,20 @@ def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 def project(tmp_path: Path) -> Path:
     """An empty project in a git repository of its own."""
     return make.project(tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    """A service that speaks S3."""
+    with servers.moto() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def azurite() -> Iterator[str]:
+    """A service that speaks Azure's Blob Storage."""
+    with servers.azurite() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,20 +16,6 @@ from tests.objects.remotes import gates, servers, websites
 KINDS = ["http", "webdav", "s3", "gs", "azure"]
 N_FILES = 12
 UPLOADS = ("PUT", "POST")
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    with servers.moto() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def azurite() -> Iterator[str]:
-    if not servers.AZURITE.exists() and os.environ.get("CI") != "true":
-        pytest.skip("Azurite is not in .peers/azurite: 'make test' installs it where npm is")
-    with servers.azurite() as url:
-        yield url
 
 
 @pytest.fixture(params=KINDS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,12 +24,6 @@ pytestmark = [
     ),
 ]
 FILES = {"a.txt": "hello\n", "d/x": "x\n", "d/sub/y": "y\n"}
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    with servers.moto() as url:
-        yield url
 
 
 @pytest.fixture

@@ -30,20 +30,6 @@ FILES = {
 KINDS = ["local", "ssh", "webdav", "s3", "gs", "azure"]
 
 
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    with servers.moto() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def azurite() -> Iterator[str]:
-    if not servers.AZURITE.exists() and os.environ.get("CI") != "true":
-        pytest.skip("Azurite is not in .peers/azurite: 'make test' installs it where npm is")
-    with servers.azurite() as url:
-        yield url
-
-
 @pytest.fixture(params=KINDS)
 def lab(request, project: Path, tmp_path: Path, monkeypatch) -> Iterator[Path]:
     """A project whose remote 'lab' has `FILES`; gives the project."""

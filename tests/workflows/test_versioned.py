@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,6 @@ stages:
     deps: [a.txt]
     outs: [o, two]
 """
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    with servers.moto() as url:
-        yield url
 
 
 @pytest.fixture

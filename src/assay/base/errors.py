@@ -4,7 +4,8 @@
     ├── Negative            1  the answer is 'no', or a rule refuses
     ├── Usage               2  the command or call was put wrongly
     ├── Inconclusive        3  there is not enough data to tell
-    └── NotFound          255  a thing that was named does not exist
+    ├── NotFound          255  a thing that was named does not exist
+    └── Taken             255  a name that has to be new is there already
 
 `what` is one lower-case sentence without the place, `where` is a file with line, a key path or
 a column, `hint` is an imperative or a command that can be pasted.
@@ -56,6 +57,10 @@ class Inconclusive(Error):
 
 class NotFound(Error):
     """A thing that was named does not exist."""
+
+
+class Taken(Error):
+    """A name that has to be new is there already."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

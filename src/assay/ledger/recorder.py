@@ -44,7 +44,7 @@ def run(
     name : str, optional
         The script's name, where it is not given.
     experiment : str, optional
-        What the run belongs to; that of the outer run, or "default", where it is not given.
+        What the run belongs to; that of the outer run, or "Default", where it is not given.
     params, tags : mapping, optional
         What to log at its beginning.
 

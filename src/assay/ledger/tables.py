@@ -7,8 +7,9 @@ object store, never here. Columns named `at`, `start`, `end`, `started`, `ended`
 milliseconds UTC; `deleted` is null for what is there. `details` are JSON.
 
 MLflow's data model fits on these tables: experiment 0 is its `Default`, a dataset input is a row
-of `run_data` of kind "dataset" (name in `path`, digest in `oid`, the rest in `details`), a
-version's `source` is its URI, and not-a-number is kept beside the value, as MLflow does, since
+of `run_data` of kind "dataset" (name in `path`, digest in `oid`, its tag mlflow.data.context in
+`context`, the rest in `details`), a logged model is what a run made and may be registered later,
+a version's `source` is its URI, and not-a-number is kept beside the value, as MLflow does, since
 SQLite makes null of it.
 """
 
@@ -32,7 +33,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration; a ledger at another one is upgraded, or refused if it is newer."""
 
 metadata = MetaData(
@@ -102,7 +103,7 @@ run = Table(
     Column("id", Text, primary_key=True),
     _text("name"),
     _text("kind"),  # pipeline, stage, script, reproduction
-    _text("status"),  # running, finished, failed, killed
+    _text("status"),  # scheduled, running, finished, failed, killed
     Column("experiment_id", _Number, ForeignKey("experiment.id"), nullable=False),
     Column("parent_id", Text, ForeignKey("run.id", ondelete="CASCADE"), index=True),
     Column("stage", Text),
@@ -128,6 +129,9 @@ run = Table(
     Column("code_reason", Text),  # why it is not reproducible
     Column("environment_oid", Text, ForeignKey("environment.oid")),
     _moment("deleted", null=True),
+    Column("artifact_uri", Text),  # null: where the hub keeps them
+    _moment("seen", null=True),  # a heartbeat: when its process last wrote, while it runs
+    _moment("updated", null=True),  # when its record last changed after its end
     Index(None, "experiment_id", "start"),
     Index(None, "start"),
     Index(None, "status"),
@@ -196,6 +200,7 @@ run_data = Table(
     _text("kind"),  # dep, out, metric, plot, dataset
     Column("profile", Text),
     Column("details", Text),
+    Column("context", Text),  # what a dataset was for: train, eval, …
     Index(None, "oid"),
 )
 
@@ -207,6 +212,66 @@ artifact = Table(
     Column("oid", Text, nullable=False, index=True),
     Column("size", BigInteger, nullable=False),
     _moment("at"),
+)
+
+logged_model = Table(  # what a run made of MLflow's kind; a deleted one keeps its row
+    "logged_model",
+    metadata,
+    Column("id", Text, primary_key=True),  # m- and 32 hexadecimal digits
+    _text("name"),
+    Column("experiment_id", _Number, ForeignKey("experiment.id"), nullable=False),
+    _text("status"),  # pending, ready, failed
+    Column("status_message", Text),
+    Column("type", Text),
+    Column("run_id", Text, ForeignKey("run.id", ondelete="SET NULL"), index=True),
+    Column("owner", Text),
+    Column("artifact_uri", Text),  # null: where the hub keeps them
+    _moment("created"),
+    _moment("updated"),
+    _moment("deleted", null=True),
+    Index(None, "experiment_id", "created"),
+)
+
+
+def _of_logged_model() -> Column[Any]:
+    target = ForeignKey("logged_model.id", ondelete="CASCADE")
+    return Column("model_id", Text, target, primary_key=True)
+
+
+logged_model_param = _tags_of("logged_model_param", _of_logged_model())
+logged_model_tag = _tags_of("logged_model_tag", _of_logged_model())
+
+logged_model_metric = Table(
+    "logged_model_metric",
+    metadata,
+    _of_logged_model(),
+    Column("key", Text, primary_key=True),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    _of_run(),
+    Column("value", Double, nullable=False),
+    Column("is_nan", Boolean, nullable=False),
+    Column("dataset_name", Text),
+    Column("dataset_digest", Text),
+)
+
+logged_model_artifact = Table(
+    "logged_model_artifact",
+    metadata,
+    _of_logged_model(),
+    Column("path", Text, primary_key=True),
+    Column("oid", Text, nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    _moment("at"),
+)
+
+run_model = Table(  # which logged models a run read and made
+    "run_model",
+    metadata,
+    _of_run(),
+    Column("direction", Text, primary_key=True),  # input, output
+    _of_logged_model(),
+    Column("step", BigInteger, nullable=False),
 )
 
 model = Table(
@@ -240,6 +305,11 @@ version = Table(  # a deleted one keeps its row, so that no number is given twic
     _moment("created"),
     _moment("updated"),
     _moment("deleted", null=True),
+    Column("owner", Text),
+    Column("stage", Text),  # MLflow's: None, Staging, Production, Archived
+    Column("run_link", Text),
+    Column("model_id", Text, index=True),  # the logged model that it was made of
+    Column("artifact_uri", Text),  # where its files are, where `source` does not say
 )
 
 
@@ -389,4 +459,11 @@ edge = Table(  # source came first; things are named KIND:NAME, see `assay.ledge
     _moment("at"),
     Index(None, "target"),
     sqlite_with_rowid=False,
+)
+
+batch = Table(  # what was written by a client that may send it again
+    "batch",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False, index=True),
 )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Kind = Literal["pipeline", "stage", "script", "reproduction"]
 Outcome = Literal["finished", "failed", "killed"]
 Status = Literal["running", "finished", "failed", "killed"]
-DEFAULT_EXPERIMENT = "default"
+DEFAULT_EXPERIMENT = "Default"
 
 
 class Untracked(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,139 @@
+"""What MLflow's clients know beside runs: logged models, stages, contexts; and heartbeats.
+
+The default experiment gets the name that MLflow gives it, unless another one has it.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "0004", "0003"
+
+_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_NEW: dict[str, dict[str, type[sa.Text | sa.BigInteger]]] = {
+    "run": {"artifact_uri": sa.Text, "seen": sa.BigInteger, "updated": sa.BigInteger},
+    "run_data": {"context": sa.Text},
+    "version": dict.fromkeys(("owner", "stage", "run_link", "model_id", "artifact_uri"), sa.Text),
+}
+
+
+def upgrade() -> None:
+    for table, columns in _NEW.items():
+        for name, kind in columns.items():
+            op.add_column(table, sa.Column(name, kind(), nullable=True))
+    op.create_index(op.f("ix_version_model_id"), "version", ["model_id"], unique=False)
+    _rename("default", "Default")
+    _logged_models()
+    op.create_table(
+        "batch",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
+    )
+    op.create_index(op.f("ix_batch_at"), "batch", ["at"], unique=False)
+
+
+def downgrade() -> None:
+    for name in ("batch", "run_model", "logged_model_artifact", "logged_model_metric"):
+        op.drop_table(name)
+    for name in ("logged_model_tag", "logged_model_param", "logged_model"):
+        op.drop_table(name)
+    _rename("Default", "default")
+    op.drop_index(op.f("ix_version_model_id"), table_name="version")
+    for table, columns in _NEW.items():
+        with op.batch_alter_table(table) as batch:
+            for name in columns:
+                batch.drop_column(name)
+
+
+def _rename(before: str, after: str) -> None:
+    op.execute(
+        sa.text(
+            "UPDATE experiment SET name = :after WHERE id = 0 AND name = :before "
+            "AND NOT EXISTS (SELECT 1 FROM experiment WHERE name = :after)"
+        ).bindparams(before=before, after=after)
+    )
+
+
+def _logged_models() -> None:
+    op.create_table(
+        "logged_model",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("experiment_id", _NUMBER, nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("status_message", sa.Text(), nullable=True),
+        sa.Column("type", sa.Text(), nullable=True),
+        sa.Column("run_id", sa.Text(), nullable=True),
+        sa.Column("owner", sa.Text(), nullable=True),
+        sa.Column("artifact_uri", sa.Text(), nullable=True),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("updated", sa.BigInteger(), nullable=False),
+        sa.Column("deleted", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["experiment_id"], ["experiment.id"],
+            name=op.f("fk_logged_model_experiment_id_experiment"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_id"], ["run.id"], ondelete="SET NULL", name=op.f("fk_logged_model_run_id_run")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_logged_model")),
+    )  # fmt: skip
+    op.create_index(op.f("ix_logged_model_run_id"), "logged_model", ["run_id"], unique=False)
+    op.create_index(
+        op.f("ix_logged_model_experiment_id_created"), "logged_model", ["experiment_id", "created"]
+    )
+    for name in ("logged_model_param", "logged_model_tag"):
+        _of_model(name, sa.Column("key", sa.Text()), _text("value"), key=("model_id", "key"))
+    _of_model(
+        "logged_model_metric",
+        sa.Column("key", sa.Text()),
+        sa.Column("step", sa.BigInteger(), autoincrement=False),
+        sa.Column("at", sa.BigInteger(), autoincrement=False),
+        _text("run_id"),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("is_nan", sa.Boolean(), nullable=False),
+        sa.Column("dataset_name", sa.Text(), nullable=True),
+        sa.Column("dataset_digest", sa.Text(), nullable=True),
+        key=("model_id", "key", "step", "at", "run_id"),
+    )
+    _of_model(
+        "logged_model_artifact",
+        sa.Column("path", sa.Text()),
+        _text("oid"),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        key=("model_id", "path"),
+    )
+    op.create_index(
+        op.f("ix_logged_model_artifact_oid"), "logged_model_artifact", ["oid"], unique=False
+    )
+    _of_model(
+        "run_model",
+        _text("run_id"),
+        _text("direction"),
+        sa.Column("step", sa.BigInteger(), nullable=False),
+        key=("run_id", "direction", "model_id"),
+    )
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text(), nullable=False)
+
+
+def _of_model(name: str, *columns: sa.Column[object], key: tuple[str, ...]) -> None:
+    """Create a table of rows that go with their logged model, and with the run they name."""
+    constraints: list[sa.Constraint] = [
+        sa.ForeignKeyConstraint(
+            ["model_id"], ["logged_model.id"], ondelete="CASCADE",
+            name=op.f(f"fk_{name}_model_id_logged_model"),
+        ),
+        sa.PrimaryKeyConstraint(*key, name=op.f(f"pk_{name}")),
+    ]  # fmt: skip
+    if "run_id" in key:
+        of_run = sa.ForeignKeyConstraint(
+            ["run_id"], ["run.id"], ondelete="CASCADE", name=op.f(f"fk_{name}_run_id_run")
+        )
+        constraints.append(of_run)
+    op.create_table(name, _text("model_id"), *columns, *constraints)
