@@ -48,7 +48,7 @@ def cases(folder: Path, sizes: Sizes) -> Iterator[Case]:
     Those are fewer: there, DVC takes seconds for each.
     """
     first: list[float] = []
-    n_last = max(sizes.n_stages // 10, 2)
+    n_last = max(sizes.n_stages // 10, 3)
     for lengths in ((sizes.n_stages,), (10 * sizes.n_stages - n_last, n_last)):
         total = f"{sum(lengths):,}"
         n_stages = lengths[-1]
@@ -80,8 +80,8 @@ def cases(folder: Path, sizes: Sizes) -> Iterator[Case]:
 def _run(side: Side, chain: int, n_stages: int, note: list[float]) -> Command:
     """Run a chain after its input changed, and note how long each of its stages took.
 
-    That is read off the times at which outputs were written: what a tool does before the first
-    and after the last stage is not in it.
+    That is read off the times at which outputs were written, from the second one on: what a tool
+    does once, before and just after the first stage and after the last one, is not in it.
     """
     edits = itertools.count(1)
     outs = [side.project / f"{chain}-{i:04d}.txt" for i in range(n_stages)]
@@ -97,7 +97,7 @@ def _run(side: Side, chain: int, n_stages: int, note: list[float]) -> Command:
 
     def look(_seconds: float) -> None:
         written = [out.stat().st_mtime_ns for out in outs]
-        note.append((written[-1] - written[0]) / (n_stages - 1) / 1e9)
+        note.append((written[-1] - written[1]) / (n_stages - 2) / 1e9)
 
     command = side.command("repro", check=check, prepare=edit)
     return Noted(**{f: getattr(command, f) for f in command.__struct_fields__}, note=look)
@@ -129,7 +129,8 @@ QUESTION = Question(
     title="Pipelines that run",
     about=(
         "Commands that take next to nothing: what is left is what a tool does about each stage.\n"
-        "`each of` is the time from one output to the next, and so without start and end.\n"
+        "`each of` is the time from one output to the next from the second one on: what is done\n"
+        "once, before and just after the first stage, is in the rows above it only.\n"
         "Of the many stages, only the last ones have to run."
     ),
     rounds=2,

@@ -106,7 +106,7 @@ class TestPipelines:
         )
 
         assert each.name == "each of 3 stages"
-        assert each_of_many.name == "each of 2 of 30 stages"
+        assert each_of_many.name == "each of 3 of 30 stages"
         for total, one in ((run, each), (run_of_many, each_of_many)):
             for whole, part in ((total.ours, one.ours), (total.peer, one.peer)):
                 assert 0 < part[0] < whole[0]
