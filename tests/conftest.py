@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tests import browser as browsers
-from tests import make
+from tests import databases, make
 from tests.objects.remotes import servers
 
 # CI asks the same examples every time: a new one must not fail somebody else's change
@@ -62,6 +62,25 @@ def azurite() -> Iterator[str]:
     """A service that speaks Azure's Blob Storage."""
     with servers.azurite() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[databases.Postgres]:
+    """A PostgreSQL of the tests' own."""
+    with databases.running() as server:
+        yield server
+
+
+@pytest.fixture(params=databases.KINDS)
+def ledger_where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+    """Where a new ledger may be opened: a file that is not there yet, and a database."""
+    if request.param == "sqlite":
+        yield tmp_path / "ledger.db"
+        return
+    server: databases.Postgres = request.getfixturevalue("postgres")
+    url = server.database()
+    yield url
+    server.drop(url)
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,11 @@ def verdict(folder: Path, *arguments: str, code: int = 0) -> dict[str, Any]:
     return found
 
 
+def folders(trees: Path) -> list[Path]:
+    """Return work trees; the files beside them are held by the processes that work there."""
+    return [path for path in trees.iterdir() if path.is_dir()]
+
+
 def refusal(folder: Path, *arguments: str) -> str:
     """Reproduce what cannot be, and return the error; the person's clone must not change."""
     before = untouched(folder)
@@ -73,7 +78,7 @@ def test_every_stage_starts_once_and_all_is_identical_to_the_bit(three: tuple[Pa
     assert shown["kind"] == "reproduction"
     assert shown["tags"] == {"reproduces": found["run"], "verdict": "identical"}
     again = make.assay(folder, "reproduce", found["reproduction"])
-    assert f"Run {found['run']}: identical to the bit (3 outputs and 1 metrics" in again.out
+    assert f"Run {found['run']}: identical to the bit (3 outputs and 1 metric of" in again.out
 
 
 def test_the_code_and_data_of_then_are_used_and_not_those_of_now(three: tuple[Path, Path]):
@@ -283,13 +288,13 @@ def test_what_is_different_about_the_environment_is_named(
         recorded["host"]["machine"] = "other"
         ledger.execute("update environment set content = ?", [json.dumps(recorded)])
     monkeypatch.setenv("PYTHONHASHSEED", "5")
-    found = verdict(folder)
-    assert found["sameness"] == "identical"
+    found = verdict(folder, "--environment", "current")
+    assert (found["sameness"], found["environment_used"]) == ("identical", "current")
     assert found["same_software"] is False
     assert "zzz-only-then is missing, recorded 1.2" in found["environment"]
     assert "PYTHONHASHSEED=5, recorded unset" in found["environment"]
     assert any(line.endswith("recorded other") for line in found["environment"])
-    shown = make.assay(folder, "reproduce")
+    shown = make.assay(folder, "reproduce", "--environment", "current")
     assert "What is different about the environment:" in shown.out
     assert "Interpreter and packages are those of the record" not in shown.out
 
@@ -308,7 +313,7 @@ stages:
     assert make.assay(folder, "repro").code == 255
     shown = make.assay(folder, "reproduce")
     assert "note: the run failed" in shown.out
-    assert "identical to the bit (1 outputs" in shown.out
+    assert "identical to the bit (1 output" in shown.out
 
 
 def test_a_stage_that_fails_this_time_says_so_and_leaves_no_work_tree(tmp_path: Path):
@@ -370,10 +375,10 @@ stages:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         running.kill()
-    (left,) = trees.iterdir()
+    (left,) = folders(trees)
     ready.unlink()
     shown = make.assay(folder, "reproduce", "--keep")
-    (kept,) = trees.iterdir()
+    (kept,) = folders(trees)
     assert kept != left
     assert f"the work tree is kept in {kept}" in shown.out
     assert (kept / "o").read_text() == "1\n"
@@ -401,7 +406,9 @@ def test_an_interrupt_takes_the_work_tree_away(tmp_path: Path):
     assert list((folder / ".assay" / "worktrees").iterdir()) == []
 
 
-def test_unknown_runs_and_runs_of_scripts_are_refused_with_a_hint(three: tuple[Path, Path]):
+def test_unknown_runs_and_code_that_is_in_no_file_are_refused_with_a_hint(
+    three: tuple[Path, Path],
+):
     folder, _ = three
     assert "'assay runs list' shows the runs" in refusal(folder, "0000")
     script = "import assay\nwith assay.run('alone') as run:\n    print(run.id)\n"
@@ -409,8 +416,8 @@ def test_unknown_runs_and_runs_of_scripts_are_refused_with_a_hint(three: tuple[P
         [sys.executable, "-c", script], cwd=folder, check=True, capture_output=True, text=True
     )
     said = refusal(folder, done.stdout.strip())
-    assert "has no record of a pipeline (it is a script that finished)" in said
-    assert "only runs that 'assay repro' recorded can be done again" in said
+    assert "the command of the run cannot be called again: -c" in said
+    assert "hint: a notebook, a prompt or 'python -c' is not on record" in said
 
 
 def test_without_a_ledger_there_is_nothing_to_do_again(tmp_path: Path):

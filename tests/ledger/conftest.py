@@ -10,8 +10,9 @@ from assay.ledger.writer import Writer
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with open_ledger(tmp_path / "ledger.db") as opened:
+def ledger(ledger_where: Path | str) -> Iterator[Ledger]:
+    """An open ledger, once as a file and once in PostgreSQL."""
+    with open_ledger(ledger_where) as opened:
         yield opened
 
 

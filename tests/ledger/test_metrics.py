@@ -82,7 +82,7 @@ def test_two_processes_that_log_at_once_lose_nothing(ledger: Ledger, writer: Wri
                 writer.log_metrics(run, [Metric(key=mine, value=i, step=i, at=i),
                                          Metric(key="both", value=i, step=i, at=int(mine))])
     """
-    command = [sys.executable, "-c", code, ledger.name, run]
+    command = [sys.executable, "-c", code, ledger.where, run]
     loggers = [subprocess.Popen([*command, mine]) for mine in ("1", "2")]
     assert [logger.wait() for logger in loggers] == [0, 0]
     steps = [[point.step for point in runs.history(ledger, run, mine)] for mine in ("1", "2")]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.base.errors import Error, NotFound
-from assay.ledger import runs
+from assay.ledger import runs, tables
 from assay.ledger.database import Ledger
 from assay.ledger.environment import capture
 from assay.ledger.runs import Change
@@ -20,7 +20,8 @@ from assay.ledger.writer import Code, Data, Metric, Untracked, Writer
 
 def rename(ledger: Ledger, run: str, id_: str) -> str:
     with ledger.write() as connection:
-        connection.exec_driver_sql("UPDATE run SET id = ? WHERE id = ?", (id_, run))
+        query = tables.run.update().where(tables.run.c.id == run)
+        connection.execute(query.values(id=id_))
     return id_
 
 

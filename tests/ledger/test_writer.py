@@ -66,12 +66,13 @@ def test_a_run_comes_back_as_it_was_written(ledger: Ledger, writer: Writer):
 def test_a_run_is_there_for_others_before_its_start_returns(ledger: Ledger, writer: Writer):
     run = writer.start_run(name="a", kind="script")
     code = """if True:
-        import sqlite3, sys
-        with sqlite3.connect(sys.argv[1]) as connection:
-            print(connection.execute("SELECT id, status FROM run").fetchall())
+        import sqlalchemy, sys
+        where = sys.argv[1] if "://" in sys.argv[1] else f"sqlite:///{sys.argv[1]}"
+        with sqlalchemy.create_engine(where).connect() as connection:
+            print(connection.exec_driver_sql("SELECT id, status FROM run").all())
     """
     said = subprocess.run(
-        [sys.executable, "-c", code, ledger.name], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, ledger.where], capture_output=True, text=True, check=True
     )
     assert said.stdout.strip() == str([(run, "running")])
 
@@ -147,7 +148,7 @@ def test_a_killed_process_has_its_runs_marked_killed(
         time.sleep(600)
     """
     with subprocess.Popen(
-        [sys.executable, "-c", code, ledger.name], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, ledger.where], stdout=subprocess.PIPE, text=True
     ) as doomed:
         assert doomed.stdout is not None
         run = doomed.stdout.readline().strip()

@@ -13,6 +13,7 @@ from assay.audit import code, data, model, served, tested
 from assay.audit.factors import Check, Factor, judge
 from assay.audit.subject import Subject
 from assay.base.errors import Error
+from assay.project.settings import ledger_where
 from assay.project.workspace import Project
 
 FACTORS: dict[int, Callable[[Subject], Iterator[Check]]] = {
@@ -68,7 +69,7 @@ def audit(project: Project, *, endpoint: str | None = None, now_ms: int) -> Audi
     """
     from assay.ledger.database import open_ledger
 
-    given = os.environ.get("ASSAY_LEDGER") or project.ledger_path
+    given = os.environ.get("ASSAY_LEDGER") or ledger_where(project)
     with tempfile.TemporaryDirectory() as empty:
         # where no run was recorded yet, an empty ledger answers; none is made in the project
         is_there = "://" in str(given) or Path(given).exists()

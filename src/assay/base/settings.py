@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,22 +26,39 @@ class Setting(msgspec.Struct, frozen=True):
     default: Any
     meaning: str
     least: int = 0
+    secret: bool = False  # is in no file that git keeps, and is not shown
 
     @property
     def kind(self) -> str:
         """Which values it takes, in words."""
         if self.type is bool:
             return "true or false"
+        if self.type is str:
+            return "a text of one line"
         return f"a whole number from {self.least} to 2**53"
 
     def takes(self, value: Any) -> bool:
         """Say whether a value is of its type and in its range."""
+        if self.type is str:
+            return isinstance(value, str) and value.isprintable()
         if self.type is bool or not isinstance(value, int) or isinstance(value, bool):
             return self.type is bool and isinstance(value, bool)
         return self.least <= value <= LARGEST
 
 
 SETTINGS: dict[str, Setting] = {
+    "hub.url": Setting(
+        str, "", "the team's hub that 'assay.run()' records to, such as 'https://hub.example.org'"
+    ),
+    "hub.token": Setting(
+        str, "", "what the hub lets you in by; ASSAY_TOKEN in the environment beats it", secret=True
+    ),
+    "ledger.url": Setting(
+        str,
+        "",
+        "where runs are recorded, such as 'postgresql://USER@HOST/DATABASE' or another file; "
+        "without it in '.assay/ledger.db'",
+    ),
     "profile.auto": Setting(bool, True, "profile tables when they are added or produced"),
     "profile.max_size": Setting(
         int, 64_000_000, "bytes; a larger table is profiled by the first command that needs it"
@@ -48,6 +66,9 @@ SETTINGS: dict[str, Setting] = {
     "run.log_tail": Setting(int, 200, "lines of a stage's output that its run keeps"),
     "run.max_untracked": Setting(
         int, 10_000_000, "bytes of untracked files that a run may keep and still be reproducible"
+    ),
+    "run.system_metrics": Setting(
+        bool, True, "measure processor, memory and disk every ten seconds of an 'assay.run()'"
     ),
     "serve.max_connections": Setting(
         int, 1024, "connections that may be open at one time; more are told so and closed", 1
@@ -114,6 +135,8 @@ def check(key: str, value: Any, *, where: str | None = None) -> None:
 
 def _read(setting: Setting, given: str) -> Any:
     """Return what a person means by a text; the text where that is nothing."""
+    if setting.type is str:
+        return given.strip()
     text = given.strip().lower()
     if setting.type is bool and text in {"true", "false", "1", "0"}:
         return text in {"true", "1"}
@@ -121,6 +144,22 @@ def _read(setting: Setting, given: str) -> Any:
         with contextlib.suppress(ValueError):
             return int(text)
     return given
+
+
+def shown(key: str, value: Any) -> Any:
+    """Return a setting's value for people: the password of an address is left out.
+
+    Examples
+    --------
+    >>> shown("ledger.url", "postgresql://ada:s3cret@db/assay?password=s3cret")
+    'postgresql://ada:***@db/assay?password=***'
+    """
+    if SETTINGS[key].secret and value:
+        return "***"
+    if SETTINGS[key].type is not str:
+        return value
+    hidden = re.sub(r"(://[^/@]*?:)[^/]*@", r"\1***@", str(value))
+    return re.sub(r"(?i)(\bpassword=)[^&]*", r"\1***", hidden)
 
 
 def known(key: str, *, where: str | None = None) -> Setting:

@@ -165,6 +165,7 @@ def _of_run(project: Project, ref: str) -> str:
 
 def _ledger(project: Project) -> Ledger:
     from assay.ledger.database import open_ledger
+    from assay.project.settings import ledger_where
 
-    where = os.environ.get("ASSAY_LEDGER") or project.ledger_path
+    where = os.environ.get("ASSAY_LEDGER") or ledger_where(project)
     return open_ledger(where, create=False)

@@ -78,7 +78,7 @@ def _of_stage() -> Origin:
     from assay.ledger import runs
     from assay.ledger.database import open_ledger
 
-    where = os.environ.get("ASSAY_LEDGER") or _ledger_path()
+    where = os.environ.get("ASSAY_LEDGER") or _ledger_where()
     with open_ledger(where, create=False) as ledger:
         row = runs.get(ledger, os.environ["ASSAY_RUN"])
     return Origin(
@@ -87,10 +87,10 @@ def _of_stage() -> Origin:
     )
 
 
-def _ledger_path() -> Path:
-    from assay.project import workspace
+def _ledger_where() -> Path | str:
+    from assay.project import settings, workspace
 
-    return workspace.find().ledger_path
+    return settings.ledger_where(workspace.find())
 
 
 def _oid(path: Path) -> tuple[str, str]:

@@ -83,7 +83,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Runs": {
         "runs": ("List, show and compare recorded runs.", "runs:runs_group"),
-        "reproduce": ("Run a recorded run again and compare.", "runs:reproduce_command"),
+        "reproduce": ("Run a recorded run again and compare.", "reproduce:reproduce_command"),
         "trace": ("Show what a thing came from, and what came from it.", "trace:trace_command"),
     },
     "Models": {
@@ -94,6 +94,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "deployments": ("Show what endpoints answer with.", "models:deployments_group"),
     },
     "Serving": {
+        "hub": ("Record runs and models of a team over HTTP.", "hub:hub_command"),
         "serve": ("Answer requests over HTTP.", "serve:serve_command"),
         "feedback": ("Keep what predictions should have been.", "serve:feedback_command"),
     },

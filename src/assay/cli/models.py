@@ -64,12 +64,13 @@ def register_command(
 def list_command(as_json: bool) -> int:
     """List the models of this ledger."""
     from assay.ledger import models as registry
+    from assay.project.settings import has_ledger
     from assay.render.tables import text_table
     from assay.workflows import models
 
     project = workspace.find()
     found: list[Model] = []
-    if project.ledger_path.exists():
+    if has_ledger(project):
         with models.open_ledger(project) as ledger:
             found = registry.list_models(ledger)
     rows = [
@@ -184,12 +185,13 @@ def deployments_group() -> None:
 def deployments_list(endpoint: str | None, as_json: bool) -> int:
     """List deployments with their reasons, newest first: of ENDPOINT, or of all."""
     from assay.ledger import deployments
+    from assay.project.settings import has_ledger
     from assay.render.tables import text_table
     from assay.workflows import models
 
     project = workspace.find()
     found: list[Deployment] = []
-    if project.ledger_path.exists():
+    if has_ledger(project):
         with models.open_ledger(project) as ledger:
             found = deployments.list_deployments(ledger, endpoint)
     rows = [

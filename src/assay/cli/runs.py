@@ -1,8 +1,7 @@
-"""`runs list/show/diff`, `reproduce`."""
+"""`runs list/show/diff`."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +14,6 @@ from assay.project import workspace
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
     from assay.ledger.runs import Change, Run, RunDiff, RunRow
-    from assay.pipeline.reproduce import Verdict
 
 
 @click.group("runs")
@@ -25,12 +23,15 @@ def runs_group() -> None:
 
 def _open() -> Ledger:
     from assay.ledger.database import open_ledger
+    from assay.project.settings import ledger_where
 
-    return open_ledger(workspace.find().ledger_path, create=False)
+    return open_ledger(ledger_where(workspace.find()), create=False)
 
 
 def _has_runs() -> bool:
-    return workspace.find().ledger_path.exists()
+    from assay.project.settings import has_ledger
+
+    return has_ledger(workspace.find())
 
 
 @runs_group.command("list")
@@ -243,61 +244,3 @@ def _short(value: Any) -> str:
         return "-"
     text = str(value)
     return _oid(text) if text.startswith(("md5:", "sha256:")) else text[:12]
-
-
-@click.command("reproduce")
-@click.argument("run", default="latest")
-@click.option("--rtol", default=0.0, help="Let numbers differ by this share; 0 asks for identity.")
-@click.option("--keep", is_flag=True, help="Leave the work tree behind, to look at.")
-@json_option
-def reproduce_command(run: str, rtol: float, keep: bool, as_json: bool) -> int:
-    """Run a recorded RUN again from its record alone, and compare.
-
-    Its commit, uncommitted changes, data versions and parameters are put into a work tree of
-    their own; every command runs; each output and metric is compared. Exit 1 if it differs.
-    """
-    from assay.pipeline import reproduce
-    from assay.pipeline.repro import Events
-
-    stream = sys.stderr if as_json else sys.stdout
-
-    def say(line: str) -> None:
-        stream.write(line + "\n")
-        stream.flush()
-
-    events = Events(say, lambda content: say(content.decode(errors="replace").rstrip("\n")))
-    verdict = reproduce.reproduce(workspace.find(), run, events=events, rtol=rtol, keep=keep)
-    show(verdict, as_json=as_json, text=_verdict_text(verdict))
-    return 1 if verdict.sameness == "differs" else 0
-
-
-def _verdict_text(verdict: Verdict) -> str:
-    words = {
-        "identical": "identical to the bit",
-        "close": f"the same within a relative tolerance of {verdict.rtol:g}",
-        "differs": f"DIFFERENT from stage '{verdict.parted}' on",
-    }
-    count = sum(len(stage.outputs) for stage in verdict.stages)
-    measured = sum(len(stage.metrics) for stage in verdict.stages)
-    lines = [""]
-    for stage in verdict.stages:
-        lines.append(f"{stage.stage}: {stage.sameness} ({duration(stage.seconds)})")
-        lines += [
-            f"  {one.name}: {one.sameness}, recorded {one.recorded}, now {one.found}"
-            for one in (*stage.outputs, *stage.metrics)
-            if one.sameness != "identical"
-        ]
-    lines.append("")
-    lines.append(
-        f"Run {verdict.run}: {words[verdict.sameness]} "
-        f"({count} outputs and {measured} metrics of {len(verdict.stages)} stages)."
-    )
-    if verdict.same_software:
-        lines.append(
-            "Interpreter and packages are those of the record: the present ones were used."
-        )
-    if verdict.environment:
-        lines.append("What is different about the environment:")
-        lines += [f"  {line}" for line in verdict.environment]
-    lines += [f"Damaged in the cache: {name}" for name in verdict.damaged]
-    return "\n".join(lines)

@@ -26,13 +26,16 @@ def trace_command(thing: str, mermaid: bool, as_json: bool) -> int:
     import tempfile
 
     from assay.ledger.database import open_ledger
+    from assay.project import settings
     from assay.trace import things, tree
 
     project = workspace.find()
     with tempfile.TemporaryDirectory() as empty:
         # where no run was recorded yet, an empty ledger answers; none is made in the project
-        path = project.ledger_path if project.ledger_path.exists() else Path(empty) / "ledger.db"
-        ledger = open_ledger(path)
+        is_there = settings.has_ledger(project)
+        ledger = open_ledger(
+            settings.ledger_where(project) if is_there else Path(empty) / "ledger.db"
+        )
         named = things.find(project, ledger, thing, cwd=Path.cwd())
         found = tree.trace(project, ledger, named)
         ledger.close()

@@ -27,6 +27,7 @@ from assay.ledger.runs import Run
 from assay.pipeline import kept, record
 from assay.project import declaration
 from assay.project.holding import holding
+from assay.project.settings import ledger_where
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def register(
         )
     folders.keep(found, project.objects)
     project.work_dir.mkdir(exist_ok=True)
-    with open_ledger(os.environ.get("ASSAY_LEDGER") or project.ledger_path) as ledger:
+    with open_ledger(os.environ.get("ASSAY_LEDGER") or ledger_where(project)) as ledger:
         with holding(project.work_dir / "register.lock"):
             there = _same(ledger, model, found.id)
             run = _run(ledger, ref, found) if there is None else _get_run(ledger, there.run)

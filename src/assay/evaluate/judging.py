@@ -17,7 +17,7 @@ from assay.base.errors import Error, NotFound, Usage
 from assay.evaluate.evaluation import Evaluation
 from assay.evaluate.gate import Verdict
 from assay.evaluate.report import Report
-from assay.project import declaration, git
+from assay.project import declaration, git, settings
 from assay.project.declaration import Gate, Model
 from assay.project.workspace import Project
 
@@ -152,10 +152,10 @@ def _production(job: _Job) -> str:
     from assay.ledger import models
     from assay.ledger.database import open_ledger
 
-    if not job.project.ledger_path.exists():
+    if not settings.has_ledger(job.project):
         return ""
     name = f"{job.model.name}@{job.alias}"
-    with open_ledger(job.project.ledger_path) as ledger:
+    with open_ledger(settings.ledger_where(job.project)) as ledger:
         try:
             models.get_version(ledger, name)
         except NotFound:
@@ -365,7 +365,7 @@ def record(project: Project, judged: Judged) -> str:
     if judged.verdict is None:
         return oid
     answer = judged.verdict.answer
-    with open_ledger(project.ledger_path) as ledger:
+    with open_ledger(settings.ledger_where(project)) as ledger:
         writer = Writer(ledger)
         for edge in lineage.edges_to(ledger, f"bundle:{judged.candidate}"):
             if edge.relation == "made":

@@ -212,9 +212,10 @@ def join(id_: str) -> ActiveRun:
 
 
 def _where(project: Project | None) -> Path | str:
-    from assay.project import workspace
+    from assay.project import settings, workspace
 
-    return os.environ.get("ASSAY_LEDGER") or (project or workspace.find()).ledger_path
+    given = os.environ.get("ASSAY_LEDGER")
+    return given or settings.ledger_where(project or workspace.find())
 
 
 def _project() -> Project | None:

@@ -3,8 +3,9 @@
 An up-to-date ledger is recognised by one select; only a missing or an older one costs the import
 of Alembic (`upgrade`). A new SQLite ledger is made beside its place and linked into it, so that
 nobody ever sees half of one. Reading is `with ledger.read() as connection`, writing is
-`with ledger.write() as connection`: one short transaction, which on SQLite takes the writer's
-lock at its beginning, so that what it read stays true until it ends.
+`with ledger.write() as connection`: one short transaction, which takes the writer's lock at its
+beginning, so that what it read stays true until it ends: SQLite's own, and in PostgreSQL an
+advisory one of the database, without which writers of several rows would wait for each other.
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT = 60.0
 """Seconds that a process waits for another one's transaction."""
 
+_ALONE = (  # one text, sent at once; the number is "assay", as the migrations lock it
+    f"SET LOCAL lock_timeout = {BUSY_TIMEOUT * 1000:.0f}; "
+    "SET LOCAL idle_in_transaction_session_timeout = 300000; "  # of a writer that is cut off
+    "SELECT pg_advisory_xact_lock(418548769145)"
+)
+_ONE_STATE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
 
 class Ledger:
     """An open ledger. Close it, or use it in a `with`; it may be shared by threads and forked.
@@ -46,6 +54,9 @@ class Ledger:
     def __init__(self, url: URL) -> None:
         self.engine = _engine(url)
         self.is_sqlite = url.get_backend_name() == "sqlite"
+        self._reading = (
+            self.engine if self.is_sqlite else self.engine.execution_options(**_ONE_STATE)
+        )
         path = url.database or ""
         self.where = path if self.is_sqlite else url.render_as_string(hide_password=False)
         self.name = path if self.is_sqlite else _shown(url)
@@ -57,7 +68,7 @@ class Ledger:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection whose reads all see one state."""
-        with self._explained(), self.engine.connect() as connection:
+        with self._explained(), self._reading.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -71,6 +82,12 @@ class Ledger:
                 connection.execution_options(writes=True)
                 with connection.begin():
                     yield connection
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep the writers of other threads out; for one that has a connection of its own."""
+        with self._lock:
+            yield
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -120,6 +137,7 @@ class Ledger:
 
 
 _HINTS = {
+    "lock timeout": "another process writes to it for a long time; run the command again",
     "locked": "another process writes to it for a long time; run the command again",
     "readonly": "check the permissions of the file and of its folder, which are both written to",
     "unable to open": "check the permissions of the file and of its folder, which are written to",
@@ -236,7 +254,14 @@ def _engine(url: URL) -> Engine:
     from sqlalchemy import create_engine, event
 
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        engine = create_engine(url, pool_pre_ping=True)
+
+        @event.listens_for(engine, "begin")
+        def wait(connection: Connection) -> None:
+            if connection.get_execution_options().get("writes"):
+                connection.exec_driver_sql(_ALONE)
+
+        return engine
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None})
 
     @event.listens_for(engine, "connect")
@@ -294,7 +319,9 @@ def _bring_up_to_date(ledger: Ledger, *, create: bool) -> None:
             where=ledger.name,
             hint="it is made by the first command that records something",
         )
-    if revision is not None and not (revision.isdigit() and revision < REVISION):
+    if revision is not None and not revision.isdigit():  # Alembic's, but of another program
+        raise _no_ledger(ledger.name)
+    if revision is not None and revision > REVISION:
         raise Error(
             f"the ledger was written by a newer Assay (revision {revision!r}, known is up to "
             f"{REVISION!r})",

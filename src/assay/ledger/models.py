@@ -1,22 +1,25 @@
 """Registered models, their numbered versions, and the aliases that move over them.
 
-A version is named `MODEL/3`, `MODEL@ALIAS`, or `MODEL` for the newest. A number is never given
-twice, not even after its version was deleted.
+A version is named `MODEL/3` or `MODEL@3`, `MODEL@ALIAS`, or `MODEL` for the newest. A number is
+never given twice, not even after its version was deleted.
+
+Each function here is a transaction of its own; those that join several are in
+`assay.ledger.registered`, which reads, and `assay.ledger.registry`, which changes.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from assay.base.clock import now_ms
-from assay.base.errors import Error, NotFound, did_you_mean
+from assay.ledger import model_names
+from assay.ledger.model_names import NoVersion
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import Connection
 
     from assay.ledger.database import Ledger
 
@@ -36,12 +39,28 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """A numbered bundle under a registered name."""
+    """A numbered bundle under a registered name, or a model that another tool made.
+
+    Attributes
+    ----------
+    bundle : str or None
+        The oid of its bundle.json.
+    source : str or None
+        Where it came from, as a URI.
+    stage : str
+        MLflow's: None, Staging, Production or Archived.
+    model_id : str or None
+        The logged model that it was made of.
+    artifact_uri : str or None
+        Where its files are, if `source` does not say.
+    foreign_run : str or None
+        The id of its run where that is not in this ledger.
+    """
 
     model: str
     number: int
-    bundle: str | None  # the oid of its bundle.json
-    source: str | None  # where it came from, as a URI
+    bundle: str | None
+    source: str | None
     run: str | None
     description: str | None
     status: VersionStatus
@@ -50,11 +69,22 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     updated: int
     aliases: tuple[str, ...]
     tags: dict[str, str]
+    stage: str = "None"
+    owner: str | None = None
+    run_link: str | None = None
+    model_id: str | None = None
+    artifact_uri: str | None = None
+    foreign_run: str | None = None
+
+    @property
+    def name(self) -> str:
+        """How people write it: MODEL/3."""
+        return f"{self.model}/{self.number}"
 
     @property
     def thing(self) -> str:
         """Its name in the lineage."""
-        return f"version:{self.model}/{self.number}"
+        return f"version:{self.name}"
 
 
 def register(
@@ -67,6 +97,8 @@ def register(
     description: str | None = None,
     status: VersionStatus = "ready",
     tags: Mapping[str, str] | None = None,
+    owner: str | None = None,
+    model_id: str | None = None,
     at: int | None = None,
 ) -> Version:
     """Add a version to a model, which is made where it is new, and return it.
@@ -74,89 +106,95 @@ def register(
     Its number is one above the highest that was ever given. The edges bundle → version and,
     where `run` is given, run → version are written with it.
     """
-    from sqlalchemy import func, select
-
-    from assay.ledger import lineage, rows, tables
+    from assay.ledger import registered, registry
 
     moment = now_ms() if at is None else at
     with ledger.write() as connection:
-        _make_model(connection, model, at=moment)
-        if run is not None:
-            rows.claim_run(connection, run)
-        of_model = tables.version.c.model == model
-        highest = connection.execute(select(func.max(tables.version.c.number)).where(of_model))
-        number = (highest.scalar() or 0) + 1
-        row = {
-            "model": model, "number": number, "bundle": bundle, "source": source, "run_id": run,
-            "description": description, "status": status, "created": moment, "updated": moment,
-        }  # fmt: skip
-        connection.execute(tables.version.insert().values(row))
-        owner = {"model": model, "version": number}
-        rows.put_tags(connection, tables.version_tag, owner, tags or {})
-        made_of = ((bundle, f"bundle:{bundle}"), (run, f"run:{run}"))
-        target = f"version:{model}/{number}"
-        edges = [
-            lineage.Edge(source=thing, relation="registered_as", target=target, at=moment)
-            for given, thing in made_of
-            if given is not None
-        ]
-        lineage.add(connection, edges)
-        return _version(connection, model, tables.version.c.number == number)
+        is_new = not registry.touch_model(connection, model, at=moment)
+        if is_new:
+            model_names.check_model(model)
+            registry.make_model(connection, model, at=moment)
+        number = registry.add_version(
+            connection, model, bundle=bundle, source=source, run=run, description=description,
+            status=status, tags=tags, owner=owner, model_id=model_id, at=moment,
+        )  # fmt: skip
+        return registered.get_version(connection, model, number)
 
 
 def get_model(ledger: Ledger, name: str) -> Model:
     """Return a registered model."""
+    from assay.ledger import registered
+
     with ledger.read() as connection:
-        return _model(connection, _model_row(connection, name))
+        return registered.get_model(connection, name)
 
 
 def list_models(ledger: Ledger) -> list[Model]:
     """Return all registered models by name."""
+    from assay.ledger import registered
     from assay.ledger.tables import model
 
     with ledger.read() as connection:
-        rows = connection.execute(model.select().order_by(model.c.name)).all()
-        return [_model(connection, row) for row in rows]
+        query = model.select().where(model.c.deleted.is_(None))
+        return registered.models(connection, query.order_by(model.c.name))
 
 
 def get_version(ledger: Ledger, name: str) -> Version:
     """Return the version that `MODEL/3`, `MODEL@ALIAS` or `MODEL` names."""
-    from assay.ledger.tables import version
+    from assay.ledger import registered
 
     with ledger.read() as connection:
-        model, number = resolve(connection, name)
-        return _version(connection, model, version.c.number == number)
+        return registered.get_version(connection, *resolve(connection, name))
+
+
+def find_named(ledger: Ledger, name: str) -> Model | Version:
+    """Return what a name means: a model, if no version of it is named."""
+    from assay.ledger import registered
+
+    with ledger.read() as connection:
+        model, number = registered.resolve(connection, name)
+        if number is None:
+            return registered.get_model(connection, model)
+        return registered.get_version(connection, model, number)
 
 
 def list_versions(ledger: Ledger, model: str) -> list[Version]:
     """Return the versions of a model, newest first."""
+    from assay.ledger import registered
     from assay.ledger.tables import version
 
     with ledger.read() as connection:
-        _model_row(connection, model)
         query = version.select().where(version.c.model == model, version.c.deleted.is_(None))
-        rows = connection.execute(query.order_by(version.c.number.desc())).all()
-        return [_as_version(connection, row) for row in rows]
+        found = registered.versions(connection, query.order_by(version.c.number.desc()))
+        if not found:
+            registered.get_model(connection, model)  # or raise
+        return found
 
 
 def delete_version(ledger: Ledger, name: str, *, at: int | None = None) -> None:
     """Delete a version; its aliases become free, its number is not given again."""
-    from assay.ledger.tables import alias, deployment, version
+    from assay.ledger import registry
 
     with ledger.write() as connection:
         model, number = resolve(connection, name)
-        live = deployment.select().where(
-            deployment.c.model == model, deployment.c.version == number, deployment.c.end.is_(None)
-        )
-        if (row := connection.execute(live).first()) is not None:
-            raise Error(
-                f"the endpoint {row.endpoint!r} answers with {model}/{number}",
-                hint="deploy another version there first",
-            )
-        one = (alias.c.model == model, alias.c.version == number)
-        connection.execute(alias.delete().where(*one))
-        query = version.update().where(version.c.model == model, version.c.number == number)
-        connection.execute(query.values(deleted=now_ms() if at is None else at))
+        registry.delete_version(connection, model, number, at=now_ms() if at is None else at)
+
+
+def delete_model(ledger: Ledger, name: str, *, at: int | None = None) -> None:
+    """Delete a model with its versions; one that an endpoint answers with is an error."""
+    from assay.ledger import registry
+
+    with ledger.write() as connection:
+        registry.delete_model(connection, name, at=now_ms() if at is None else at)
+
+
+def rename_model(ledger: Ledger, name: str, new_name: str, *, at: int | None = None) -> None:
+    """Give a model another name, wherever the ledger names it or a version of it."""
+    from assay.ledger import registry
+
+    model_names.check_model(new_name)
+    with ledger.write() as connection:
+        registry.rename_model(connection, name, new_name, at=now_ms() if at is None else at)
 
 
 def describe_version(
@@ -168,144 +206,65 @@ def describe_version(
     at: int | None = None,
 ) -> None:
     """Change what a version says of itself; what is not given stays."""
-    from assay.ledger import rows, tables
+    from assay.ledger import registry
 
     tags = tags or {}
     if description is None and tags.items() <= version.tags.items():
         return
-    changed: dict[str, Any] = {"updated": now_ms() if at is None else at}
-    if description is not None:
-        changed["description"] = description
-    table = tables.version
-    one = (table.c.model == version.model, table.c.number == version.number)
-    owner = {"model": version.model, "version": version.number}
+    text = version.description if description is None else description
+    moment = now_ms() if at is None else at
     with ledger.write() as connection:
-        rows.put_tags(connection, tables.version_tag, owner, tags)
-        connection.execute(table.update().where(*one).values(changed))
+        registry.describe_version(
+            connection, version.model, version.number, description=text, at=moment
+        )
+        registry.set_version_tags(connection, version.model, version.number, tags)
+
+
+def change_tags(
+    ledger: Ledger,
+    named: Model | Version,
+    *,
+    tags: Mapping[str, str] | None = None,
+    remove: Iterable[str] = (),
+) -> None:
+    """Set tags of a model or a version, and take others away, all or nothing."""
+    from assay.ledger import registry
+
+    with ledger.write() as connection:
+        if isinstance(named, Version):
+            registry.delete_version_tags(connection, named.model, named.number, remove)
+            registry.set_version_tags(connection, named.model, named.number, tags or {})
+        else:
+            registry.delete_model_tags(connection, named.name, remove)
+            registry.set_model_tags(connection, named.name, tags or {})
 
 
 def set_alias(
     ledger: Ledger, model: str, alias: str, *, version: int, at: int | None = None
 ) -> None:
     """Let an alias name a version, whichever it named before."""
-    from assay.ledger import rows, tables
+    from assay.ledger import registry
 
-    if not re.fullmatch(r"[\w-]{1,255}", alias) or re.fullmatch(r"(?i)latest|v?\d+", alias):
-        raise Error(
-            f"{alias!r} cannot be an alias",
-            hint="use letters, digits, '-' and '_', such as 'production'; 'latest' and numbers "
-            "such as 'v3' stand for versions already",
-        )
+    model_names.check_alias(alias)
     with ledger.write() as connection:
-        _version(connection, model, tables.version.c.number == version)
-        row = {"model": model, "name": alias, "version": version}
-        rows.put(connection, tables.alias, [row | {"at": now_ms() if at is None else at}])
+        registry.set_alias(connection, model, alias, version, at=now_ms() if at is None else at)
 
 
 def delete_alias(ledger: Ledger, model: str, alias: str) -> None:
     """Take an alias away; it may be gone already."""
-    from assay.ledger import tables
+    from assay.ledger import registry
 
-    one = (tables.alias.c.model == model, tables.alias.c.name == alias)
     with ledger.write() as connection:
-        connection.execute(tables.alias.delete().where(*one))
-
-
-def _make_model(connection: Connection, name: str, *, at: int) -> None:
-    from assay.ledger import rows, tables
-
-    if not name.strip() or name in {".", ".."} or re.search(r"[/:@]", name):
-        raise Error(
-            f"{name!r} cannot be the name of a model",
-            hint="use a name that is not blank and has no '/', ':' or '@'",
-        )
-    row = {"name": name, "created": at, "updated": at}
-    statement = rows.insert(connection, tables.model)
-    changed = {"updated": at}
-    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed), row)
-
-
-def _model_row(connection: Connection, name: str) -> Row[Any]:
-    from sqlalchemy import select
-
-    from assay.ledger.tables import model
-
-    row = connection.execute(model.select().where(model.c.name == name)).one_or_none()
-    if row is None:
-        known = connection.execute(select(model.c.name)).scalars()
-        hint = did_you_mean(name, known) or "'assay model list' shows the models of this ledger"
-        raise NotFound(f"there is no model {name!r}", hint=hint)
-    return row
-
-
-def _model(connection: Connection, row: Row[Any]) -> Model:
-    from sqlalchemy import func, select
-
-    from assay.ledger.tables import alias, model_tag, version
-
-    there = (version.c.model == row.name, version.c.deleted.is_(None))
-    aliases = alias.select().where(alias.c.model == row.name).order_by(alias.c.name)
-    tags = model_tag.select().where(model_tag.c.model == row.name).order_by(model_tag.c.key)
-    return Model(
-        name=row.name,
-        description=row.description,
-        created=row.created,
-        updated=row.updated,
-        aliases={one.name: one.version for one in connection.execute(aliases)},
-        tags={one.key: one.value for one in connection.execute(tags)},
-        newest=connection.execute(select(func.max(version.c.number)).where(*there)).scalar(),
-    )
+        registry.delete_alias(connection, model, alias)
 
 
 def resolve(connection: Connection, name: str) -> tuple[str, int]:
     """Return the model and the number that `MODEL/3`, `MODEL@ALIAS` or `MODEL` stands for."""
-    from assay.ledger.tables import version
+    from assay.ledger import registered
 
-    match = re.fullmatch(r"([^/:@]+)(?:/(\d{1,9})|@([\w-]+))?", name)
-    if match is None:
-        raise Error(
-            f"{name!r} names no version of a model", hint="write MODEL/3, MODEL@ALIAS or MODEL"
-        )
-    model = _model(connection, _model_row(connection, match[1]))
-    if match[3] is not None:
-        if match[3] not in model.aliases:
-            hint = did_you_mean(match[3], model.aliases) or f"it has {_listed(model.aliases)}"
-            raise NotFound(f"the model {match[1]!r} has no alias {match[3]!r}", hint=hint)
-        return model.name, model.aliases[match[3]]
-    number = model.newest if match[2] is None else int(match[2])
+    model, number = registered.resolve(connection, name)
     if number is None:
-        raise NotFound(f"the model {match[1]!r} has no version")
-    return model.name, _version(connection, model.name, version.c.number == number).number
-
-
-def _listed(names: Mapping[str, int]) -> str:
-    return ", ".join(f"'{name}'" for name in names) or "none"
-
-
-def _version(connection: Connection, model: str, one: ColumnElement[bool]) -> Version:
-    from assay.ledger.tables import version
-
-    query = version.select().where(version.c.model == model, one, version.c.deleted.is_(None))
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        newest = _model(connection, _model_row(connection, model)).newest
-        raise NotFound(
-            f"the model {model!r} has no such version", hint=f"its newest one is {newest}"
-        )
-    return _as_version(connection, row)
-
-
-def _as_version(connection: Connection, row: Row[Any]) -> Version:
-    from assay.ledger.tables import alias, version_tag
-
-    one = (alias.c.model == row.model, alias.c.version == row.number)
-    tagged = (version_tag.c.model == row.model, version_tag.c.version == row.number)
-    aliases = connection.execute(alias.select().where(*one).order_by(alias.c.name))
-    tags = connection.execute(version_tag.select().where(*tagged).order_by(version_tag.c.key))
-    return Version(
-        model=row.model, number=row.number, bundle=row.bundle, source=row.source, run=row.run_id,
-        description=row.description, status=row.status, status_message=row.status_message,
-        created=row.created, updated=row.updated,
-        aliases=tuple(found.name for found in aliases),
-        tags={found.key: found.value for found in tags},
-    )  # fmt: skip
+        number = registered.get_model(connection, model).newest
+    if number is None:
+        raise NoVersion(model, None)
+    return model, number

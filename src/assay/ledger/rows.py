@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from assay.base.clock import iso
+from assay.base.clock import iso, now_ms
 from assay.base.errors import Error, NotFound
 from assay.ledger import tables
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
     from sqlalchemy.dialects.sqlite import Insert
+
+Name = TypeVar("Name")
+
+ENDED = frozenset(["finished", "failed", "killed"])
+"""The statuses of a run that has ended."""
 
 
 def insert(connection: Connection, table: Table) -> Insert:
@@ -36,6 +41,8 @@ def put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> Non
     """Insert rows; one with the same primary key is replaced."""
     if not rows:
         return
+    if table is tables.tag and "at" not in rows[0]:
+        rows = [row | {"at": now_ms()} for row in rows]
     statement = insert(connection, table)
     keys = [column.name for column in table.primary_key]
     changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
@@ -85,7 +92,10 @@ def find_id(connection: Connection, table: Table, name: str) -> str:
 
 
 def claim_run(connection: Connection, run: str) -> str:
-    """Return the status of a run, which no other writer changes before this transaction ends."""
+    """Return the status of a run, which no other writer changes before this transaction ends.
+
+    One that has ended changes now: `updated` says so to whoever has a copy of its record.
+    """
     from sqlalchemy import select
 
     query = select(tables.run.c.status).where(tables.run.c.id == run).with_for_update()
@@ -94,4 +104,22 @@ def claim_run(connection: Connection, run: str) -> str:
         raise NotFound(
             f"there is no run {run!r}", hint="'assay runs list' shows the runs of this ledger"
         )
+    if status in ENDED:
+        touch_runs(connection, [run], at=now_ms())
     return str(status)
+
+
+def touch_runs(connection: Connection, runs: Sequence[str], *, at: int) -> None:
+    """Say that the records of runs changed at a moment; it never goes back."""
+    from sqlalchemy import func
+
+    run = tables.run
+    for some in chunks(runs):
+        query = run.update().where(run.c.id.in_(some))
+        connection.execute(query.where(func.coalesce(run.c.updated, -1) < at).values(updated=at))
+
+
+def chunks(names: Sequence[Name], size: int = 500) -> Iterator[Sequence[Name]]:
+    """Go through many names so few at a time that a statement takes them."""
+    for begin in range(0, len(names), size):
+        yield names[begin : begin + size]

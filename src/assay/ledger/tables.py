@@ -186,7 +186,11 @@ metric = Table(  # its key is the whole row: the same point twice is one point
     sqlite_with_rowid=False,
 )
 
-tag = _tags_of("tag", _of_run())
+tag = _tags_of(
+    "tag",
+    _of_run(),
+    Column("at", BigInteger),  # when it was set: of two clones' values the newer one counts
+)
 
 run_data = Table(
     "run_data",
@@ -281,6 +285,7 @@ model = Table(
     Column("description", Text),
     _moment("created"),
     _moment("updated"),
+    _moment("deleted", null=True),  # one of its versions was deployed: their rows have to stay
 )
 
 
@@ -310,6 +315,7 @@ version = Table(  # a deleted one keeps its row, so that no number is given twic
     Column("run_link", Text),
     Column("model_id", Text, index=True),  # the logged model that it was made of
     Column("artifact_uri", Text),  # where its files are, where `source` does not say
+    Column("foreign_run", Text),  # the id of its run, where that is in no ledger of ours
 )
 
 
@@ -464,6 +470,14 @@ edge = Table(  # source came first; things are named KIND:NAME, see `assay.ledge
 batch = Table(  # what was written by a client that may send it again
     "batch",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),  # of a sender, whose batches come in their order
+    Column("number", BigInteger, nullable=False),  # of the last of its batches that was applied
     Column("at", BigInteger, nullable=False, index=True),
+)
+
+purged = Table(  # runs that are gone for good: they do not come back from another clone
+    "purged",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _moment("at"),
 )

@@ -70,6 +70,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "dep"  # dep, out, metric, plot, dataset
     profile: str | None = None  # the oid of its statistics
     details: Mapping[str, Any] | None = None
+    context: str | None = None  # what a dataset is for: train, eval, ...
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +102,8 @@ class Writer:
         owner: str | None = None,
         pid: int | None = None,
         at: int | None = None,
+        id_: str | None = None,
+        who: process.Process | None = None,
     ) -> str:
         """Record that a run begins, and return its id.
 
@@ -116,12 +119,16 @@ class Writer:
             The process whose end means that the run has ended; this one, where not given.
         at : int, optional
             When it began, in Unix milliseconds; now, where not given.
+        id_ : str, optional
+            Its id, where that is given already; a run that is there under it stays as it is.
+        who : Process, optional
+            Its process, where that is known; `pid` does not count then.
         """
-        from assay.ledger import tables
+        from assay.ledger import rows, tables
 
         start = now_ms() if at is None else at
-        run = uuid7()
-        who = process.describe(os.getpid() if pid is None else pid)
+        run = id_ or uuid7()
+        who = who or process.describe(os.getpid() if pid is None else pid)
         row = {
             "id": run, "name": values.key_text("run", name), "kind": kind, "status": "running",
             "parent_id": parent, "stage": stage, "command": command, "directory": directory,
@@ -135,7 +142,8 @@ class Writer:
                 _claim(connection, parent)
             if environment is not None:
                 _add_environment(connection, environment, at=start)
-            connection.execute(tables.run.insert().values(row))
+            if not rows.add(connection, tables.run, row):
+                return run
             if code is not None:
                 _add_code(connection, run, code, at=start)
         return run
@@ -275,39 +283,23 @@ class Writer:
             lineage.add(connection, edges)
 
     def mark_killed(self, *, at: int) -> list[str]:
-        """Mark runs of this host whose process is gone, with their children; return their ids."""
-        from assay.ledger import tables
+        """Mark runs whose process is gone, with their children, and return their ids.
+
+        Of a process on another host only the heartbeat is known; see `assay.ledger.liveness`.
+        """
+        from assay.ledger import liveness, tables
 
         run = tables.run
         running = run.select().where(run.c.status == "running").order_by(run.c.id)
         with self.ledger.read() as connection:  # mostly there are none: take no lock for that
-            if not _gone(connection.execute(running).all()):
+            if not liveness.gone(connection.execute(running).all(), at=at):
                 return []
         with self.ledger.write() as connection:
-            gone = _gone(connection.execute(running).all())
+            gone = liveness.gone(connection.execute(running).all(), at=at)
             for one, reason in gone.items():
                 ended = {"status": "killed", "end": at, "reason": reason}
                 connection.execute(run.update().where(run.c.id == one).values(ended))
         return list(gone)
-
-
-def _gone(running: Iterable[Any]) -> dict[str, str]:
-    """Return which of the running runs have no process any more, and why one says so."""
-    gone: dict[str, str] = {}
-    host = process.host()
-    rows = list(running)
-    for row in rows:
-        if row.host != host or row.pid is None:
-            continue
-        who = process.Process(host=host, boot=row.boot, pid=row.pid, start=row.process_start)
-        if process.is_gone(who):
-            gone[row.id] = f"its process {row.pid} is gone"
-    grown = True
-    while grown:
-        children = {row.id for row in rows if row.parent_id in gone} - set(gone)
-        gone |= dict.fromkeys(sorted(children), "the run that it is a part of was killed")
-        grown = bool(children)
-    return gone
 
 
 def _claim(connection: Connection, run: str) -> str:

@@ -23,11 +23,13 @@ from assay.base.errors import Error, NotFound
 from assay.objects.legacy import named
 from assay.project import params
 from assay.project.lock import Entry
+from assay.project.settings import ledger_where
 from assay.project.stages import Row, Stage
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
+    from assay.ledger.environment import Environment
     from assay.ledger.writer import Data, Kind, Outcome, Writer
     from assay.pipeline import command
 
@@ -85,7 +87,7 @@ def settle(home: Project) -> list[str]:
     from assay.ledger.database import open_ledger
 
     killed: list[str] = []
-    with contextlib.suppress(NotFound), open_ledger(home.ledger_path, create=False) as ledger:
+    with contextlib.suppress(NotFound), open_ledger(ledger_where(home), create=False) as ledger:
         killed = _end_killed(ledger)
     for file in files:
         file.unlink(missing_ok=True)
@@ -126,6 +128,8 @@ class Recording:
         "pipeline", or "reproduction" for a run that does another one again.
     home : Project
         The project whose ledger and object store are written to.
+    environment : Environment, optional
+        What commands run in; that of this process, where it is not given.
     """
 
     def __init__(
@@ -137,7 +141,9 @@ class Recording:
         kind: Kind = "pipeline",
         command_line: str | None = None,
         tags: Mapping[str, str] | None = None,
+        environment: Environment | None = None,
     ) -> None:
+        self._environment = environment
         self._home, self._targets, self._name, self._kind = home, tuple(targets), name, kind
         self._tags = tags or {}
         self._command = command_line or " ".join(["assay", "repro", *targets])
@@ -147,16 +153,21 @@ class Recording:
         self.killed: list[str] = []
 
     @property
-    def ledger_path(self) -> Path:
-        """Where the ledger is; absolute."""
-        return self._home.ledger_path
+    def ledger_where(self) -> Path | str:
+        """What the ledger is opened by, wherever that is done."""
+        return ledger_where(self._home)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The open ledger of a run that has begun."""
+        if self._ledger is None:
+            raise RuntimeError("the run has not begun")
+        return self._ledger
 
     def _writer(self) -> Writer:
         from assay.ledger.writer import Writer
 
-        if self._ledger is None:
-            raise RuntimeError("the run has not begun")
-        return Writer(self._ledger)
+        return Writer(self.ledger)
 
     def begin(self) -> str:
         """Write the row of the run, unless it is there; marks those that were killed before."""
@@ -166,12 +177,12 @@ class Recording:
         from assay.ledger.database import open_ledger
         from assay.ledger.writer import Writer
 
-        self._ledger = open_ledger(self._home.ledger_path)
+        self._ledger = open_ledger(self.ledger_where)
         self._hold()
         writer = Writer(self._ledger)
         self.killed = _end_killed(self._ledger)
         of_code = code.capture(self._home) if self._kind == "pipeline" else None
-        software = environment.capture()
+        software = self._environment or environment.capture()
         with self._ledger.together():
             self.run = writer.start_run(
                 name=self._name,
@@ -316,18 +327,6 @@ class Recording:
         writer.add_outputs(
             parent, [self._as_data(s, row, "out") for s in steps for row in s.entry.outs]
         )
-
-    def metrics(self, run: str) -> dict[str, float]:
-        """Return the latest metrics of a run."""
-        from assay.ledger import runs
-
-        found = runs.get(self._writer().ledger, run).metrics
-        return {key: metric.value for key, metric in found.items()}
-
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Set tags of the run."""
-        if self.run is not None:
-            self._writer().set_tags(self.run, tags)
 
     @staticmethod
     def _path(step: Step, row: Row) -> str:

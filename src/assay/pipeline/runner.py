@@ -324,7 +324,7 @@ class Runner:
             **execute.environment(self._project, stage),
             **self._options.env,
             "ASSAY_RUN": run,
-            "ASSAY_LEDGER": str(self._recording.ledger_path),
+            "ASSAY_LEDGER": str(self._recording.ledger_where),
         }
         return execute.Work(
             run=crew.run,

@@ -17,7 +17,7 @@ from assay.base.progress import counted
 from assay.objects import scan, transfer, tree
 from assay.objects.cache import DIR
 from assay.objects.links import Linker
-from assay.objects.remotes import open_remote
+from assay.objects.remotes import RemoteSettings, open_remote
 from assay.pipeline import kept
 from assay.pipeline.record import Plan, Step
 from assay.project import definition, git
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 
 def fetch(project: Project, plan: Plan, *, say: Say) -> None:
-    """Get data that is not here from the second store or the default remote; code is in none."""
+    """Get data that is not here from the second store or the remotes; code is in none."""
     kept.restore(project, kept.oids_of(plan))
     wanted = []
     for step, row in _sources(plan):
@@ -37,7 +37,7 @@ def fetch(project: Project, plan: Plan, *, say: Say) -> None:
             continue
         if not git.tracked(project.git_root, place.relative_to(project.git_root).as_posix()):
             wanted.append(row.oid)
-    _pull(project, wanted, say)
+    pull(project, wanted, say=say)
 
 
 def put(project: Project, there: Project, plan: Plan, *, say: Say) -> None:
@@ -46,7 +46,7 @@ def put(project: Project, there: Project, plan: Plan, *, say: Say) -> None:
     Raises
     ------
     Error
-        If a version is gone from cache and remote, or the code is not what a stage read.
+        If a version is gone from cache and remotes, or the code is not what a stage read.
     """
     linker = Linker(there.cache, there.index, ("reflink", "copy"))
     _put_tracked(project, there, plan, linker, say)
@@ -74,21 +74,28 @@ def _put_tracked(project: Project, there: Project, plan: Plan, linker: Linker, s
         for item in definition.read(there).tracked
         if item.stage.is_data and not read.keys().isdisjoint(item.path.parents)
     ]
-    _pull(project, [i.row.oid for i, _ in items if i.row and i.row.oid], say)
+    pull(project, [i.row.oid for i, _ in items if i.row and i.row.oid], say=say)
     for item, step in items:
         if item.row is not None and item.row.oid is not None and not item.path.exists():
             _put_row(there, linker, item.path, item.row.oid, item.row, read_by=step.address)
+
+
+def gone(project: Project, path: str, oid: str, *, read_by: str) -> NotFound:
+    """Return the error that says which version is gone, and where it was looked for."""
+    names = ", ".join(f"'{one.name}'" for one in remotes_of(project))
+    return NotFound(
+        f"the version of '{path}' that {read_by} read is gone: md5:{oid} is not in the cache"
+        + (f", nor on the remotes {names}" if names else ", and the project has no remote"),
+        hint="who has it in a clone can 'assay push' it; another remote that may have it: "
+        "'assay remote add NAME URL'",
+    )
 
 
 def _put_row(
     there: Project, linker: Linker, path: Path, oid: str, row: Row, *, read_by: str
 ) -> None:
     if not kept.is_whole(there.cache, oid):
-        raise NotFound(
-            f"the version of '{row.path}' that stage '{read_by}' read is gone: "
-            f"md5:{oid} is neither in the cache nor on the default remote",
-            hint="if another remote or clone has it, 'assay pull -r NAME' there brings it",
-        )
+        raise gone(there, row.path, oid, read_by=f"stage '{read_by}'")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not oid.endswith(DIR):
         linker.place(oid, str(path), is_executable=row.is_executable)
@@ -116,23 +123,44 @@ def _place(step: Step, row: Row) -> str:
     return os.path.normpath(os.path.join(step.wdir, row.path))  # noqa: PTH118
 
 
-def _pull(project: Project, oids: Iterable[str], say: Say) -> None:
+def pull(project: Project, oids: Iterable[str], *, say: Say) -> None:
+    """Get contents from the second store, then from each remote in turn, the default one first."""
     wanted = [*dict.fromkeys(oids)]
     kept.restore(project, wanted)
     missing = [oid for oid in wanted if not kept.is_whole(project.cache, oid)]
-    if not missing or project.config.get("core", "remote") is None:
-        return
-    settings = project.config.remote()
-    if settings.is_versioned:
-        raise NotFound(
-            f"{counted(len(missing), 'object')} of the run's data not in the cache, and a remote "
-            "that keeps files under their own names is asked by their paths only",
-            where=settings.where,
-            hint="bring what all commits name, then try again: assay fetch -A",
-        )
-    moved = transfer.pull(missing, project.cache, open_remote(settings))
-    if moved.moved:
-        say(f"fetched {counted(moved.moved, 'object')} of the run's data from '{settings.name}'")
+    problems: list[Error] = []
+    for settings in remotes_of(project):
+        if not missing:
+            return
+        if settings.is_versioned:
+            problems.append(_by_name_only(settings, len(missing)))
+            continue
+        try:
+            moved = transfer.pull(missing, project.cache, open_remote(settings)).moved
+        except Error as error:  # another one may have it
+            problems.append(error)
+            continue
+        if moved:
+            say(f"fetched {counted(moved, 'object')} of the run's data from '{settings.name}'")
+        missing = [oid for oid in missing if not kept.is_whole(project.cache, oid)]
+    if missing and problems:
+        raise problems[0]
+
+
+def remotes_of(project: Project) -> list[RemoteSettings]:
+    """Return where data may come from: the default remote, then the others by name."""
+    default = (project.config.get("core", "remote") or "").lower()
+    names = sorted(project.config.remotes(), key=lambda name: (name != default, name))
+    return [project.config.remote(name) for name in names]
+
+
+def _by_name_only(settings: RemoteSettings, n_missing: int) -> NotFound:
+    return NotFound(
+        f"{counted(n_missing, 'object')} of the run's data not in the cache, and a remote "
+        "that keeps files under their own names is asked by their paths only",
+        where=settings.where,
+        hint="bring what all commits name, then try again: assay fetch -A",
+    )
 
 
 def _is_inside(path: Path, folder: Path) -> bool:

@@ -122,14 +122,15 @@ class Store:
             values = {"global": self._of_user, "local": self._of_clone}.get(level, {})
             if level == "project":
                 path, values = self._project.root / DECLARATION, self._of_project
-            yield from (Setting(key, value, str(path)) for key, value in values.items())
+            for key, value in values.items():
+                yield Setting(key, settings.shown(key, value), str(path))
             return
         yield from (self._one(key) for key in settings.SETTINGS)
 
     def _one(self, key: str) -> Setting:
         """Return one of our settings; no place is looked at when a stronger one has it."""
         origin = next((where for where, values in self._places() if key in values), "default")
-        return Setting(key, self.value(key), origin)
+        return Setting(key, settings.shown(key, self.value(key)), origin)
 
     def set(
         self, key: str, value: str, *, level: Level | None, cwd: Path | None = None
@@ -169,6 +170,24 @@ class Store:
 
     def _made_local(self) -> Path:
         return self._project.assay_dir / "config.toml"
+
+
+def ledger_where(project: Project) -> Path | str:
+    """Return what the project's ledger is opened by: the URL of a database, or a file.
+
+    A linked work tree may be at a commit that says otherwise; the clone that it belongs to decides.
+    """
+    clone = project if project.root == project.home else Project(project.home)
+    where = str(Store(clone).value("ledger.url"))
+    if "://" in where:
+        return where
+    return project.home / Path(where).expanduser() if where else project.ledger_path
+
+
+def has_ledger(project: Project) -> bool:
+    """Tell whether something was recorded so far, or may have been: of a database nobody asks."""
+    where = ledger_where(project)
+    return isinstance(where, str) or where.exists()
 
 
 def _is_ours(key: str) -> bool:
@@ -251,6 +270,10 @@ def _checked(source: Source, sections: Any) -> dict[str, Any]:
             except Usage as error:
                 at = ["settings", section, name]
                 raise source.fail(at, error.what, hint=error.hint) from error
+            if settings.SETTINGS[key].secret:
+                what = f"'{key}' is a secret, and git would keep it for everybody"
+                at = ["settings", section, name]
+                raise source.fail(at, what, hint=f"assay config {key} VALUE")
             found[key] = value
     return found
 

@@ -104,7 +104,7 @@ class Metrics:
         found += gauge(
             "assay_requests_in_progress", "Requests that are being answered.", self.in_progress
         )
-        return "\n".join((*found, *extra, *_process(), ""))
+        return "\n".join((*found, *extra, *process_lines(), ""))
 
 
 def gauge(name: str, meaning: str, value: float, **labels: str) -> list[str]:
@@ -118,7 +118,7 @@ def count(name: str, meaning: str, value: float) -> list[str]:
     return [*_head(name, "counter", meaning), f"{name} {_number(value)}"]
 
 
-def _process() -> list[str]:
+def process_lines() -> list[str]:
     """Return what the process uses, under the names that Prometheus's own clients give."""
     used = process.usage()
     lines = count("process_cpu_seconds_total", "CPU time, user and system.", used.cpu_seconds)

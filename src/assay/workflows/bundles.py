@@ -12,6 +12,7 @@ from assay.bundle import environment, find, flavours, load, origin, record
 from assay.bundle.contents import Contents, write_folder
 from assay.bundle.golden import Proof
 from assay.bundle.load import Bundle
+from assay.project.settings import ledger_where
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +108,7 @@ def export(ref: str, folder: Path) -> Exported:
 def _record(bundle: str) -> record.Record | None:
     """Return what the ledger knows of a bundle; None where there is no ledger, too."""
     project = origin.project()
-    where = os.environ.get("ASSAY_LEDGER") or (project.ledger_path if project else None)
+    where = os.environ.get("ASSAY_LEDGER") or (ledger_where(project) if project else None)
     if where is None:
         return None
     from assay.ledger.database import open_ledger

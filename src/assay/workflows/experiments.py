@@ -32,6 +32,7 @@ from assay.pipeline.experiments.overrides import Overrides
 from assay.pipeline.experiments.refs import Experiment
 from assay.project import definition, git
 from assay.project.holding import holding
+from assay.project.settings import ledger_where
 from assay.project.stages import Stage
 from assay.project.workspace import Project
 
@@ -383,5 +384,5 @@ def _tag(project: Project, run: str, experiment: Experiment) -> None:
     from assay.ledger.database import open_ledger
     from assay.ledger.writer import Writer
 
-    with open_ledger(project.ledger_path) as ledger:
+    with open_ledger(ledger_where(project)) as ledger:
         Writer(ledger).set_tags(run, {"experiment_commit": experiment.commit})

@@ -19,6 +19,7 @@ from assay.objects.legacy import PREFIX
 from assay.project import definition, git, revisions, yaml12
 from assay.project.collecting import LOCK, History
 from assay.project.revisions import Scope
+from assay.project.settings import ledger_where
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
@@ -173,11 +174,23 @@ def of_ledger(project: Project, ledger: Ledger) -> set[str]:
                     for value in row:
                         if value is not None and len(value) >= 64:
                             named.update(_SHA256.findall(value))
-    return _with_documents(project.objects, named)
+    return with_documents(project.objects, named)
 
 
-def _with_documents(objects: Cache, named: Iterable[str]) -> set[str]:
-    """Follow what JSON documents of the store name, such as the index of a bundle."""
+def bundles_of(ledger: Ledger) -> list[str]:
+    """Return the SHA-256s of the bundles that runs of a ledger made."""
+    from sqlalchemy import select
+
+    from assay.ledger.tables import edge
+
+    prefix = "bundle:sha256:"
+    query = select(edge.c.target).where(edge.c.target.startswith(prefix)).distinct()
+    with ledger.read() as connection:
+        return [one.removeprefix(prefix) for one in connection.execute(query).scalars()]
+
+
+def with_documents(objects: Cache, named: Iterable[str]) -> set[str]:
+    """Return oids with those that JSON documents of the store name, such as a bundle's index."""
     live: set[str] = set()
     todo = list(named)
     while todo:
@@ -185,9 +198,13 @@ def _with_documents(objects: Cache, named: Iterable[str]) -> set[str]:
         if oid in live:
             continue
         live.add(oid)
-        content = _document(objects, oid)
-        todo += [one for one in _SHA256.findall(content) if one not in live and objects.has(one)]
+        todo += [one for one in named_in(objects, oid) if one not in live and objects.has(one)]
     return live
+
+
+def named_in(objects: Cache, oid: str) -> set[str]:
+    """Return the SHA-256s that an object names, where it is a JSON document."""
+    return set(_SHA256.findall(_document(objects, oid)))
 
 
 def _document(objects: Cache, oid: str) -> str:
@@ -208,8 +225,9 @@ def profiles_of(project: Project, oids: Iterable[str]) -> set[str]:
 
 
 def ledgers(project: Project) -> list[str]:
-    """Return where the ledgers of the project are: the one that is set, and the clone's own."""
-    places = [os.environ.get("ASSAY_LEDGER"), str(project.ledger_path)]
+    """Return where the ledgers of the project are: those that are set, and the clone's own."""
+    set_, own = str(ledger_where(project)), str(project.ledger_path)
+    places = [os.environ.get("ASSAY_LEDGER"), set_, own]
     return [
         place
         for place in dict.fromkeys(places)

@@ -13,6 +13,7 @@ from assay.loop.loop import Loop, Tell
 from assay.project import declaration, git
 from assay.project.declaration import Declaration
 from assay.project.holding import Held
+from assay.project.settings import ledger_where
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def opened(
         tell({"event": "note", "message": caution})
     for where, what in declared_loops.check(project, declared):
         tell({"event": "note", "message": f"warning: {where}: {what}"})
-    with open_ledger(project.ledger_path, create=False) as ledger:
+    with open_ledger(ledger_where(project), create=False) as ledger:
         name = _name(ledger, endpoint, declared)
         yield Loop(project=project, ledger=ledger, endpoint=name, branch=source, tell=tell)
 

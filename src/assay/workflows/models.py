@@ -22,6 +22,7 @@ from assay.deploy.verdicts import VERDICT
 from assay.ledger import models
 from assay.ledger.models import Model, Version
 from assay.project import declaration
+from assay.project.settings import has_ledger, ledger_where
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def open_ledger(project: Project, *, create: bool = False) -> Ledger:
     """Open the ledger of a project, or in a stage that of its run."""
     from assay.ledger import database
 
-    where = os.environ.get("ASSAY_LEDGER") or project.ledger_path
+    where = os.environ.get("ASSAY_LEDGER") or ledger_where(project)
     return database.open_ledger(where, create=create)
 
 
@@ -184,7 +185,7 @@ def _check_names_version(known: Sequence[Model], ref: str) -> None:
 
 
 def _has_ledger(project: Project) -> bool:
-    return "ASSAY_LEDGER" in os.environ or project.ledger_path.exists()
+    return "ASSAY_LEDGER" in os.environ or has_ledger(project)
 
 
 def rollback(

@@ -13,6 +13,7 @@ from assay.ledger.alerts import Alert
 from assay.ledger.windows import Window
 from assay.monitor.watch import Watched
 from assay.project import declaration
+from assay.project.settings import has_ledger
 from assay.project.workspace import Project
 from assay.workflows.models import open_ledger
 
@@ -60,7 +61,7 @@ def list_alerts(project: Project, endpoint: str | None = None, *, resolved: bool
     """Return alerts, newest first; `resolved` takes those too that were resolved."""
     from assay.ledger import alerts
 
-    if not project.ledger_path.exists():
+    if not has_ledger(project):
         return []
     states = None if resolved else ("open", "acknowledged")
     with open_ledger(project) as ledger:

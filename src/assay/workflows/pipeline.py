@@ -17,6 +17,7 @@ from assay.pipeline.options import Bring, Flags
 from assay.pipeline.repro import Events, Outcome
 from assay.project import definition, dvcyaml
 from assay.project.definition import Definition, Tracked
+from assay.project.settings import ledger_where
 from assay.project.stages import Stage
 from assay.project.workspace import Project
 
@@ -55,7 +56,7 @@ def repro(
         from assay.ledger.database import open_ledger
         from assay.ledger.writer import Writer
 
-        with open_ledger(project.ledger_path) as ledger:
+        with open_ledger(ledger_where(project)) as ledger:
             Writer(ledger).set_profiles({f"md5:{c}": f"sha256:{p}" for c, p in found.items()})
     return outcome, complaints
 

@@ -14,7 +14,7 @@ from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound, Usage, did_you_mean
 from assay.project import declaration
 from assay.project.declaration import Declaration
-from assay.project.settings import Store
+from assay.project.settings import Store, ledger_where
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _open(project: Project, id_: str) -> Bundle:
 def _ledger(project: Project, *, create: bool = True) -> Ledger:
     from assay.ledger.database import open_ledger
 
-    where = os.environ.get("ASSAY_LEDGER") or project.ledger_path
+    where = os.environ.get("ASSAY_LEDGER") or ledger_where(project)
     return open_ledger(where, create=create)
 
 

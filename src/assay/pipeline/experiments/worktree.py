@@ -36,7 +36,7 @@ def temporary(
     sweep(project)
     sources = [_source(project, path) for path in copy]
     folder = project.assay_dir / "worktrees" / f"{_PREFIX}{name}-{os.urandom(4).hex()}"
-    with _held(folder):
+    with held(folder):
         try:
             git.unattended(
                 "worktree", "add", "--detach", "--no-checkout", "-q", str(folder), baseline,
@@ -59,7 +59,7 @@ def temporary(
             _check_out(there)
             yield there
         finally:
-            _remove(project, folder)
+            remove(project, folder)
 
 
 def check_copies(project: Project, copy: Sequence[str]) -> None:
@@ -68,13 +68,13 @@ def check_copies(project: Project, copy: Sequence[str]) -> None:
         _source(project, path)
 
 
-def sweep(project: Project) -> int:
+def sweep(project: Project, *, prefix: str = _PREFIX) -> int:
     """Take away the work trees of processes that were killed; return how many there were."""
     count = 0
-    for mark in sorted((project.assay_dir / "worktrees").glob(f"{_PREFIX}*.held")):
+    for mark in sorted((project.assay_dir / "worktrees").glob(f"{prefix}*.held")):
         with contextlib.suppress(OSError), mark.open() as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(project, mark.with_suffix(""))
+            remove(project, mark.with_suffix(""))
             mark.unlink(missing_ok=True)
             count += 1
     return count
@@ -87,7 +87,7 @@ def _check_out(there: Project) -> None:
 
 
 @contextlib.contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def held(folder: Path) -> Iterator[None]:
     """Leave a file beside a work tree that is locked as long as this process lives."""
     folder.parent.mkdir(exist_ok=True)
     mark = folder.with_name(f"{folder.name}.held")
@@ -100,7 +100,7 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _remove(project: Project, folder: Path) -> None:
+def remove(project: Project, folder: Path) -> None:
     """Take a work tree away, whole or half made, in its folder and in git's."""
     with contextlib.suppress(git.Failed):
         git.unattended("worktree", "remove", "--force", str(folder), cwd=project.git_root)

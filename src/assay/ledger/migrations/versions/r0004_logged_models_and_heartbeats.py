@@ -1,5 +1,9 @@
 """What MLflow's clients know beside runs: logged models, stages, contexts; and heartbeats.
 
+Runs travel between clones: a tag has its moment, and a run that is gone for good leaves its id.
+
+In PostgreSQL, texts sort by their code points, whatever the database's own order is.
+
 The default experiment gets the name that MLflow gives it, unless another one has it.
 """
 
@@ -14,7 +18,11 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _NEW: dict[str, dict[str, type[sa.Text | sa.BigInteger]]] = {
     "run": {"artifact_uri": sa.Text, "seen": sa.BigInteger, "updated": sa.BigInteger},
     "run_data": {"context": sa.Text},
-    "version": dict.fromkeys(("owner", "stage", "run_link", "model_id", "artifact_uri"), sa.Text),
+    "tag": {"at": sa.BigInteger},
+    "model": {"deleted": sa.BigInteger},
+    "version": dict.fromkeys(
+        ("owner", "stage", "run_link", "model_id", "artifact_uri", "foreign_run"), sa.Text
+    ),
 }
 
 
@@ -28,14 +36,23 @@ def upgrade() -> None:
     op.create_table(
         "batch",
         sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
     )
     op.create_index(op.f("ix_batch_at"), "batch", ["at"], unique=False)
+    op.create_table(
+        "purged",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_purged")),
+    )
+    _sort("C")
 
 
 def downgrade() -> None:
-    for name in ("batch", "run_model", "logged_model_artifact", "logged_model_metric"):
+    _sort("default")
+    for name in ("purged", "batch", "run_model", "logged_model_artifact", "logged_model_metric"):
         op.drop_table(name)
     for name in ("logged_model_tag", "logged_model_param", "logged_model"):
         op.drop_table(name)
@@ -54,6 +71,22 @@ def _rename(before: str, after: str) -> None:
             "AND NOT EXISTS (SELECT 1 FROM experiment WHERE name = :after)"
         ).bindparams(before=before, after=after)
     )
+
+
+def _sort(collation: str) -> None:
+    """Have PostgreSQL compare and sort our texts by their code points, as SQLite and Python do."""
+    if op.get_bind().dialect.name != "postgresql":
+        return
+    known = sa.inspect(op.get_bind())
+    for table in known.get_table_names():
+        if known.get_pk_constraint(table)["name"] != f"pk_{table}":
+            continue  # not of ours: an extension's
+        texts = [
+            one["name"] for one in known.get_columns(table) if isinstance(one["type"], sa.Text)
+        ]
+        changes = [f'ALTER COLUMN "{name}" TYPE text COLLATE "{collation}"' for name in texts]
+        if changes:
+            op.execute(f'ALTER TABLE "{table}" {", ".join(changes)}')
 
 
 def _logged_models() -> None:

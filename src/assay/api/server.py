@@ -1,0 +1,215 @@
+"""The processes of a hub: their socket, uvicorn, several workers, and an orderly end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from assay.api.access import Access, is_any
+from assay.api.app import app
+from assay.api.hub import Hub, Limits
+from assay.base.errors import Error
+from assay.serve.access import check_token
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+BACKLOG = 2048
+_RESTART_SECONDS = 1.0
+
+
+def listen(host: str, port: int, *, token: str | None) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises
+    ------
+    Usage
+        If others than this machine could reach it, and there is no token.
+    assay.Error
+        If the address cannot be had.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        check_token(token, address=str(address[0]))
+        return socket.create_server(address, family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise Error(
+            f"no server can listen here: {error.strerror or error}",
+            where=f"{host}:{port}",
+            hint="name another --port, or 0 for a free one",
+        ) from error
+
+
+def url(listening: socket.socket) -> str:
+    """Return the URL of a socket, as this machine reaches it."""
+    host, port = listening.getsockname()[:2]
+    if is_any(host):
+        host = "::1" if ":" in host else "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def access(listening: socket.socket, *, token: str | None, names: tuple[str, ...]) -> Access:
+    """Return who may ask: by the names of this machine, and by those that are given."""
+    bound = str(listening.getsockname()[0])
+    own = (socket.gethostname(), socket.getfqdn()) if is_any(bound) else (bound,)
+    return Access(token, hosts=(*own, *names))
+
+
+def run(
+    listening: socket.socket,
+    make_hub: Callable[[], Hub],
+    *,
+    who: Access,
+    n_workers: int = 1,
+    limits: Limits | None = None,
+) -> None:
+    """Answer requests until the process is told to end; then let those in flight end well.
+
+    Parameters
+    ----------
+    make_hub : callable
+        Opens the ledger; each worker calls it in its own process.
+    n_workers : int
+        Processes that answer; one that dies is started again.
+    """
+    bounds = limits or Limits()
+    if n_workers == 1:
+        _work(listening, make_hub, who=who, limits=bounds)
+        return
+    _supervise(lambda: _work(listening, make_hub, who=who, limits=bounds), n_workers)
+
+
+def _work(
+    listening: socket.socket, make_hub: Callable[[], Hub], *, who: Access, limits: Limits
+) -> None:
+    with make_hub() as hub:
+        config = uvicorn.Config(
+            app(hub, access=who),
+            http=_protocol(limits),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            limit_concurrency=limits.connections,
+            timeout_keep_alive=int(limits.idle_seconds),
+            timeout_graceful_shutdown=int(limits.drain_seconds),
+        )
+        _Server(config).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which returns after an orderly end instead of raising the signal again."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM as the wish to end."""
+        names = (signal.SIGINT, signal.SIGTERM)
+        before = {name: signal.signal(name, self.handle_exit) for name in names}
+        try:
+            yield
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+
+
+class _TooMuch(Exception):
+    """The head of a request is larger than it may be."""
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, which has no bound for a request's head of its own."""
+
+    largest = 65_536
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        super().on_message_begin()
+        self._n_head = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Count the line of the request."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count a header."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        self._n_head += size
+        if self._n_head > self.largest:
+            raise _TooMuch
+
+
+def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
+    members: dict[str, Any] = {"largest": limits.head}
+    return type("Protocol", (_Protocol,), members)
+
+
+def _supervise(work: Callable[[], None], n_workers: int) -> None:
+    """Keep so many processes at work until this one is told to end."""
+    ending = False
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        nonlocal ending
+        ending = True
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGTERM)
+
+    children: dict[int, float] = {}
+    names = (signal.SIGINT, signal.SIGTERM)
+    before = {name: signal.signal(name, end) for name in names}
+    try:
+        for _ in range(n_workers):
+            children[_fork(work, before)] = time.monotonic()
+        while children:
+            child, status = os.wait()
+            began = children.pop(child, None)
+            if began is None or ending:
+                continue
+            code = os.waitstatus_to_exitcode(status)
+            logging.getLogger("assay.hub").error("a worker ended with %s; another begins", code)
+            time.sleep(max(0.0, began + _RESTART_SECONDS - time.monotonic()))
+            if not ending:
+                children[_fork(work, before)] = time.monotonic()
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _fork(work: Callable[[], None], handlers: dict[signal.Signals, Any]) -> int:
+    """Start a process that works; return its id."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        for name, handler in handlers.items():
+            signal.signal(name, handler)
+        work()
+        code = 0
+    except Error as error:
+        sys.stderr.write(f"error: {error}\n")
+    except BaseException:
+        logging.getLogger("assay.hub").exception("a worker failed")
+    finally:
+        sys.stderr.flush()
+        os._exit(code)

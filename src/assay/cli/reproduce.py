@@ -1,0 +1,125 @@
+"""`reproduce`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from assay.base.clock import duration
+from assay.base.progress import counted
+from assay.cli.output import json_option, show
+from assay.project import workspace
+
+if TYPE_CHECKING:
+    from assay.pipeline.reproduce import StageVerdict, Verdict
+
+
+@click.command("reproduce")
+@click.argument("run", metavar="RUN|MODEL", default="latest")
+@click.option(
+    "--rtol",
+    default=0.0,
+    type=click.FloatRange(min=0),
+    help="Let numbers differ by this share; 0 asks for identity.",
+)
+@click.option("--twice", is_flag=True, help="Run each stage twice: is it deterministic?")
+@click.option("--stage", metavar="NAME", help="Only this stage, on what it read then.")
+@click.option(
+    "--environment",
+    type=click.Choice(["current", "recorded"]),
+    help="What commands run in; by default the recorded one where the current differs.",
+)
+@click.option("--keep", is_flag=True, help="Leave the work tree behind, to look at.")
+@json_option
+def reproduce_command(
+    run: str,
+    rtol: float,
+    twice: bool,
+    stage: str | None,
+    environment: str | None,
+    keep: bool,
+    as_json: bool,
+) -> int:
+    """Run a recorded RUN again from its record alone, and compare.
+
+    RUN is a run of 'assay repro' or of a script with assay.run(): its id, the beginning of it, or
+    'latest'; or the MODEL that came of it: NAME, NAME@ALIAS, NAME@3, sha256:...
+
+    Its commit, uncommitted changes, data versions and parameters are put into a work tree of
+    their own; packages that differ are installed into an environment of their own; every command
+    runs; each output and metric is compared. Where the first stage differs, it is run a second
+    time to find out why. Exit 1 if it differs.
+    """
+    from assay.pipeline import reproduce
+    from assay.pipeline.outcome import Events
+
+    stream = sys.stderr if as_json else sys.stdout
+
+    def say(line: str) -> None:
+        stream.write(line + "\n")
+        stream.flush()
+
+    options = reproduce.Options(
+        rtol=rtol,
+        keep=keep,
+        environment=environment,  # type: ignore[arg-type] # click has checked it
+        twice=twice,
+        stage=stage,
+    )
+    events = Events(say, lambda content: say(content.decode(errors="replace").rstrip("\n")))
+    verdict = reproduce.reproduce(workspace.find(), run, events=events, options=options)
+    show(verdict, as_json=as_json, text=_verdict_text(verdict))
+    return 0 if verdict.is_match else 1
+
+
+def _verdict_text(verdict: Verdict) -> str:
+    kind = "script" if verdict.kind == "script" else "stage"
+    words = {
+        "identical": "identical to the bit",
+        "close": f"the same within a relative tolerance of {verdict.rtol:g}",
+        "differs": f"DIFFERENT from {kind} '{verdict.parted}' on",
+    }
+    count = sum(len(stage.outputs) for stage in verdict.stages)
+    measured = sum(len(stage.metrics) for stage in verdict.stages)
+    lines = [""]
+    for stage in verdict.stages:
+        lines.append(f"{stage.stage}: {_stage_words(stage)} ({duration(stage.seconds)})")
+        lines += [
+            f"  {one.name}: {one.sameness}, recorded {one.recorded}, now {one.found}"
+            for one in (*stage.outputs, *stage.metrics)
+            if one.sameness != "identical"
+        ]
+    lines.append("")
+    named = f" of {verdict.named}" if verdict.named else ""
+    lines.append(
+        f"Run {verdict.run}{named}: {words[verdict.sameness]} "
+        f"({counted(count, 'output')} and {counted(measured, 'metric')} of "
+        f"{counted(len(verdict.stages), kind)})."
+    )
+    lines += _why(verdict)
+    return "\n".join(lines)
+
+
+def _stage_words(stage: StageVerdict) -> str:
+    words = {None: "", True: ", deterministic", False: ", NOT deterministic"}
+    return f"{stage.sameness}{words[stage.deterministic]}"
+
+
+def _why(verdict: Verdict) -> list[str]:
+    lines = [f"{'Cause' if one.is_shown else 'Perhaps'}: {one.text}." for one in verdict.causes]
+    if verdict.notes:
+        lines.append("The recorded environment was used:")
+        lines += [f"  {note}" for note in verdict.notes]
+    elif verdict.same_software:
+        lines.append(
+            "Interpreter and packages are those of the record: the present ones were used."
+        )
+    if verdict.environment:
+        lines.append("What is different about the environment:")
+        lines += [f"  {line}" for line in verdict.environment]
+    lines += [f"Damaged in the cache: {name}" for name in verdict.damaged]
+    if verdict.lost:
+        lines.append(f"Neither here nor on a remote: {', '.join(verdict.lost)}")
+    return lines

@@ -1,0 +1,366 @@
+"""From the calls of a script to where runs are recorded: in the background and in order.
+
+A call leaves an operation in a queue, which costs a microsecond. One thread takes what is there
+every twentieth of a second and makes a batch of it; another one writes the batches. What cannot
+be written after a tenth of a second lies in a file (`assay.ledger.outbox`), so that at most the
+last 200 ms are lost when the process is killed, and a server that is away is not noticed.
+
+A process has one channel for each place that it writes to (`assay.ledger.channels`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assay.base.clock import now_ms
+from assay.base.errors import Error, NotFound
+from assay.ledger import liveness, replay
+from assay.ledger.operations import Batch, Beat, LogMetrics, Operation, point
+from assay.ledger.outbox import Outbox
+from assay.ledger.sinks import Unavailable
+
+if TYPE_CHECKING:
+    from assay.ledger.operations import Refusal
+    from assay.ledger.sinks import Sink
+
+_GATHER = 0.05  # seconds in which a batch comes together
+_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before what failed is tried again
+_MOST = 100_000  # calls that wait; above that a call helps, so that memory is bounded
+_LARGEST = 5_000  # points of a batch, so that none takes long
+_FORK = 0.2  # seconds that a fork waits for what is being written
+PATIENCE = 5.0
+"""Seconds that the beginning and the end of a run wait for a place that is busy."""
+
+_Waiting = tuple[str, str, float, int, int] | Operation  # a point: run, key, value, step, at
+
+
+class Channel:
+    """Operations of this process on their way to one sink; threads may share it."""
+
+    def __init__(self, sink: Sink, *, folder: Path) -> None:
+        self.sink, self._folder = sink, folder
+        self._users = 0
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._queue: deque[_Waiting] = deque()
+        self._outbox = Outbox(self._folder, to=self.sink.name)
+        self._threads: list[threading.Thread] = []
+        self._stop = threading.Event()
+        self._life = threading.RLock()  # of who uses it
+        self._lock = threading.Lock()  # of the threads
+        self._gathering = threading.Lock()  # what is taken first comes first
+        self._sending = threading.Lock()
+        self._called = threading.Event()  # something waits
+        self._due = threading.Event()  # a batch can be written
+        self._again = threading.Event()  # what failed is to be tried at once
+        self._progress = threading.Condition()
+        self._away: Error | None = None  # why nothing can be written now
+        self._n_failures = 0
+        self._alive: dict[str, Callable[[], None] | None] = {}
+        self._beaten = time.monotonic()
+        self._refused: dict[str, list[Error]] = {}
+        self._is_told = False
+
+    def point(self, run: str, key: str, value: float, *, step: int, at: int) -> None:
+        """Write one point of a metric soon; raise what was refused of the run before."""
+        if self._refused:
+            self.check(run)
+        self._queue.append((run, key, value, step, at))
+        if not self._called.is_set():
+            self._wake()
+        elif len(self._queue) > _MOST:
+            self._gather()
+
+    def put(self, operation: Operation) -> None:
+        """Write an operation soon; raise what was refused of the run before."""
+        if self._refused:
+            self.check(operation.run)
+        self._queue.append(operation)
+        self._wake()
+
+    def join(self) -> None:
+        """Keep the channel open until `leave`."""
+        with self._life:
+            self._users += 1
+
+    def begin(self, operation: Operation, *, beat: Callable[[], None] | None = None) -> None:
+        """Write the beginning of a run, and say from then on that it goes on.
+
+        Parameters
+        ----------
+        beat : callable, optional
+            Called with every heartbeat, to log what it finds.
+
+        Raises
+        ------
+        Error
+            If it cannot be written, neither now nor later.
+        """
+        self.join()
+        try:
+            self._queue.append(operation)
+            self._hasten(may_tell=False)
+            self._refuse_what_never_works()
+            self._hasten()
+            self.check(operation.run)
+        except BaseException:
+            self.leave()
+            raise
+        self._alive[operation.run] = beat
+
+    def _refuse_what_never_works(self) -> None:
+        problem = self._away
+        if problem is not None and not isinstance(problem, Unavailable):
+            self._outbox.forget(self._outbox.made)
+            self._away = None
+            raise problem
+
+    def flush(self) -> None:
+        """Wait until all that this process said is written, or lies in a file until it can be.
+
+        Raises
+        ------
+        Error
+            If there is no place for it.
+        """
+        self._hasten()
+
+    def end(self, run: str, operation: Operation | None) -> None:
+        """Write how a run ended, and wait for all of it."""
+        self._alive.pop(run, None)
+        if operation is not None:
+            self._queue.append(operation)
+        try:
+            self._hasten()
+            if not len(self._outbox):
+                self._outbox.started.pop(run, None)
+        finally:
+            self.leave()
+
+    def check(self, run: str) -> None:
+        """Raise what was refused of a run since the last time."""
+        refused = self._refused.pop(run, None) if self._refused else None
+        if refused:
+            first, *others = refused
+            for other in others:
+                first.add_note(f"refused, too: {other}")
+            raise first
+
+    def leave(self) -> None:
+        """Let the channel rest when nobody uses it any more; what cannot be written stays."""
+        with self._life:
+            self._users = max(0, self._users - 1)
+            if not self._users:
+                self.rest()
+
+    def rest(self) -> None:
+        """End the threads, and leave what cannot be written to who comes next."""
+        self._halt(patience=PATIENCE)
+        self._gather()
+        self._outbox.leave()
+        if self._sending.acquire(blocking=False):
+            try:
+                self.sink.rest()
+            finally:
+                self._sending.release()
+
+    def resend(self) -> replay.Report:
+        """Write what processes left behind that are gone."""
+        with self._sending:
+            return replay.replay(self._folder, self.sink.send, to=self.sink.name)
+
+    # in the background
+
+    def _wake(self) -> None:
+        self._called.set()
+        if not self._threads:
+            self._start()
+
+    def _start(self) -> None:
+        """Start the threads, where they do not run and can be started."""
+        with self._lock:
+            if self._threads:
+                return
+            self._stop = stop = threading.Event()
+            both = (self._gather_on, "assay-gather"), (self._send_on, "assay-send")
+            found = [
+                threading.Thread(target=run, name=name, args=(stop,), daemon=True)
+                for run, name in both
+            ]
+            with contextlib.suppress(RuntimeError):  # the interpreter is shutting down
+                for thread in found:
+                    thread.start()
+                    self._threads.append(thread)
+
+    def _halt(self, *, patience: float) -> None:
+        """End the threads; one that waits for a server is left to itself."""
+        with self._lock:
+            threads, self._threads = self._threads, []
+            self._stop.set()
+        for event in (self._called, self._due, self._again):
+            event.set()
+        until = time.monotonic() + (patience if self._away is None else _FORK)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, until - time.monotonic()))
+
+    def _gather_on(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            if self._called.wait(_GATHER if len(self._outbox) else liveness.BEAT):
+                stop.wait(_GATHER)
+            if stop.is_set():
+                break
+            with contextlib.suppress(Exception):  # what cannot be kept now waits in memory
+                self._gather()
+                self._beat()
+                self._outbox.keep()
+
+    def _gather(self) -> None:
+        """Make batches of what waits."""
+        with self._gathering:
+            self._called.clear()
+            for found in _batches(self._queue):
+                self._outbox.add(found)
+                self._due.set()
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now - self._beaten < liveness.BEAT:
+            return
+        self._beaten = now
+        alive = dict(self._alive)
+        for beat in alive.values():
+            if beat is not None:
+                beat()
+        if alive and not len(self._outbox):
+            self._outbox.add([Beat(run=run, at=now_ms()) for run in alive])
+            self._due.set()
+
+    def _send_on(self, stop: threading.Event) -> None:
+        is_clean = False
+        while not stop.is_set():
+            self._due.wait()
+            self._due.clear()
+            while not stop.is_set() and len(self._outbox):
+                if not self._send_first() and not stop.is_set():
+                    self._again.wait(_PAUSES[min(self._n_failures, len(_PAUSES)) - 1])
+                    self._again.clear()
+                    is_clean = False
+            if not is_clean and not stop.is_set():
+                with contextlib.suppress(Exception):  # it waits for the next one
+                    self.resend()
+                is_clean = True
+
+    def _send_first(self) -> bool:
+        """Write the next batch; tell whether that went well."""
+        with self._sending:
+            batch = self._outbox.first()
+            if batch is None:
+                return True
+            problem: Error | None = None
+            try:
+                refused = self._sent(batch)
+            except Error as error:
+                problem = error
+            except Exception as error:  # noqa: BLE001 -- nothing may be lost by a bug of ours
+                problem = Error(f"{type(error).__name__}: {error}", where=self.sink.name)
+            if problem is None:
+                self._outbox.done(batch.number)
+                for one in refused:
+                    self._refused.setdefault(one.run, []).append(one.error())
+            self._n_failures = 0 if problem is None else self._n_failures + 1
+            self._away = problem
+        with self._progress:
+            self._progress.notify_all()
+        return problem is None
+
+    def _sent(self, batch: Batch) -> list[Refusal]:
+        try:
+            return self.sink.send(batch)
+        except NotFound as unknown:
+            return replay.begun_again(batch, self.sink.send, self._outbox.started, unknown)
+
+    def _hasten(self, *, may_tell: bool = True) -> None:
+        """Write what waits; return when it is written, or lies in a file and cannot be now."""
+        self._gather()
+        number = self._outbox.made
+        if self._outbox.written >= number:
+            return
+        self._away = None
+        self._start()
+        self._due.set()
+        self._again.set()
+        until = time.monotonic() + PATIENCE
+        with self._progress:
+            while self._outbox.written < number and self._away is None:
+                if not any(thread.is_alive() for thread in self._threads):
+                    break
+                if time.monotonic() >= until:
+                    break
+                self._progress.wait(min(0.5, PATIENCE))
+        if not self._threads:
+            while len(self._outbox) and self._send_first():
+                pass
+        if self._outbox.written < number and may_tell:
+            self._outbox.keep(at_once=True)
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._is_told:
+            return
+        self._is_told = True
+        reason = "it is busy" if self._away is None else self._away.what
+        sys.stderr.write(
+            f"assay: {self.sink.name} cannot be written to now ({reason}); what is recorded waits "
+            f"in {self._folder}, and is sent by this process, the next run or 'assay runs sync'\n"
+        )
+
+    # forks
+
+    def before_fork(self) -> None:
+        """End the threads, since a forked process would have their locks and not them."""
+        self._halt(patience=_FORK)
+
+    def after_fork(self) -> None:
+        """Begin with nothing in a forked process: what its parent had waits there."""
+        self._outbox.spool.close()
+        self._users = 0
+        self._begin_anew()
+
+
+def _batches(queue: deque[_Waiting]) -> Iterator[list[Operation]]:
+    """Take what waits, points of one run together, and yield it in parts that are not large."""
+    found: list[Operation] = []
+    run, points = "", []
+    n_points = 0
+    for _ in range(len(queue)):
+        one = queue.popleft()
+        if type(one) is tuple:
+            if one[0] != run and points:
+                found.append(LogMetrics(run=run, points=tuple(points)))
+                points = []
+            run = one[0]
+            points.append(point(one[1], one[2], step=one[3], at=one[4]))
+            n_points += 1
+        else:
+            if points:
+                found.append(LogMetrics(run=run, points=tuple(points)))
+                points = []
+            found.append(one)  # type: ignore[arg-type] # an operation is never a plain tuple
+        if n_points >= _LARGEST:
+            if points:
+                found.append(LogMetrics(run=run, points=tuple(points)))
+            yield found
+            found, points, n_points = [], [], 0
+    if points:
+        found.append(LogMetrics(run=run, points=tuple(points)))
+    if found:
+        yield found

@@ -1,0 +1,243 @@
+"""Group commit: what several threads want to write at one time goes into one transaction.
+
+A transaction costs more than what is written in it. So one thread of a process writes; while it
+does, further writes queue up, and the next transaction takes all of them. Each is told its result
+only after that transaction is kept. Where one of them raises, all are undone and done again, each
+in a savepoint of its own, so that one's refusal does no harm to the others: a write may be called
+several times, and must touch nothing but its connection.
+
+A database that is locked or gone is asked again for a while; then the writes fail with
+`Unavailable`, and the next ones find it as it is then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from assay.base.errors import Error
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from assay.ledger.database import Ledger
+
+T = TypeVar("T")
+Work = Callable[["Connection"], Any]
+Done = Callable[[Any, BaseException | None], object]
+
+MOST = 256
+"""Writes of one transaction: what comes first should not wait for too many."""
+PATIENCE = 20.0
+"""Seconds that a database may be locked or gone before a write fails."""
+_PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Unavailable(Error):
+    """The database cannot be written to now; the same write may succeed later."""
+
+
+class Full(Unavailable):
+    """There is no space for what was to be written."""
+
+
+class Committer:
+    """Writes to one ledger, in a thread that begins with the first write. Close it.
+
+    Parameters
+    ----------
+    patience : float
+        Seconds that a write waits for a database that is locked or gone.
+    """
+
+    def __init__(self, ledger: Ledger, *, patience: float = PATIENCE) -> None:
+        self.ledger, self.patience = ledger, patience
+        self.n_writes = self.n_transactions = 0
+        self._queue: queue.SimpleQueue[tuple[Work, Done] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._connection: Connection | None = None
+        self._inode: int | None = None
+        self._closed = False
+
+    def put(self, work: Work, done: Done) -> None:
+        """Write soon; `done` is then called in the writer's thread with result and error."""
+        if self._thread is None:
+            self._begin()
+        self._queue.put((work, done))
+
+    def submit(self, work: Callable[[Connection], T]) -> Future[T]:
+        """Write soon; the future has the result once it is kept."""
+        future: Future[T] = Future()
+
+        def done(result: Any, error: BaseException | None) -> None:
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        self.put(work, done)
+        return future
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        with self._lock:
+            self._closed = True
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            thread.join()
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._closed:
+                raise Unavailable("the hub ends")
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="assay-committer", daemon=True
+                )
+                self._thread.start()
+
+    def _run(self) -> None:
+        waiting = self._queue
+        while (first := waiting.get()) is not None:
+            batch = [first]
+            is_last = False
+            with contextlib.suppress(queue.Empty):
+                while len(batch) < MOST:
+                    following = waiting.get_nowait()
+                    if following is None:
+                        is_last = True
+                        break
+                    batch.append(following)
+            self._commit(batch)
+            if is_last:
+                break
+        self._let_go()
+
+    def _commit(self, batch: list[tuple[Work, Done]]) -> None:
+        """Write a batch, and tell each its result."""
+        outcomes: list[tuple[Any, BaseException | None]]
+        try:
+            outcomes = self._patiently(batch)
+        except Error as error:
+            outcomes = [(None, error)] * len(batch)
+        except BaseException as error:  # noqa: BLE001 -- it belongs to those who wait
+            outcomes = [(None, error)] * len(batch)
+        self.n_writes += len(batch)
+        for (_, done), (result, error) in zip(batch, outcomes, strict=True):
+            done(result, error)
+
+    def _patiently(self, batch: list[tuple[Work, Done]]) -> list[tuple[Any, BaseException | None]]:
+        """Write a batch; ask a database again that is locked or gone, for a while."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        until = time.monotonic() + self.patience
+        for n_tries in itertools.count():
+            try:
+                return self._write(batch)
+            except SQLAlchemyError as error:
+                problem = self._problem(error)
+            except Unavailable as error:
+                problem = error
+            self._let_go()
+            pause = _PAUSES[min(n_tries, len(_PAUSES) - 1)]
+            is_over = time.monotonic() + pause > until
+            if is_over or isinstance(problem, Full) or not isinstance(problem, Unavailable):
+                raise problem
+            time.sleep(pause)
+        raise AssertionError
+
+    def _write(self, batch: list[tuple[Work, Done]]) -> list[tuple[Any, BaseException | None]]:
+        """Write a batch in one transaction: at first as if nothing could fail."""
+        with self.ledger.alone():
+            connection = self._connected()
+            self.n_transactions += 1
+            try:
+                with connection.begin():
+                    return [(work(connection), None) for work, _ in batch]
+            except Exception as error:
+                if _is_of_database(error):
+                    raise
+                if len(batch) == 1:
+                    return [(None, error)]
+            with connection.begin():
+                return [self._apart(connection, work) for work, _ in batch]
+
+    def _apart(self, connection: Connection, work: Work) -> tuple[Any, BaseException | None]:
+        try:
+            with connection.begin_nested():
+                return work(connection), None
+        except Exception as error:
+            if _is_of_database(error):
+                raise
+            return None, self._told(error)
+
+    def _problem(self, error: SQLAlchemyError) -> Error:
+        """Return what a failure of the database means for who wanted to write."""
+        explained = self.ledger.explain(error)
+        if not _is_of_database(error):
+            return explained
+        is_full = "full" in explained.what or "No space" in explained.what
+        kind = Full if is_full else Unavailable
+        return kind(explained.what, where=explained.where, hint=explained.hint)
+
+    def _told(self, error: Exception) -> Exception:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        return self.ledger.explain(error) if isinstance(error, SQLAlchemyError) else error
+
+    def _connected(self) -> Connection:
+        """Return the writer's connection; refuse a file that was removed or replaced."""
+        path = self.ledger.where if self.ledger.is_sqlite else None
+        if path is not None:
+            inode = _inode(path)
+            if inode is None or (self._inode is not None and inode != self._inode):
+                self._let_go()
+                self.ledger.engine.dispose()
+            if inode is None:
+                raise Unavailable(
+                    "the ledger's file is gone",
+                    where=self.ledger.name,
+                    hint="put it back, or start the hub again for an empty one",
+                )
+            self._inode = inode
+        if self._connection is None:
+            connection = self.ledger.engine.connect()
+            if path is not None:
+                milliseconds = int(self.patience * 1000)
+                connection.connection.execute(f"PRAGMA busy_timeout = {milliseconds}")  # type: ignore[attr-defined] # of sqlite3
+            self._connection = connection.execution_options(writes=True)
+        return self._connection
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                connection.invalidate()
+            with contextlib.suppress(Exception):
+                connection.close()
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino  # noqa: PTH116 -- with each transaction
+    except OSError:
+        return None
+
+
+def _is_of_database(error: Exception) -> bool:
+    """Tell whether it is the database that failed, not the work."""
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return getattr(error.orig, "sqlite_errorname", None) != "SQLITE_ERROR"  # a mistake in SQL
+    return isinstance(error, DBAPIError) and error.connection_invalidated

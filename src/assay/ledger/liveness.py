@@ -1,0 +1,99 @@
+"""Whether a run still goes on: by its process on this host, by its heartbeat from another.
+
+A run's process says every few seconds that it lives (`run.seen`). A process of this host is looked
+at itself. Of another host only the heartbeat is known: one that is five minutes old means that the
+run was killed. Where that was wrong (a host without a network for a while), the next heartbeat
+puts it right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from assay.base.errors import Error
+from assay.ledger import process
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from assay.ledger.process import Process
+
+BEAT = 5.0
+"""Seconds between two heartbeats."""
+
+LOST = 300_000
+"""Milliseconds without a heartbeat after which a run of another host counts as killed."""
+
+
+def beat(connection: Connection, run: str, *, at: int) -> None:
+    """Record that a run's process lives; a run that was taken for killed goes on then."""
+    from sqlalchemy import case
+
+    from assay.ledger.tables import run as table
+
+    lives = table.c.status == "running"
+    found = table.update().where(table.c.id == run, table.c.status.in_(["running", "killed"]))
+    connection.execute(
+        found.values(
+            seen=at,
+            status="running",
+            end=case((lives, table.c.end)),
+            reason=case((lives, table.c.reason)),
+        )
+    )
+
+
+def resume(connection: Connection, run: str, who: Process, *, at: int) -> None:
+    """Let a run go on in a process; one that goes on in another that lives stays that one's.
+
+    Raises
+    ------
+    NotFound
+        If there is no such run.
+    Error
+        If it is deleted.
+    """
+    from assay.ledger import rows
+    from assay.ledger.tables import run as table
+
+    rows.claim_run(connection, run)
+    row = connection.execute(table.select().where(table.c.id == run)).one()
+    if row.deleted is not None:
+        raise Error(f"the run {run} is deleted", hint=f"assay runs restore {run}")
+    if is_running(row, at=at):
+        return
+    values = {
+        "status": "running", "end": None, "reason": None, "exit_status": None, "log_tail": None,
+        "host": who.host, "boot": who.boot, "pid": who.pid, "process_start": who.start, "seen": at,
+    }  # fmt: skip
+    connection.execute(table.update().where(table.c.id == run).values(values))
+
+
+def is_running(row: Any, *, at: int) -> bool:
+    """Tell whether the run of a row goes on, as far as is known here."""
+    return row.status == "running" and row.pid is not None and _problem(row, at=at) is None
+
+
+def gone(running: Iterable[Any], *, at: int) -> dict[str, str]:
+    """Return which of the running runs have no process any more, and why one says so."""
+    rows = list(running)
+    found = {row.id: problem for row in rows if (problem := _problem(row, at=at))}
+    grown = True
+    while grown:
+        children = {row.id for row in rows if row.parent_id in found} - set(found)
+        found |= dict.fromkeys(sorted(children), "the run that it is a part of was killed")
+        grown = bool(children)
+    return found
+
+
+def _problem(row: Any, *, at: int) -> str | None:
+    if row.host is None or row.pid is None:
+        return None
+    if row.host != process.host():
+        if row.seen is None or at - row.seen <= LOST:
+            return None
+        minutes = (at - row.seen) // 60_000
+        return f"its process {row.pid} on {row.host} was not heard of for {minutes} minutes"
+    who = process.Process(host=row.host, boot=row.boot, pid=row.pid, start=row.process_start)
+    return f"its process {row.pid} is gone" if process.is_gone(who) else None

@@ -1,0 +1,367 @@
+"""Write records of runs into a ledger: what is new is added, what is there is merged.
+
+Loading twice is as good as once, and the order in which records come does not matter. A run that
+was purged here does not come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from assay.ledger import gathering, lineage, merging, rows, tables
+from assay.ledger.records import (
+    EnvironmentRecord,
+    ExperimentRecord,
+    ModelLink,
+    ModelRecord,
+    Named,
+    Points,
+    PurgedRecord,
+    Record,
+    RunRecord,
+    number,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from assay.ledger.database import Ledger
+
+_BATCH = 500
+_POINTS = 20_000
+
+
+class Loaded:
+    """What loading did, so far.
+
+    Attributes
+    ----------
+    new, changed : list of str
+        The runs and logged models that are here now, and those that were here and are not as
+        they were.
+    purged : list of str
+        The runs that were left out since they were purged here.
+    buried : list of str
+        The runs that are gone for good elsewhere, of which this ledger now knows.
+    runs, models : dict
+        When those last changed of which the ledger now holds just what the record says, by id.
+    files : list of Named
+        Our own objects that the records name.
+    refused : list of str
+        What was left out, and why.
+    """
+
+    def __init__(self) -> None:
+        self.new: list[str] = []
+        self.changed: list[str] = []
+        self.purged: list[str] = []
+        self.buried: list[str] = []
+        self.runs: dict[str, int] = {}
+        self.models: dict[str, int] = {}
+        self.files: list[Named] = []
+        self.refused: list[str] = []
+
+
+class Loader:
+    """Takes records in, some hundred in a transaction; `finish` says what became of them.
+
+    Parameters
+    ----------
+    at : int
+        The present, in Unix milliseconds.
+    """
+
+    def __init__(self, ledger: Ledger, *, at: int) -> None:
+        self._ledger, self._at = ledger, at
+        self._waiting: list[Record] = []
+        self._orphans: list[RunRecord] = []
+        self._links: dict[str, tuple[ModelLink, ...]] = {}
+        self._experiments: dict[str, int] = {}
+        self.done = Loaded()
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Take records in."""
+        for record in records:
+            self._waiting.append(record)
+            if len(self._waiting) >= _BATCH:
+                self._write()
+
+    def finish(self) -> Loaded:
+        """Write what waits: links to logged models and parts of runs that came late."""
+        self._write()
+        while self._orphans:
+            before = len(self._orphans)
+            self._waiting, self._orphans = [*self._orphans], []
+            self._write()
+            if len(self._orphans) == before:
+                break
+        self.done.refused += [
+            f"the run '{one.id}' is refused: the run '{one.parent_id}' that it is a part of is "
+            "not there"
+            for one in self._orphans
+            if one.parent_id not in self.done.purged
+        ]
+        if self._links:
+            with self._ledger.write() as connection:
+                _put_links(connection, self._links)
+        return self.done
+
+    def _write(self) -> None:
+        batch, self._waiting = self._waiting, []
+        if not batch:
+            return
+        with self._ledger.write() as connection:
+            for record in batch:
+                if isinstance(record, EnvironmentRecord):
+                    _put_environment(connection, record)
+                elif isinstance(record, ExperimentRecord):
+                    _put_experiment(connection, record)
+                elif isinstance(record, PurgedRecord):
+                    self._bury(connection, record)
+            self._put_runs(connection, [one for one in batch if isinstance(one, RunRecord)])
+            self._put_models(connection, [one for one in batch if isinstance(one, ModelRecord)])
+
+    def _bury(self, connection: Connection, record: PurgedRecord) -> None:
+        """Remember that a run is gone for good elsewhere; a copy of it here is deleted, once."""
+        self.done.buried.append(record.id)
+        if not rows.add(connection, tables.purged, {"id": record.id, "at": record.at}):
+            return
+        run = tables.run
+        query = run.update().where(run.c.id == record.id, run.c.deleted.is_(None))
+        if connection.execute(query.values(deleted=record.at, updated=self._at)).rowcount:
+            self.done.changed.append(record.id)
+
+    def _put_runs(self, connection: Connection, records: Sequence[RunRecord]) -> None:
+        """Write runs, the one that another is a part of before that."""
+        wanted = self._not_purged(connection, records)
+        there = {one.id: one for one in gathering.of_runs(connection, [*wanted])}
+        known = _ids(connection, [one.parent_id for one in wanted.values() if one.parent_id])
+        known |= there.keys()
+        new: dict[str, RunRecord] = {}
+        for id_ in _parents_first(wanted):
+            record = wanted[id_]
+            if record.parent_id is not None and record.parent_id not in known:
+                self._orphans.append(record)
+                continue
+            known.add(id_)
+            self.done.files += record.files
+            if id_ in there:
+                self._merge(connection, there[id_], record)
+            else:
+                new[id_] = record
+        self._insert(connection, list(new.values()))
+
+    def _not_purged(
+        self, connection: Connection, records: Sequence[RunRecord]
+    ) -> dict[str, RunRecord]:  # fmt: skip
+        """Return the runs by id, two records of one merged, without those that were purged."""
+        from sqlalchemy import select
+
+        found: dict[str, RunRecord] = {}
+        for one in records:
+            found[one.id] = merging.of_runs(found[one.id], one) if one.id in found else one
+        purged = tables.purged.c.id
+        gone = connection.execute(select(purged).where(purged.in_([*found]))).scalars().all()
+        self.done.purged += gone
+        return {id_: one for id_, one in found.items() if id_ not in gone}
+
+    def _merge(self, connection: Connection, ours: RunRecord, theirs: RunRecord) -> None:
+        merged = merging.of_runs(ours, theirs)
+        if merged != ours:
+            self.done.changed.append(merged.id)
+            row = self._row(connection, merged)
+            connection.execute(tables.run.update().where(tables.run.c.id == merged.id).values(row))
+            self._put_parts(connection, [merged])
+        if merged == theirs:
+            self.done.runs[merged.id] = merged.stamp
+
+    def _insert(self, connection: Connection, records: list[RunRecord]) -> None:
+        if not records:
+            return
+        found = [self._row(connection, one) for one in records]
+        connection.execute(tables.run.insert(), found)
+        self._put_parts(connection, records)
+        self.done.new += [one.id for one in records]
+        self.done.runs |= {one.id: one.stamp for one in records}
+
+    def _row(self, connection: Connection, record: RunRecord) -> dict[str, Any]:
+        row = {name: getattr(record, name) for name in gathering.COLUMNS}
+        return row | {"experiment_id": self._experiment(connection, record.experiment)}
+
+    def _experiment(self, connection: Connection, name: str) -> int:
+        """Return the id of an experiment, which is made where it is not there."""
+        if name not in self._experiments:
+            row = ExperimentRecord(name=name, created=self._at, updated=self._at)
+            self._experiments[name] = _put_experiment(connection, row)
+        return self._experiments[name]
+
+    def _put_parts(self, connection: Connection, records: Sequence[RunRecord]) -> None:
+        for table, field in (
+            (tables.untracked, "untracked"),
+            (tables.run_data, "data"),
+            (tables.artifact, "artifacts"),
+        ):
+            found = [
+                msgspec.structs.asdict(row) | {"run_id": one.id}
+                for one in records
+                for row in getattr(one, field)
+            ]
+            rows.put(connection, table, found)
+        rows.put(connection, tables.param, [
+            {"run_id": one.id, "key": key, "value": text, "type": kind}
+            for one in records
+            for key, (text, kind) in one.params.items()
+        ])  # fmt: skip
+        rows.put(connection, tables.tag, [
+            {"run_id": one.id, "key": key, "value": text, "at": at}
+            for one in records
+            for key, (text, at) in one.tags.items()
+        ])  # fmt: skip
+        _put_histories(connection, {one.id: one.metrics for one in records if one.metrics})
+        edges = [lineage.Edge(**msgspec.structs.asdict(e)) for one in records for e in one.edges]
+        lineage.add(connection, edges)
+        self._links |= {one.id: one.models for one in records if one.models}
+
+    def _put_models(self, connection: Connection, records: Sequence[ModelRecord]) -> None:
+        ids = [one.id for one in records]
+        there = {one.id: one for one in gathering.of_models(connection, ids)}
+        runs = [run for one in records for run in (one.run_id, *(m.run_id for m in one.metrics))]
+        known = _ids(connection, [run for run in runs if run is not None])
+        for theirs in records:
+            ours = there.get(theirs.id)
+            merged = theirs if ours is None else merging.of_models(ours, theirs)
+            self.done.files += theirs.files
+            if merged != ours:
+                (self.done.new if ours is None else self.done.changed).append(merged.id)
+                self._put_model(connection, merged, known)
+            if merged == theirs:
+                self.done.models[merged.id] = merged.updated
+            there[theirs.id] = merged
+
+    def _put_model(self, connection: Connection, record: ModelRecord, known: set[str]) -> None:
+        row = {name: getattr(record, name) for name in gathering.MODEL_COLUMNS}
+        row["run_id"] = record.run_id if record.run_id in known else None
+        row["experiment_id"] = self._experiment(connection, record.experiment)
+        rows.put(connection, tables.logged_model, [row])
+        owner = {"model_id": record.id}
+        rows.put_tags(connection, tables.logged_model_param, owner, record.params)
+        tag = tables.logged_model_tag
+        connection.execute(tag.delete().where(tag.c.model_id == record.id))
+        rows.put_tags(connection, tag, owner, record.tags)
+        rows.put(connection, tables.logged_model_metric, [
+            msgspec.structs.asdict(one) | owner | _stored(number(one.value))
+            for one in record.metrics
+            if one.run_id in known
+        ])  # fmt: skip
+        files = [msgspec.structs.asdict(one) | owner for one in record.artifacts]
+        rows.put(connection, tables.logged_model_artifact, files)
+
+
+def _ids(connection: Connection, names: Sequence[str]) -> set[str]:
+    """Return those of the ids that are ids of runs here."""
+    from sqlalchemy import select
+
+    run = tables.run.c.id
+    wanted = list(dict.fromkeys(names))
+    return {
+        one
+        for some in rows.chunks(wanted)
+        for one in connection.execute(select(run).where(run.in_(some))).scalars()
+    }
+
+
+def _parents_first(records: dict[str, RunRecord]) -> list[str]:
+    ordered: dict[str, None] = {}
+    for id_ in records:
+        line: list[str] = []
+        here: str | None = id_
+        while here is not None and here in records and here not in ordered and here not in line:
+            line.append(here)
+            here = records[here].parent_id
+        ordered |= dict.fromkeys(reversed(line))
+    return list(ordered)
+
+
+def _put_environment(connection: Connection, record: EnvironmentRecord) -> None:
+    rows.add(connection, tables.environment, msgspec.structs.asdict(record))
+
+
+def _put_experiment(connection: Connection, record: ExperimentRecord) -> int:
+    """Write an experiment and return its id; of two, the one that changed last counts."""
+    experiment, tag = tables.experiment, tables.experiment_tag
+    row = {name: getattr(record, name) for name in ("name", "created", "updated", "deleted")}
+    is_new = rows.add(connection, experiment, row)
+    found = connection.execute(
+        experiment.select().where(experiment.c.name == record.name)
+    ).one()  # fmt: skip
+    owner = {"experiment_id": found.id}
+    if is_new or record.updated > found.updated:
+        query = experiment.update().where(experiment.c.id == found.id)
+        connection.execute(query.values(updated=record.updated, deleted=record.deleted))
+        rows.put_tags(connection, tag, owner, record.tags)
+    else:
+        for key, text in record.tags.items():
+            rows.add(connection, tag, {**owner, "key": key, "value": text})
+    return int(found.id)
+
+
+def _put_histories(connection: Connection, histories: dict[str, dict[str, Points]]) -> None:
+    """Write histories of metrics, all points with a few statements, and the latest of each."""
+    latest = tables.latest_metric
+    there: dict[tuple[str, str], int] = {}
+    last: dict[tuple[str, str], dict[str, Any]] = {}
+    for run, metrics in histories.items():
+        for key, points in metrics.items():
+            last[run, key] = max(_points(points), key=lambda row: tuple(row.values()))
+    found = [{"run_id": run, "key": key, **row} for (run, key), row in last.items()]
+    if found:
+        statement = rows.insert(connection, latest)
+        changed = {name: statement.excluded[name] for name in ("value", "is_nan", "step", "at")}
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["run_id", "key"], set_=changed), found
+        )
+    for some in rows.chunks([*histories]):
+        for row in connection.execute(latest.select().where(latest.c.run_id.in_(some))):
+            there[row.run_id, row.key] = row.id
+    rest = [
+        {"series_id": series, **row}
+        for (run, key), series in there.items()
+        if key in histories[run]
+        for row in _points(histories[run][key])
+    ]
+    for points in rows.chunks(rest, _POINTS):
+        statement = rows.insert(connection, tables.metric).on_conflict_do_nothing()
+        connection.execute(statement, list(points))
+
+
+def _points(points: Points) -> list[dict[str, Any]]:
+    columns = zip(points.steps, points.ats, points.values, strict=True)
+    return [{"step": step, "at": at, **_stored(number(value))} for step, at, value in columns]
+
+
+def _stored(value: float) -> dict[str, Any]:
+    is_nan = value != value  # noqa: PLR0124 -- true for NaN alone
+    return {"value": 0.0 if is_nan else value, "is_nan": is_nan}
+
+
+def _put_links(connection: Connection, links: dict[str, tuple[ModelLink, ...]]) -> None:
+    """Write which logged models runs read and made, those that are there."""
+    from sqlalchemy import select
+
+    model = tables.logged_model.c.id
+    wanted = list(dict.fromkeys(one.model_id for some in links.values() for one in some))
+    known = {
+        id_
+        for some in rows.chunks(wanted)
+        for id_ in connection.execute(select(model).where(model.in_(some))).scalars()
+    }
+    found = [
+        msgspec.structs.asdict(one) | {"run_id": run}
+        for run, some in links.items()
+        for one in some
+        if one.model_id in known
+    ]
+    rows.put(connection, tables.run_model, found)

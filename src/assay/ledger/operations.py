@@ -1,0 +1,313 @@
+"""What a run says of itself, as values: they wait, travel and lie in a file before they are kept.
+
+`apply` writes a batch of them in one transaction of the caller. A batch names its sender and has
+a number, which counts up by one: a batch that comes twice is applied once. An operation that is
+refused (a parameter that has another value already) leaves the others of its batch as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from assay.base.errors import Error, NotFound
+from assay.ledger import liveness, values
+from assay.ledger.environment import Environment
+from assay.ledger.process import Process
+from assay.ledger.writer import Artifact, Code, Data, Kind, Metric, Outcome, Writer
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from assay.ledger.database import Ledger
+
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+class Point(msgspec.Struct, frozen=True, array_like=True):
+    """One point of a metric; JSON has no number for some values: they are text."""
+
+    key: str
+    value: float | str
+    step: int
+    at: int
+
+
+def point(key: str, value: float, *, step: int, at: int) -> Point:
+    """Return a point of a metric.
+
+    Examples
+    --------
+    >>> point("loss", float("nan"), step=1, at=2).value
+    'NaN'
+    """
+    if math.isfinite(value):
+        return Point(key, value, step, at)
+    name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return Point(key, name, step, at)
+
+
+class _Operation(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", omit_defaults=True):
+    run: str
+
+
+class StartRun(_Operation, frozen=True, kw_only=True, tag="start"):
+    """A run begins."""
+
+    name: str
+    kind: Kind
+    experiment: str
+    at: int
+    process: Process
+    parent: str | None = None
+    command: str | None = None
+    directory: str | None = None
+    owner: str | None = None
+    code: Code | None = None
+    environment: Environment | None = None
+
+
+class ResumeRun(_Operation, frozen=True, kw_only=True, tag="resume"):
+    """A run that has ended goes on in another process."""
+
+    at: int
+    process: Process
+
+
+class LogParams(_Operation, frozen=True, kw_only=True, tag="params"):
+    """Parameters, each as text and type (see `assay.ledger.values`): all or none."""
+
+    params: dict[str, tuple[str, str]]
+
+
+class LogMetrics(_Operation, frozen=True, kw_only=True, tag="metrics"):
+    """Points of metrics."""
+
+    points: tuple[Point, ...]
+
+
+class SetTags(_Operation, frozen=True, kw_only=True, tag="tags"):
+    """Tags, over those of the same name."""
+
+    tags: dict[str, str]
+
+
+class AddInputs(_Operation, frozen=True, kw_only=True, tag="inputs"):
+    """What the run read."""
+
+    data: tuple[Data, ...]
+    at: int
+
+
+class AddArtifacts(_Operation, frozen=True, kw_only=True, tag="artifacts"):
+    """Files that the run keeps."""
+
+    artifacts: tuple[Artifact, ...]
+    at: int
+
+
+class AddEdges(_Operation, frozen=True, kw_only=True, tag="edges"):
+    """How things descend from each other: source, relation, target."""
+
+    edges: tuple[tuple[str, str, str], ...]
+    at: int
+
+
+class FinishRun(_Operation, frozen=True, kw_only=True, tag="finish"):
+    """The run ends."""
+
+    status: Outcome
+    at: int
+    exit_status: int | None = None
+    peak_memory: int | None = None
+    cpu_seconds: float | None = None
+    log_tail: str | None = None
+    reason: str | None = None
+
+
+class Beat(_Operation, frozen=True, kw_only=True, tag="beat"):
+    """The run's process lives."""
+
+    at: int
+
+
+Operation = (
+    StartRun | ResumeRun | LogParams | LogMetrics | SetTags | AddInputs | AddArtifacts | AddEdges
+    | FinishRun | Beat
+)  # fmt: skip
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Operations that one sender sends together."""
+
+    sender: str
+    number: int
+    operations: tuple[Operation, ...]
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation that was not applied, and why."""
+
+    index: int
+    run: str
+    what: str
+    where: str | None = None
+    hint: str | None = None
+
+    def error(self) -> Error:
+        """Return the error that it was."""
+        return Error(self.what, where=self.where, hint=self.hint)
+
+
+def encode(batch: Batch) -> bytes:
+    """Return a batch as one line of JSON, without its end."""
+    return msgspec.json.encode(batch)
+
+
+def decode(content: bytes, *, where: str) -> Batch:
+    """Return the batch of some JSON.
+
+    Raises
+    ------
+    Error
+        If it is none; it says where.
+    """
+    try:
+        return _decoder().decode(content)
+    except msgspec.MsgspecError as error:
+        raise Error(f"this is no batch of operations: {error}", where=where) from error
+
+
+_decoders: list[msgspec.json.Decoder[Batch]] = []
+
+
+def _decoder() -> msgspec.json.Decoder[Batch]:
+    if not _decoders:
+        _decoders.append(msgspec.json.Decoder(Batch))
+    return _decoders[0]
+
+
+def oids(operations: Iterable[Operation]) -> Iterator[str]:
+    """Yield the hashes of the objects that operations name and `.assay/objects` holds."""
+    for one in operations:
+        if isinstance(one, AddArtifacts):
+            found: Iterable[str | None] = (artifact.oid for artifact in one.artifacts)
+        elif isinstance(one, AddInputs):
+            found = (data.oid for data in one.data if data.kind == "params")
+        elif isinstance(one, StartRun) and one.code is not None:
+            found = (one.code.diff, *(file.oid for file in one.code.untracked))
+        else:
+            continue
+        yield from (oid.removeprefix("sha256:") for oid in found if oid)
+
+
+def apply(connection: Connection, batch: Batch, *, at: int) -> list[Refusal]:
+    """Write a batch in a transaction of the caller, unless it was written before.
+
+    Raises
+    ------
+    NotFound
+        If a run is not known; nothing is written then.
+    """
+    from assay.ledger import tables
+
+    table = tables.batch
+    query = table.select().where(table.c.id == batch.sender).with_for_update()
+    known = connection.execute(query).one_or_none()
+    if known is not None and batch.number <= known.number:
+        return []
+    refused = apply_all(connection, batch.operations)
+    row = {"number": batch.number, "at": at}
+    if known is None:
+        connection.execute(table.insert().values(row | {"id": batch.sender}))
+    else:
+        connection.execute(table.update().where(table.c.id == batch.sender).values(row))
+    return refused
+
+
+def apply_all(connection: Connection, operations: Sequence[Operation]) -> list[Refusal]:
+    """Write operations in a transaction of the caller, each that is not refused."""
+    writer = Writer(cast("Ledger", _Within(connection)))
+    try:
+        with connection.begin_nested():
+            for one in operations:
+                _apply(writer, one)
+    except NotFound:
+        raise
+    except Error:
+        return list(_one_by_one(connection, writer, operations))
+    return []
+
+
+def _one_by_one(
+    connection: Connection, writer: Writer, operations: Sequence[Operation]
+) -> Iterator[Refusal]:
+    for index, one in enumerate(operations):
+        try:
+            with connection.begin_nested():
+                _apply(writer, one)
+        except NotFound:
+            raise
+        except Error as error:
+            yield Refusal(
+                index=index, run=one.run, what=error.what, where=error.where, hint=error.hint
+            )
+
+
+class _Within:
+    """What a `Writer` needs of a ledger, where the transaction is another one's."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        yield self._connection
+
+
+def _apply(writer: Writer, one: Operation) -> None:
+    match one:
+        case StartRun():
+            _start(writer, one)
+        case LogParams():
+            texts = one.params.items()
+            found = {key: values.load(text, kind) for key, (text, kind) in texts}
+            writer.log_params(one.run, found)
+        case LogMetrics():
+            writer.log_metrics(one.run, [_metric(each) for each in one.points])
+        case SetTags():
+            writer.set_tags(one.run, one.tags)
+        case AddInputs():
+            writer.add_inputs(one.run, one.data, at=one.at)
+        case AddArtifacts():
+            writer.add_artifacts(one.run, one.artifacts, at=one.at)
+        case AddEdges():
+            for edge in one.edges:
+                writer.add_edge(*edge, at=one.at)
+        case FinishRun():
+            given = msgspec.structs.asdict(one)
+            writer.finish_run(given.pop("run"), **given)
+        case ResumeRun():
+            with writer.ledger.write() as connection:
+                liveness.resume(connection, one.run, one.process, at=one.at)
+        case Beat():
+            with writer.ledger.write() as connection:
+                liveness.beat(connection, one.run, at=one.at)
+
+
+def _start(writer: Writer, one: StartRun) -> None:
+    given: dict[str, Any] = {
+        name: getattr(one, name)
+        for name in one.__struct_fields__
+        if name not in {"run", "process"}
+    }
+    writer.start_run(id_=one.run, who=one.process, **given)
+
+
+def _metric(one: Point) -> Metric:
+    value = one.value if isinstance(one.value, float) else _NOT_FINITE[str(one.value)]
+    return Metric(key=one.key, value=value, step=one.step, at=one.at)

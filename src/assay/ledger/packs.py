@@ -1,0 +1,86 @@
+"""Many records in one file: gzip, one line of JSON for each, after a line that names the form.
+
+A pack is read line by line, so that one with a million points fits in memory, and a line that is
+no record is passed by with a complaint.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from assay.base.errors import Error
+from assay.base.files import explain
+from assay.ledger import records
+from assay.ledger.records import Record
+
+FORM = 1
+"""The form of records; a reader refuses a newer one."""
+
+_LONGEST = 1 << 30  # bytes of a line
+_LEVEL = 6
+
+
+class Heading(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line of a pack."""
+
+    assay: str
+    form: int
+
+
+def write(path: Path, found: Iterable[Record]) -> None:
+    """Write records to a file; the same ones make the same bytes."""
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile("", "wb", compresslevel=_LEVEL, fileobj=raw, mtime=0) as packed,
+    ):
+        packed.write(msgspec.json.encode(Heading(assay="records", form=FORM)) + b"\n")
+        for record in found:
+            packed.write(records.dump(record))
+
+
+def read(path: Path, *, where: str, complaints: list[str]) -> Iterator[Record]:
+    """Go through the records of a file; what is wrong with others is added to `complaints`.
+
+    Raises
+    ------
+    Error
+        If it is no pack, or one of a newer form.
+    """
+    try:
+        with gzip.open(path, "rb") as packed:
+            _check(packed.readline(_LONGEST), where=where)
+            yield from _lines(packed, where=where, complaints=complaints)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise Error("it is damaged or cut off", where=where) from None
+    except OSError as error:
+        raise explain(error, path) from error
+
+
+def _lines(packed: gzip.GzipFile, *, where: str, complaints: list[str]) -> Iterator[Record]:
+    while line := packed.readline(_LONGEST):
+        try:
+            record = records.parse(line)
+        except Error as error:
+            complaints.append(f"{where}: {error.what}")
+            continue
+        yield record
+
+
+def _check(line: bytes, *, where: str) -> None:
+    try:
+        heading = msgspec.json.decode(line, type=Heading)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        heading = Heading(assay="", form=0)
+    if heading.assay != "records":
+        raise Error("these are no records of runs", where=where)
+    if heading.form > FORM:
+        raise Error(
+            f"the records have form {heading.form}, known is up to {FORM}",
+            where=where,
+            hint="pip install --upgrade assay",
+        )

@@ -1,0 +1,113 @@
+"""Where a process records its runs: which ledger or hub, and the folders beside the project.
+
+ASSAY_LEDGER names a ledger, as `assay repro` does for its stages; ASSAY_HUB or the setting
+`hub.url` a hub; without them it is the ledger of the project. Outside a project, what waits for
+a hub lies in the user's state folder.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from assay.base.errors import NotFound
+
+if TYPE_CHECKING:
+    from assay.ledger.channel import Channel
+    from assay.objects.cache import Cache
+    from assay.project.workspace import Project
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the runs of a process are recorded.
+
+    Attributes
+    ----------
+    where : str
+        The path or URL of a ledger, or the URL of a hub.
+    folder : Path
+        `.assay`, or what stands for it outside a project.
+    token : str or None
+        What a hub lets this process in by.
+    """
+
+    where: str
+    folder: Path
+    token: str | None = None
+
+    @property
+    def objects(self) -> Cache:
+        """Where files lie by content on this machine."""
+        from assay.objects.cache import Cache
+
+        return Cache(self.folder / "objects" / "sha256", algorithm="sha256")
+
+    @property
+    def spool(self) -> Path:
+        """Where that lies which could not be written yet."""
+        return self.folder / "spool"
+
+    def channel(self) -> Channel:
+        """Return the way of this process to it."""
+        from assay.ledger import channels
+
+        channels.see_to_the_end()
+        return channels.channel(
+            self.where, folder=self.spool, objects=self.objects, token=self.token
+        )
+
+
+def find_project() -> Project | None:
+    """Return the project around the current folder, or None."""
+    from assay.project import workspace
+
+    try:
+        return workspace.find()
+    except NotFound:
+        return None
+
+
+def find(project: Project | None) -> Place:
+    """Return where runs are recorded now.
+
+    Raises
+    ------
+    NotFound
+        If that is nowhere: there is neither a project nor a variable that names a place.
+    """
+    where = os.environ.get("ASSAY_LEDGER") or _hub(project)
+    if where is None:
+        if project is None:
+            from assay.project import workspace
+
+            project = workspace.find()  # which says what to do
+        where = str(project.ledger_path)
+    folder = _state_folder() if project is None else project.assay_dir
+    return Place(where=where, folder=folder, token=_token(project))
+
+
+def _hub(project: Project | None) -> str | None:
+    named = os.environ.get("ASSAY_HUB") or _setting(project, "hub.url")
+    return named.rstrip("/") if named else None
+
+
+def _token(project: Project | None) -> str | None:
+    return os.environ.get("ASSAY_TOKEN") or _setting(project, "hub.token")
+
+
+def _setting(project: Project | None, key: str) -> str | None:
+    from assay.base import settings
+    from assay.project.settings import Store
+
+    if project is None:
+        return os.environ.get(settings.variable(key)) or None
+    found: str = Store(project).value(key)
+    return found or None
+
+
+def _state_folder() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+    return Path(base) / "assay"

@@ -1,0 +1,55 @@
+"""What has to be known of a run to go on with it: where it belongs, whether it runs elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from assay.ledger import liveness
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as somebody finds it who wants to go on with it."""
+
+    id: str
+    experiment: str
+    status: str
+    is_running: bool  # in a process that lives, as far as is known
+    deleted: bool
+    params: dict[str, str]  # as text
+
+
+def known(connection: Connection, name: str, *, at: int) -> Known:
+    """Return what is known of a run, by its id or the unique beginning of one.
+
+    Raises
+    ------
+    NotFound
+        If there is none.
+    """
+    from sqlalchemy import select
+
+    from assay.ledger import tables
+
+    run, param = tables.run, tables.param
+    one = connection.execute(run.select().where(run.c.id == name)).one_or_none()
+    if one is None:
+        from assay.ledger.runs import _resolve  # its beginning
+
+        one = connection.execute(run.select().where(run.c.id == _resolve(connection, name))).one()
+    experiment = select(tables.experiment.c.name).where(
+        tables.experiment.c.id == one.experiment_id
+    )
+    texts = select(param.c.key, param.c.value).where(param.c.run_id == one.id)
+    return Known(
+        id=one.id,
+        experiment=str(connection.execute(experiment).scalar()),
+        status=one.status,
+        is_running=liveness.is_running(one, at=at),
+        deleted=one.deleted is not None,
+        params={row.key: row.value for row in connection.execute(texts)},
+    )

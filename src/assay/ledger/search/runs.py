@@ -1,0 +1,178 @@
+"""Find runs: which ones fulfil a query, in which order, a page at a time, or how many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+
+from assay.ledger.search import pages
+from assay.ledger.search.conditions import Conditions
+from assay.ledger.search.ordering import Ordering, ordering, parse_orders
+from assay.ledger.search.parser import Order, parse
+from assay.ledger.search.sources import Source, source
+from assay.ledger.search.targets import RUNS, Target
+from assay.ledger.search.tree import And, Comparison, Tree, leaves
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection, Select
+
+View = Literal["active", "deleted", "all"]
+
+FEW = 2000
+"""Up to so many rows of a parameter, metric or tag are looked up first, and their runs then."""
+
+_LAST = (
+    Order(entity="attribute", key="start_time", is_descending=True),
+    Order(entity="attribute", key="run_id"),
+)
+
+
+class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which runs, in which order."""
+
+    filter: str = ""
+    order_by: tuple[str, ...] = ()
+    experiments: tuple[int, ...] | None = None  # None: of all
+    view: View | None = None  # None: active ones, or as the filter says by `lifecycle`
+    of_children: bool = False  # the runs that those which fulfil the filter are a part of
+    top_level: bool = False  # only runs that are no part of another
+
+
+class Page(NamedTuple):
+    """The ids of some runs in their order, and the token of the next page."""
+
+    ids: list[str]
+    token: str | None
+
+
+def find(
+    connection: Connection,
+    query: RunQuery,
+    *,
+    limit: int | None,
+    token: str | None = None,
+    target: Target = RUNS,
+) -> Page:
+    """Return a page of the runs of a query: newest first, where no other order is asked for.
+
+    Raises
+    ------
+    BadQuery
+        If filter or order cannot be read.
+    BadToken
+        If the token is of another query.
+    """
+    from sqlalchemy import select
+
+    of = source("runs", is_open=target.is_open)
+    is_postgres = connection.dialect.name == "postgresql"
+    tree = parse(query.filter, target)
+    orders = parse_orders(query.order_by, target)
+    place = pages.load(token, _mark(query, target))
+    order = ordering(orders, of, is_postgres=is_postgres, last=_LAST)
+    run = of.table
+    chosen = _where(connection, query, tree, of)
+    statement = select(run.c.id, run.c.start).select_from(_from(of, order)).where(*chosen)
+    statement = statement.order_by(*order.by)
+    if place.id is not None and place.start is not None:
+        later = (run.c.start == place.start) & (run.c.id > place.id)
+        statement = statement.where(
+            run.c.start <= place.start, (run.c.start < place.start) | later
+        )
+    else:
+        statement = statement.offset(place.offset) if place.offset else statement
+    if limit is not None:
+        statement = statement.limit(limit + 1)
+    rows = connection.execute(statement).all()
+    if limit is None or len(rows) <= limit:
+        return Page([row[0] for row in rows], None)
+    after = msgspec.structs.replace(place, offset=place.offset + limit)
+    if not orders:
+        last_id, last_start = rows[limit - 1]
+        after = pages.Place(query=place.query, start=last_start, id=last_id)
+    return Page([row[0] for row in rows[:limit]], pages.dump(after))
+
+
+def count(connection: Connection, query: RunQuery, *, target: Target = RUNS) -> int:
+    """Return how many runs a query finds."""
+    from sqlalchemy import func, select
+
+    of = source("runs", is_open=target.is_open)
+    chosen = _where(connection, query, parse(query.filter, target), of)
+    statement = select(func.count()).select_from(of.table).where(*chosen)
+    return int(connection.execute(statement).scalar_one())
+
+
+def _mark(query: RunQuery, target: Target) -> str:
+    return pages.mark("runs", target.is_open, msgspec.structs.astuple(query))
+
+
+def _from(of: Source, order: Ordering) -> Any:
+    joined: Any = of.table
+    for table, on in order.joins:
+        joined = joined.outerjoin(table, on)
+    return joined
+
+
+def _where(
+    connection: Connection, query: RunQuery, tree: Tree, of: Source
+) -> list[ColumnElement[bool]]:
+    """Return the conditions of a query, in a form that the database is quick with."""
+    from sqlalchemy import select
+
+    run = of.table
+    scope = _scope(query, tree, of)
+    conditions = Conditions(of, is_postgres=connection.dialect.name == "postgresql")
+    found = [
+        _through_few(connection, part, conditions)
+        for part in (tree.parts if isinstance(tree, And) else (tree,))
+    ]
+    if query.of_children:
+        parents = select(run.c.parent_id).where(run.c.parent_id.is_not(None), *found)
+        found = [run.c.id.in_(parents.where(*_alive(query, tree, of)).correlate(None))]
+    return [*scope, *found]
+
+
+def _scope(query: RunQuery, tree: Tree, of: Source) -> list[ColumnElement[bool]]:
+    run = of.table
+    scope = _alive(query, tree, of)
+    if query.experiments is not None:
+        scope.append(run.c.experiment_id.in_(sorted(set(query.experiments))))
+    if query.top_level:
+        scope.append(run.c.parent_id.is_(None))
+    return scope
+
+
+def _alive(query: RunQuery, tree: Tree, of: Source) -> list[ColumnElement[bool]]:
+    says = any(leaf.entity == "attribute" and leaf.key == "lifecycle" for leaf in leaves(tree))
+    view = query.view or ("all" if says else "active")
+    deleted = of.table.c.deleted
+    if view == "all":
+        return []
+    return [deleted.is_(None) if view == "active" else deleted.is_not(None)]
+
+
+def _through_few(
+    connection: Connection, part: Tree, conditions: Conditions
+) -> ColumnElement[bool]:
+    """Return the condition of one part; where few rows fulfil it, by way of these rows.
+
+    A database without statistics cannot know whether it is quicker to look up the runs of the
+    rows, or the rows of the runs: counting a few of them costs little.
+    """
+    from sqlalchemy import func, literal_column, select
+
+    condition = conditions.of(part)
+    if not isinstance(part, Comparison) or part.entity not in {"metric", "param", "tag"}:
+        return condition
+    if part.operator == "IS NULL" or part.key in conditions.source.derived_tags:
+        return condition
+    table, where = conditions.rows(part)
+    some: Select[Any] = select(literal_column("1")).select_from(table).where(*where)
+    n_rows = connection.execute(
+        select(func.count()).select_from(some.limit(FEW + 1).subquery())
+    ).scalar_one()
+    if n_rows > FEW:
+        return condition
+    return conditions.source.table.c.id.in_(select(table.c.run_id).where(*where).correlate(None))

@@ -1,0 +1,93 @@
+"""What a query says: comparisons, joined by AND, OR and NOT.
+
+A comparison is true or false, never unknown: what is missing fulfils nothing but IS NULL, so that
+NOT finds what lacks a metric too.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from assay.base.errors import Error
+
+Operator = Literal[
+    "=", "!=", "<", "<=", ">", ">=", "LIKE", "NOT LIKE", "ILIKE", "NOT ILIKE", "IN", "NOT IN",
+    "IS NULL", "IS NOT NULL",
+]  # fmt: skip
+Value = str | int | float
+FLIPPED: dict[Operator, Operator] = {
+    "NOT LIKE": "LIKE",
+    "NOT ILIKE": "ILIKE",
+    "NOT IN": "IN",
+    "!=": "=",
+}
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """One field, an operator, and what it is compared with."""
+
+    entity: str  # attribute, metric, param, tag, dataset
+    key: str
+    operator: Operator
+    value: Value | tuple[Value, ...] | None = None  # several for IN, none for IS NULL
+
+
+class And(msgspec.Struct, frozen=True):
+    """All of its parts are true; without parts it is true."""
+
+    parts: tuple[Tree, ...]
+
+
+class Or(msgspec.Struct, frozen=True):
+    """One of its parts is true."""
+
+    parts: tuple[Tree, ...]
+
+
+class Not(msgspec.Struct, frozen=True):
+    """Its part is false."""
+
+    part: Tree
+
+
+Tree = Comparison | And | Or | Not
+EVERYTHING = And(())
+
+
+class BadQuery(Error):
+    """A query cannot be read; `text` is the query, `column` counts from 1."""
+
+    def __init__(self, message: str, *, text: str, at: int, hint: str | None = None) -> None:
+        self.text, self.column = text, at + 1
+        super().__init__(f"at column {self.column}: {message}", hint=hint)
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [self.what, *self._pointer(), *([f"  hint: {self.hint}"] * bool(self.hint))]
+        )
+
+    def _pointer(self) -> list[str]:
+        """Return the line of the query with a caret below what is wrong."""
+        before = self.text[: self.column - 1]
+        start = before.rfind("\n") + 1
+        line = self.text[start:].split("\n", 1)[0]
+        cut = max(0, len(before) - start - 60)
+        shown = "".join(c if c.isprintable() else " " for c in line[cut : cut + 100])
+        return [f"  {shown}", f"  {' ' * (len(before) - start - cut)}^"]
+
+
+def leaves(tree: Tree) -> list[Comparison]:
+    """Return the comparisons of a tree from left to right.
+
+    Examples
+    --------
+    >>> one = Comparison(entity="tag", key="a", operator="IS NULL")
+    >>> len(leaves(Or((one, Not(And((one, one)))))))
+    3
+    """
+    if isinstance(tree, Comparison):
+        return [tree]
+    parts = (tree.part,) if isinstance(tree, Not) else tree.parts
+    return [leaf for part in parts for leaf in leaves(part)]

@@ -1,0 +1,144 @@
+"""Where batches are written: a ledger of this machine or of a database server, or a hub.
+
+A sink writes one batch, or raises: `Unavailable` where the same batch can be written later, any
+other error where somebody has to do something first. It is used by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from assay.base.clock import now_ms
+from assay.base.errors import Error, NotFound
+from assay.ledger import operations
+from assay.ledger.operations import Batch, Refusal
+
+if TYPE_CHECKING:
+    from assay.ledger.database import Ledger
+    from assay.ledger.resumed import Known
+    from assay.objects.cache import Cache
+
+
+class Unavailable(Error):
+    """What is written to does not answer, is locked, is full, or is gone for now."""
+
+
+class Sink(Protocol):
+    """Where batches are written."""
+
+    name: str
+    """What people are shown, without a password."""
+
+    def send(self, batch: Batch) -> list[Refusal]:
+        """Write a batch; return which of its operations are refused for good."""
+
+    def find(self, run: str) -> Known:
+        """Return what is known of a run."""
+
+    def rest(self) -> None:
+        """Let go of what can be had again: nothing is sent for a while."""
+
+
+def is_hub(where: str) -> bool:
+    """Tell whether a place is the address of a hub.
+
+    Examples
+    --------
+    >>> is_hub("http://127.0.0.1:5000"), is_hub("postgresql://host/assay"), is_hub("ledger.db")
+    (True, False, False)
+    """
+    return where.startswith(("http://", "https://"))
+
+
+def sink_of(where: str, *, objects: Cache | None = None, token: str | None = None) -> Sink:
+    """Return the sink of a path or a URL; `objects` is where files of runs lie here."""
+    if is_hub(where):
+        from assay.ledger.hub import HubSink
+
+        return HubSink(where, objects=objects, token=token)
+    return LedgerSink(where)
+
+
+class LedgerSink:
+    """A ledger that this process opens by itself."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._ledger: Ledger | None = None
+        self._inode: int | None = None
+        self.name = where if "://" not in where else _shown(where)
+
+    def send(self, batch: Batch) -> list[Refusal]:
+        """Write a batch in one transaction."""
+        with _asked_again(), self._opened().write() as connection:
+            return operations.apply(connection, batch, at=now_ms())
+
+    def find(self, run: str) -> Known:
+        """Return what is known of a run."""
+        from assay.ledger import resumed
+
+        with _asked_again(), self._opened().read() as connection:
+            return resumed.known(connection, run, at=now_ms())
+
+    def rest(self) -> None:
+        """Close the ledger."""
+        ledger, self._ledger = self._ledger, None
+        if ledger is not None:
+            ledger.close()
+
+    def _opened(self) -> Ledger:
+        """Return the ledger; one whose file was removed or replaced is not written to."""
+        from assay.ledger.database import open_ledger
+
+        if self._ledger is not None and self._ledger.is_sqlite:
+            inode = _inode(self._where)
+            if inode != self._inode:
+                self.rest()
+                if inode is None:
+                    raise Unavailable("the ledger is gone", where=self.name, hint="put it back")
+        if self._ledger is None:
+            self._ledger = open_ledger(self._where)
+            self._inode = _inode(self._where) if self._ledger.is_sqlite else None
+        return self._ledger
+
+
+@contextlib.contextmanager
+def _asked_again() -> Iterator[None]:
+    """Say of an error whether the same may be done later."""
+    try:
+        yield
+    except (NotFound, Unavailable):
+        raise
+    except Error as error:
+        if _is_passing(error.__cause__ or error.__context__):
+            raise Unavailable(error.what, where=error.where, hint=error.hint) from error
+        raise
+
+
+def _is_passing(cause: BaseException | None) -> bool:
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+    if isinstance(cause, DBAPIError):
+        return isinstance(cause, (OperationalError, InterfaceError)) or "malformed" in str(cause)
+    return isinstance(cause, OSError) and not isinstance(
+        cause, (PermissionError, IsADirectoryError)
+    )
+
+
+def _inode(where: str) -> int | None:
+    try:
+        return Path(where).stat().st_ino
+    except OSError:
+        return None
+
+
+def _shown(url: str) -> str:
+    """Return a URL without user, password and query."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"

@@ -1,0 +1,193 @@
+"""Batches that could not be written yet, in a file: one a process, sent again in its order.
+
+A file is `RUN.SENDER.jsonl` in the folder `spool` of `.assay`. Its first line says where its
+batches belong, the others are one batch each. The process that writes a file holds a lock on it;
+a file without one was left behind, and whoever comes first sends it: a batch that was applied
+before is not applied again. A line that a power failure cut is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from assay.base.errors import Error
+from assay.base.files import explain, temporary_beside
+from assay.ledger import operations
+from assay.ledger.operations import Batch, Operation, StartRun
+from assay.objects import hashing
+
+_SUFFIX = ".jsonl"
+_SYNC = 1.0  # seconds between two waits for the disk
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the batches of a file belong, and the runs that their process began."""
+
+    to: str  # a path, or a URL without its password
+    started: tuple[StartRun, ...] = ()
+
+
+class Spool:
+    """The file of one sender; it comes to be with the first line and goes with the last."""
+
+    def __init__(self, folder: Path, *, sender: str) -> None:
+        self._folder, self._sender = folder, sender
+        self._handle: io.FileIO | None = None
+        self._synced = 0.0
+        self.path: Path | None = None
+
+    def append(self, lines: list[bytes], header: Header, *, run: str) -> list[tuple[int, int]]:
+        """Write lines, and return place and size of each.
+
+        They survive the end of this process, and a power failure after a second or after `sync`.
+        """
+        try:
+            handle = self._handle or self._create(header, run=run)
+            start = at = handle.seek(0, os.SEEK_END)
+            places = []
+            for line in lines:
+                places.append((at, len(line)))
+                at += len(line) + 1
+            try:
+                hashing.write_all(handle.fileno(), b"".join(line + b"\n" for line in lines))
+                if time.monotonic() - self._synced > _SYNC:
+                    self.sync()
+            except OSError:
+                with contextlib.suppress(OSError):
+                    handle.truncate(start)
+                raise
+        except OSError as error:
+            raise explain(error, self.path or self._folder) from error
+        return places
+
+    def sync(self) -> None:
+        """Make all lines durable."""
+        if self._handle is not None:
+            os.fsync(self._handle.fileno())
+            self._synced = time.monotonic()
+
+    def read(self, place: tuple[int, int]) -> bytes:
+        """Return a line by its place."""
+        if self._handle is None:
+            raise Error("the spool is closed", where=self.path)
+        return os.pread(self._handle.fileno(), place[1], place[0])
+
+    def clear(self) -> None:
+        """Remove the file: all of it is written where it belongs."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Leave the file to whoever sends it; in a forked process it stays its parent's."""
+        handle, self._handle, self.path = self._handle, None, None
+        if handle is not None:
+            handle.close()
+
+    def _create(self, header: Header, *, run: str) -> io.FileIO:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{run}.{self._sender[-12:]}{_SUFFIX}"
+        temporary = temporary_beside(path)
+        handle = io.FileIO(temporary, "x+b")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # before anybody can see it
+            handle.write(msgspec.json.encode(header) + b"\n")
+            temporary.rename(path)
+        except BaseException:
+            handle.close()
+            temporary.unlink(missing_ok=True)
+            raise
+        self._handle, self.path = handle, path
+        return handle
+
+
+class Left(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that nobody writes to any more."""
+
+    path: Path
+    header: Header
+    batches: tuple[Batch, ...]
+
+    @property
+    def run(self) -> str:
+        """The run of its first batch."""
+        return self.path.name.partition(".")[0]
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the files of a folder, those of older runs first."""
+    found = [path for path in folder.glob(f"*{_SUFFIX}") if not path.name.startswith(".")]
+    return sorted(found, key=lambda path: (path.name.partition(".")[0], _made(path)))
+
+
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[Left | None]:
+    """Give what a file holds to one process; None where another one has it, or it is gone.
+
+    Raises
+    ------
+    Error
+        If a line in its midst cannot be read.
+    """
+    try:
+        handle = path.open("r+b")
+    except FileNotFoundError:
+        yield None
+        return
+    except OSError as error:
+        raise explain(error, path) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield None
+            return
+        yield _left(path, handle.read()) if path.exists() else None
+
+
+def oids(folder: Path) -> set[str]:
+    """Return the hashes of the objects that waiting batches name; a collection keeps them."""
+    found: set[str] = set()
+    for path in files(folder):
+        with contextlib.suppress(FileNotFoundError):
+            left = _left(path, path.read_bytes())
+            found |= set(operations.oids(left.header.started))
+            for batch in left.batches:
+                found |= set(operations.oids(batch.operations))
+    return found
+
+
+def refuse(folder: Path, refused: Iterable[tuple[Operation, str]]) -> None:
+    """Keep operations that are refused for good, and why, beside the files: nothing is lost."""
+    lines = [msgspec.json.encode({"why": why, "operation": one}) + b"\n" for one, why in refused]
+    if lines:
+        with (folder / "refused.json-lines").open("ab") as handle:
+            handle.write(b"".join(lines))
+
+
+def _made(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _left(path: Path, content: bytes) -> Left:
+    lines = content.split(b"\n")[:-1]  # the last one is empty, or was cut
+    try:
+        header = msgspec.json.decode(lines[0] if lines else b"{}", type=Header)
+    except msgspec.MsgspecError as error:
+        raise Error(f"this is no spool: {error}", where=path, hint="move the file away") from error
+    batches = [
+        operations.decode(line, where=f"{path}:{number}")
+        for number, line in enumerate(lines[1:], start=2)
+    ]
+    return Left(path=path, header=header, batches=tuple(batches))

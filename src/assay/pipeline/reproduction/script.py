@@ -1,0 +1,294 @@
+"""A script with `assay.run()` as a part that is done again.
+
+It runs in the work tree and records into a ledger of its own there, so that its runs stand as it
+made them; the one that corresponds to the record is copied into the ledger of the project.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assay.base.errors import Error
+from assay.pipeline import sources
+from assay.pipeline.executors import Result, Task
+from assay.pipeline.reproduction.environments import Chosen
+from assay.pipeline.reproduction.part import Given, Say
+from assay.project import definition, tracking
+from assay.project.workspace import Project
+
+if TYPE_CHECKING:
+    from assay.ledger.database import Ledger
+    from assay.ledger.runs import Run
+    from assay.ledger.writer import Writer
+
+_OF_THE_MACHINE = "system/"
+"""Metrics of what a machine was doing begin so; they are never the same."""
+
+
+class ScriptPart:
+    """Runs a script as it was called.
+
+    Parameters
+    ----------
+    place : int
+        Which of the script's runs is meant, counted from 0.
+    parent : str
+        The run of the reproduction.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        there: Project,
+        run: Run,
+        *,
+        ledger: Ledger,
+        place: int,
+        parent: str,
+        say: Say,
+        keep_lines: int,
+    ) -> None:
+        self.name = run.name
+        self.recorded = given(ledger, run)
+        self._project, self._there, self._run, self._ledger = project, there, run, ledger
+        self._place, self._parent, self._say, self._keep_lines = place, parent, say, keep_lines
+        self._count = 0
+        self._oids: dict[str, str] = {}
+        self._arguments = arguments(project, run)
+        self._before = set(_files(there.git_root))
+
+    def do(self, chosen: Chosen, *, tags: Mapping[str, str]) -> Given:
+        """Call it, and copy what it recorded."""
+        from assay.ledger.database import open_ledger
+        from assay.ledger.writer import Writer
+
+        self._count += 1
+        scratch = self._there.dvc_dir / "tmp" / f"ledger-{self._count}.db"
+        scratch.parent.mkdir(parents=True, exist_ok=True)
+        writer = Writer(self._ledger)
+        with self._ledger.together():
+            child = writer.start_run(
+                name=self.name,
+                kind="script",
+                parent=self._parent,
+                command=self._run.command,
+                directory=self._run.directory,
+            )
+            if tags:
+                writer.set_tags(child, tags)
+        try:
+            result = self._call(chosen, scratch)
+            with open_ledger(scratch, create=False) as other:
+                made = _nth(other, self._place)
+                found = given(other, made)
+                _copy(writer, child, made)
+        except BaseException as error:
+            killed = isinstance(error, KeyboardInterrupt)
+            reason = getattr(error, "what", repr(error))
+            writer.finish_run(child, status="killed" if killed else "failed", reason=reason)
+            raise
+        writer.finish_run(
+            child,
+            status="finished",
+            exit_status=result.exit_status,
+            peak_memory=result.peak_memory,
+            cpu_seconds=result.cpu_seconds,
+            log_tail=result.tail,
+        )
+        self._oids = found.outputs
+        return Given(
+            outputs=found.outputs, metrics=found.metrics, seconds=result.seconds, run=child
+        )
+
+    @contextlib.contextmanager
+    def keep_aside(self) -> Iterator[None]:
+        """Remove the files that it wrote: what counts of them is in the object store."""
+        for path in set(_files(self._there.git_root)) - self._before:
+            Path(path).unlink(missing_ok=True)
+        yield
+
+    def content(self, name: str) -> bytes:
+        """Return the bytes of an artifact."""
+        return self._project.objects.read(self._oids[name].removeprefix("sha256:"))
+
+    def _call(self, chosen: Chosen, scratch: Path) -> Result:
+        from assay.pipeline import execute
+
+        line = shlex.join([chosen.python, *self._on_there()])
+        self._say.echo(f"> {shlex.join(['python', *self._arguments])}\n".encode())
+        env = {k: v for k, v in os.environ.items() if k not in {"ASSAY_RUN", "ASSAY_HUB"}}
+        task = Task(
+            command=line,
+            cwd=self._there.root / (self._run.directory or "."),
+            env=chosen.applied(
+                {"PYTHONUNBUFFERED": "1", **env, "ASSAY_LEDGER": str(scratch)},
+                self._project,
+                self._there,
+            ),
+            echo=self._say.echo,
+            keep_lines=self._keep_lines,
+        )
+        result = execute.run_here(task)
+        if result.exit_status != 0 and self._run.status == "finished":
+            raise Error(
+                f"'{shlex.join(self._arguments)}' failed with exit status {result.exit_status}",
+                where=f"script '{self.name}'",
+                hint="see what it printed; '--keep' leaves its folder to look at",
+            )
+        if not scratch.exists():
+            raise Error(
+                f"'{shlex.join(self._arguments)}' recorded no run this time",
+                where=f"script '{self.name}'",
+                hint="see what it printed; the record has one",
+            )
+        return result
+
+    def _on_there(self) -> list[str]:
+        """Return the arguments with files of the project as the work tree has them."""
+        root, there = str(self._project.root), str(self._there.root)
+        return [
+            there + one[len(root) :] if one == root or one.startswith(f"{root}/") else one
+            for one in self._arguments
+        ]
+
+
+def arguments(project: Project, run: Run) -> list[str]:
+    """Return the script of a run and its arguments, or raise where they are not on record."""
+    try:
+        found = shlex.split(run.command or "")
+    except ValueError:
+        found = []
+    script = found[0] if found else ""
+    if not script or script in {"-c", "-m", "-"} or "ipykernel" in script:
+        raise Error(
+            f"the command of the run cannot be called again: {run.command or 'none is on record'}",
+            where=f"run {run.id}",
+            hint="a notebook, a prompt or 'python -c' is not on record; put the code into a file "
+            "of the project and run that",
+        )
+    if run.directory is None:
+        raise Error(
+            "the script ran outside the project, so its code is not on record",
+            where=f"run {run.id}",
+            hint="run it from a folder of the project",
+        )
+    path = Path(script)
+    if path.is_absolute() and project.root not in path.parents:
+        raise Error(
+            f"the script {script} lies outside the project, so it is not on record",
+            where=f"run {run.id}",
+            hint="put it into the project, and commit it",
+        )
+    return found
+
+
+def place_of(ledger: Ledger, run: Run) -> int:
+    """Return which of the runs of its process a run is, counted from 0."""
+    from sqlalchemy import select
+
+    from assay.ledger import tables
+
+    table = tables.run
+    with ledger.read() as connection:
+        row = connection.execute(select(table).where(table.c.id == run.id)).one()
+        query = select(table.c.id).where(
+            table.c.parent_id.is_(None), table.c.kind == "script", table.c.start <= row.start,
+            table.c.host == row.host, table.c.boot == row.boot, table.c.pid == row.pid,
+            table.c.process_start == row.process_start,
+        )  # fmt: skip
+        of_process = connection.execute(query.order_by(table.c.start, table.c.id)).scalars().all()
+    return of_process.index(run.id) if run.id in of_process else 0
+
+
+def given(ledger: Ledger, run: Run) -> Given:
+    """Return what a script's run recorded, with the runs inside it by their names."""
+    outputs: dict[str, str] = {}
+    metrics: dict[str, float] = {}
+    for prefix, one in _with_parts(ledger, run, ""):
+        outputs |= {f"{prefix}{item.path}": item.oid for item in one.outputs}
+        outputs |= {f"{prefix}{item.path}": item.oid for item in one.artifacts}
+        metrics |= {
+            f"{prefix}{key}": metric.value
+            for key, metric in one.metrics.items()
+            if not key.startswith(_OF_THE_MACHINE)
+        }
+    return Given(outputs=outputs, metrics=metrics, run=run.id)
+
+
+def _with_parts(ledger: Ledger, run: Run, prefix: str) -> Iterator[tuple[str, Run]]:
+    from assay.ledger import runs
+
+    yield prefix, run
+    counts: dict[str, int] = {}
+    for child in run.children:
+        part = runs.get(ledger, child)
+        counts[part.name] = number = counts.get(part.name, 0) + 1
+        name = part.name if number == 1 else f"{part.name} #{number}"
+        yield from _with_parts(ledger, part, f"{prefix}{name}/")
+
+
+def _nth(ledger: Ledger, place: int) -> Run:
+    from assay.ledger import runs
+
+    found = runs.list_(ledger, kind="script", limit=place + 1000)[::-1]
+    if place >= len(found):
+        raise Error(
+            f"the script began {len(found)} runs this time, and that of the record was number "
+            f"{place + 1}",
+            hint="see what it printed: it took another way this time",
+        )
+    return runs.get(ledger, found[place].id)
+
+
+def _copy(writer: Writer, child: str, made: Run) -> None:
+    """Copy what a run recorded to its counterpart in another ledger."""
+    with writer.ledger.together():
+        if made.params:
+            writer.log_params(child, made.params)
+        if made.metrics:
+            writer.log_metrics(child, list(made.metrics.values()))
+        if made.tags:
+            writer.set_tags(child, made.tags)
+        writer.add_artifacts(child, made.artifacts)
+        writer.add_inputs(child, made.inputs)
+        writer.add_outputs(child, made.outputs)
+
+
+def put_data(
+    project: Project, there: Project, run: Run, *, say: Callable[[str], None]
+) -> list[str]:
+    """Place the data that the commit tracks, as far as it can be had; name what is gone.
+
+    A script does not say what it reads, but for the inputs that it recorded: those have to be.
+    """
+    items = [
+        item
+        for item in definition.read(there).tracked
+        if item.row is not None and item.row.oid is not None and item.out.cache
+    ]
+    oids = [item.row.oid for item in items if item.row is not None and item.row.oid is not None]
+    sources.pull(project, oids, say=say)
+    named = {one.path: one.oid for one in run.inputs}
+    lost = []
+    for item in items:
+        oid = item.row.oid if item.row is not None else None
+        path = there.relative(item.path)
+        if oid is None or tracking.in_cache(there, oid):
+            continue
+        if named.get(path) == f"md5:{oid}":
+            raise sources.gone(there, path, oid, read_by=f"script '{run.name}'")
+        lost.append(path)
+    tracking.checkout(there, items, force=True, allow_missing=True)
+    return lost
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Go through the files of a work tree, but for what the tools keep in theirs."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in {".git", ".dvc"}]
+        yield from (os.path.join(place, name) for name in names)  # noqa: PTH118 -- many

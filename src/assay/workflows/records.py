@@ -1,0 +1,350 @@
+"""The record travels: runs go to a remote with `push`, and come with `fetch` and `pull`.
+
+A push writes what is new or changed as one pack, `assay/runs/HASH`, and the objects that it names
+below `assay/sha256` before it. The name of a pack is the hash of its bytes, so that two pushes
+never meet; a fetch reads the packs that it has not seen. Runs that go on do not travel.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from assay.base.clock import now_ms
+from assay.base.errors import Error
+from assay.base.files import explain
+from assay.base.progress import counted, human_size, progress
+from assay.objects import transfer
+from assay.objects.hashing import hash_file
+from assay.objects.remotes import Item, Remote, RemoteSettings
+from assay.objects.remotes.parallel import ParallelRemote
+from assay.objects.transfer import SHA256_PREFIX
+from assay.project.settings import has_ledger, ledger_where
+from assay.project.workspace import Project
+from assay.workflows import record_state
+from assay.workflows.record_state import State
+
+if TYPE_CHECKING:
+    from assay.ledger.gathering import Known
+    from assay.ledger.loading import Loaded
+    from assay.ledger.records import Named, Record
+
+PREFIX = "assay/runs"
+"""Where packs of records lie on a remote."""
+MOST = 1 << 30
+"""Bytes of artifacts that a pull brings unasked, those of the newest runs first."""
+
+_PACK = 5000  # runs in one
+_NAME = re.compile(rf"{PREFIX}/([0-9a-f]{{64}})")
+
+
+class Travelled(msgspec.Struct, frozen=True, kw_only=True):
+    """What came or went.
+
+    Attributes
+    ----------
+    runs : int
+        Runs and logged models whose record was sent; or those that are new here, or changed.
+    objects : int
+        Artifacts and other objects that were copied.
+    notes : list of str
+        What else a person should know.
+    complaints : list of str
+        What was left out, and why.
+    """
+
+    runs: int = 0
+    objects: int = 0
+    notes: list[str] = []
+    complaints: list[str] = []
+
+
+def can_travel(remote: Remote) -> bool:
+    """Say whether a remote can list what it has; a web server cannot."""
+    return getattr(type(remote), "entries", None) is not ParallelRemote.entries
+
+
+def push(project: Project, settings: RemoteSettings, remote: Remote) -> Travelled:
+    """Send the records that a remote lacks, with the objects that they name."""
+    where = ledger_where(project)
+    if not has_ledger(project):
+        return Travelled()
+    place = record_state.path_of(project, settings, ledger=str(where))
+    state = record_state.read(place)
+    state.forget(state.packs.keys() - _listed(remote))
+    now = record_state.of_file(where)
+    if now is not None and state.ledger == now:
+        return Travelled()
+    sent = _send(project, remote, where, state)
+    state.ledger = now if now == record_state.of_file(where) else None
+    record_state.write(place, state)
+    return sent
+
+
+def _send(project: Project, remote: Remote, where: Path | str, state: State) -> Travelled:
+    from assay.ledger import gathering
+    from assay.ledger.database import open_ledger
+
+    total = Travelled()
+    with open_ledger(where, create=False) as ledger, ledger.read() as connection:
+        known = gathering.known(connection)
+        parts = list(_new(known, state))
+        for part in parts:
+            found = list(gathering.records(connection, part.runs, part.models))
+            found += _purged(part)
+            total = _added(total, _send_part(project, remote, found, part, state))
+    return total
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes into one pack, with the moments of the changes."""
+
+    runs: list[str]
+    models: list[str]
+    purged: dict[str, int]
+    known: Known
+
+    @property
+    def ids(self) -> list[str]:
+        """All that is in it."""
+        return [*self.runs, *self.models, *self.purged]
+
+
+def _new(known: Known, state: State) -> Iterator[Part]:
+    """Go through what a remote has not, so much at a time as goes into one pack."""
+    runs = [id_ for id_, at in known.runs.items() if state.runs.get(id_) != at]
+    models = [id_ for id_, at in known.models.items() if state.models.get(id_) != at]
+    models += [id_ for run in runs for id_ in known.models_of.get(run, ())]
+    models = list(dict.fromkeys(models))
+    gone = set(state.purged)
+    purged = {id_: at for id_, at in known.purged.items() if id_ not in gone}
+    for begin in range(0, max(len(runs), 1), _PACK):
+        is_last = begin + _PACK >= len(runs)
+        part = Part(
+            runs=runs[begin : begin + _PACK],
+            models=models if is_last else [],
+            purged=purged if is_last else {},
+            known=known,
+        )
+        if part.ids:
+            yield part
+
+
+def _purged(part: Part) -> list[Record]:
+    from assay.ledger.records import PurgedRecord
+
+    return [PurgedRecord(id=id_, at=at) for id_, at in part.purged.items()]
+
+
+def _send_part(
+    project: Project, remote: Remote, found: Sequence[Record], part: Part, state: State
+) -> Travelled:
+    """Send one pack: first what it names, so that nobody reads of what is not there."""
+    moved, notes = _send_objects(project, remote, found)
+    name = _send_pack(project, remote, found)
+    state.packs[name] = part.ids
+    state.runs |= {id_: part.known.runs[id_] for id_ in part.runs}
+    state.models |= {id_: part.known.models[id_] for id_ in part.models}
+    state.purged += part.purged
+    return Travelled(runs=len(part.ids), objects=moved, notes=notes)
+
+
+def _send_objects(
+    project: Project, remote: Remote, found: Iterable[Record]
+) -> tuple[int, list[str]]:  # fmt: skip
+    from assay.workflows.live import with_documents
+
+    named = {file.oid for record in found for file in getattr(record, "files", ())}
+    if not named:
+        return 0, []
+    oids = sorted(with_documents(project.objects, named))
+    moved = transfer.push(oids, project.objects, remote, prefix=SHA256_PREFIX)
+    notes = [f"damaged here, and not pushed: {where}" for where in moved.damaged]
+    if lost := named & set(moved.missing):
+        notes.append(
+            f"{counted(len(lost), 'artifact')} of runs are neither here nor on the remote"
+        )
+    return moved.moved, notes
+
+
+def _send_pack(project: Project, remote: Remote, found: Iterable[Record]) -> str:
+    from assay.ledger import packs
+
+    with _folder(project) as folder:
+        path = Path(folder) / "pack"
+        packs.write(path, found)
+        oid, _ = hash_file(path, algorithm="sha256")
+        item = Item(f"{PREFIX}/{oid}", path, oid, "sha256")
+        if remote.upload([item], advance=lambda _count: None):
+            raise Error("the records were changed while they were sent", where=path)
+    return oid
+
+
+def fetch(
+    project: Project, settings: RemoteSettings, remote: Remote, *, artifacts: bool | None = None
+) -> Travelled:
+    """Bring the records that are not here, and objects that they name.
+
+    Parameters
+    ----------
+    artifacts : bool, optional
+        Bring the artifacts of all runs that are not here, or none; without it, those of runs that
+        are new here, up to `MOST` bytes.
+    """
+    where = ledger_where(project)
+    place = record_state.path_of(project, settings, ledger=str(where))
+    state = record_state.read(place)
+    listed = _listed(remote)
+    state.forget(state.packs.keys() - listed)
+    new = sorted(listed - state.packs.keys())
+    if not new and not (artifacts and has_ledger(project)):
+        return Travelled()
+    loaded, complaints = _load(project, remote, where, new, state)
+    record_state.write(place, state)
+    moved, notes = _bring(project, remote, where, loaded, artifacts=artifacts)
+    return Travelled(
+        runs=len(loaded.new) + len(loaded.changed),
+        objects=moved,
+        notes=notes,
+        complaints=[*complaints, *loaded.refused],
+    )
+
+
+def _load(
+    project: Project, remote: Remote, where: Path | str, new: Sequence[str], state: State
+) -> tuple[Loaded, list[str]]:
+    """Read packs into the ledger; one that cannot be read now is read again the next time."""
+    from assay.ledger import packs
+    from assay.ledger.database import open_ledger
+    from assay.ledger.loading import Loader
+
+    complaints: list[str] = []
+    seen: dict[str, list[str]] = {}
+    with _folder(project) as folder, open_ledger(where) as ledger:
+        loader = Loader(ledger, at=now_ms())
+        for name in _downloaded(remote, new, Path(folder), complaints):
+            shown = f"{PREFIX}/{name[:12]}"
+            ids: list[str] = []
+            try:
+                read = packs.read(Path(folder) / PREFIX / name, where=shown, complaints=complaints)
+                loader.add(_noting(read, ids))
+            except Error as error:
+                complaints.append(f"{shown}: {error.what}")
+                continue
+            seen[name] = ids
+        loaded = loader.finish()
+    if len(seen) == len(new) or not loaded.refused:  # else what is missing may still come
+        state.packs |= seen
+        state.runs |= loaded.runs
+        state.models |= loaded.models
+        state.purged = [*{*state.purged, *loaded.purged, *loaded.buried}]
+    return loaded, complaints
+
+
+def _noting(found: Iterable[Record], ids: list[str]) -> Iterator[Record]:
+    """Go through records, and note the ids of runs and logged models among them."""
+    for record in found:
+        if (id_ := getattr(record, "id", None)) is not None:
+            ids.append(id_)
+        yield record
+
+
+def _downloaded(
+    remote: Remote, names: Sequence[str], folder: Path, complaints: list[str]
+) -> list[str]:
+    """Copy packs into a folder; return those that are whole."""
+    items = [Item(f"{PREFIX}/{n}", f"{folder}/{PREFIX}/{n}", n, "sha256") for n in names]
+    if not items:
+        return []
+    (folder / PREFIX).mkdir(parents=True)
+    with progress("fetching runs", total=len(items)) as bar:
+        damaged = remote.download(items, advance=bar.advance)
+    bad = {one.item.oid for one in damaged}
+    complaints += [f"{one.where}: it is damaged or cut off" for one in damaged]
+    return [name for name in names if name not in bad]
+
+
+def _bring(
+    project: Project,
+    remote: Remote,
+    where: Path | str,
+    loaded: Loaded,
+    *,
+    artifacts: bool | None,
+) -> tuple[int, list[str]]:
+    """Bring objects: those of new records, or all that the ledger names."""
+    if artifacts is False:
+        return 0, []
+    objects = project.objects
+    bundles = [file.oid for file in loaded.files if file.is_bundle]
+    if artifacts:
+        from assay.ledger.database import open_ledger
+        from assay.workflows import live
+
+        with open_ledger(where, create=False) as ledger:
+            wanted, left = sorted(live.of_ledger(project, ledger)), 0
+            bundles += live.bundles_of(ledger)
+    else:
+        wanted, left = _newest(file for file in loaded.files if not objects.has(file.oid))
+    moved = transfer.fetch(wanted, objects, remote, prefix=SHA256_PREFIX)
+    inside = _inside(project, bundles)
+    more = transfer.fetch(inside, objects, remote, prefix=SHA256_PREFIX) if inside else None
+    notes = [f"damaged on the remote: {where}" for where in moved.damaged]
+    if left:
+        notes.append(
+            f"artifacts of older runs ({human_size(left)}) stay on the remote: "
+            "'assay fetch --artifacts' brings them"
+        )
+    return moved.moved + (more.moved if more else 0), notes
+
+
+def _newest(files: Iterable[Named]) -> tuple[list[str], int]:
+    """Return objects of the newest runs up to `MOST` bytes, and the bytes that are left."""
+    chosen: dict[str, None] = {}
+    total = left = 0
+    seen: set[str] = set()
+    for file in sorted(files, key=lambda one: -one.at):
+        if file.oid in seen:
+            continue
+        seen.add(file.oid)
+        if total + file.size > MOST:
+            left += file.size
+            continue
+        total += file.size
+        chosen[file.oid] = None
+    return list(chosen), left
+
+
+def _inside(project: Project, bundles: Iterable[str]) -> list[str]:
+    """Return what bundles name and is not here."""
+    from assay.workflows.live import named_in
+
+    objects = project.objects
+    named = {oid for one in bundles if objects.has(one) for oid in named_in(objects, one)}
+    return objects.lacking(sorted(named))
+
+
+def _listed(remote: Remote) -> set[str]:
+    """Return the names of the packs on a remote, with one listing."""
+    return {match[1] for key in remote.list_(PREFIX) if (match := _NAME.fullmatch(key))}
+
+
+def _added(a: Travelled, b: Travelled) -> Travelled:
+    return Travelled(
+        runs=a.runs + b.runs, objects=a.objects + b.objects, notes=[*a.notes, *b.notes]
+    )
+
+
+def _folder(project: Project) -> tempfile.TemporaryDirectory[str]:
+    """Return a folder for packs on their way."""
+    place = project.assay_dir / "records"
+    try:
+        place.mkdir(exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=place, prefix=".")
+    except OSError as error:
+        raise explain(error, place) from error

@@ -1,0 +1,148 @@
+"""A real PostgreSQL for tests: Debian's, in a temporary folder, as a user who is not root.
+
+It listens on a socket and on a loopback port, never syncs, and ends with the process that started
+it, however that ends. A test gets a database of its own: a copy of one that holds an empty ledger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assay.ledger.database import open_ledger
+from tests.objects.remotes.servers import free_port
+
+ON_CI = os.environ.get("CI") == "true"
+KINDS = ("sqlite", "postgresql")
+"""What a ledger may lie in: the parameters of a fixture."""
+
+_OPTIONS = {
+    "fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off",
+    "shared_buffers": "32MB", "max_connections": "200", "wal_level": "minimal",
+    "max_wal_senders": "0", "listen_addresses": "127.0.0.1", "log_min_messages": "warning",
+}  # fmt: skip
+_WHILE_WE_LIVE = '"$@" & pid=$!; cat > /dev/null; kill -QUIT $pid; wait $pid'  # our end of stdin
+
+
+def _programs() -> Path | None:
+    """Return the folder of PostgreSQL's programs, the newest."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=_release)
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("initdb")
+    return Path(on_path).resolve().parent if on_path else None
+
+
+def _release(program: Path) -> float:
+    return float(program.parent.parent.name)
+
+
+def _user() -> str | None:
+    """Return the user to run as: PostgreSQL refuses root."""
+    if os.getuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+class Postgres:
+    """A running server; `database` makes a database and returns its URL."""
+
+    def __init__(self, port: int, sockets: Path) -> None:
+        self.port, self.sockets = port, sockets
+        self._numbers = itertools.count(1)
+
+    def url(self, name: str) -> str:
+        return f"postgresql+psycopg://assay@127.0.0.1:{self.port}/{name}"
+
+    def empty(self) -> str:
+        """Return the URL of a database with nothing in it."""
+        return self._create("template0")
+
+    def database(self) -> str:
+        """Return the URL of a database that holds an empty ledger."""
+        return self._create("assay_template")
+
+    def _create(self, template: str) -> str:
+        name = f"test_{next(self._numbers)}"
+        self.say(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Remove a database, whoever is still connected."""
+        self.say(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
+
+    def say(self, statement: str) -> None:
+        import psycopg
+
+        plain = self.url("postgres").replace("+psycopg", "")
+        with psycopg.connect(plain, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _make_template(self) -> None:
+        self.say("CREATE DATABASE assay_template")
+        open_ledger(self.url("assay_template")).close()
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Postgres]:
+    """Start a server in a temporary folder."""
+    programs = _programs()
+    if programs is None:
+        if ON_CI:
+            raise RuntimeError("PostgreSQL is not installed: 'make programs' does, as root")
+        pytest.skip("PostgreSQL is not installed: 'make programs' does, where apt-get is allowed")
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # sockets need a short path
+    user, port = _user(), free_port()
+    if user is not None:
+        shutil.chown(folder, user)
+    log = folder / "server.log"
+    data = str(folder / "data")
+    initdb = [
+        str(programs / "initdb"), "-D", data, "-U", "assay", "--auth=trust", "--no-sync",
+        "--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en-US",
+    ]  # fmt: skip # sorted as for people, which is what most databases do
+    subprocess.run(initdb, check=True, capture_output=True, user=user, cwd=folder)
+    command = [str(programs / "postgres"), "-D", data, "-p", str(port), "-k", str(folder)]
+    for name, value in _OPTIONS.items():
+        command += ["-c", f"{name}={value}"]
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            ["sh", "-c", _WHILE_WE_LIVE, "sh", *command],
+            stdin=subprocess.PIPE, stdout=said, stderr=said, user=user, cwd=folder,
+        )  # fmt: skip
+    try:
+        server = Postgres(port, folder)
+        _wait(server, process, log)
+        server._make_template()
+        yield server
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait(server: Postgres, process: subprocess.Popen[bytes], log: Path) -> None:
+    import psycopg
+
+    until = time.monotonic() + 60
+    while True:
+        try:
+            server.say("SELECT 1")
+        except psycopg.OperationalError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.02)
+        else:
+            return

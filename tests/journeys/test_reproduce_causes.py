@@ -1,0 +1,199 @@
+"""Where a run cannot be done again to the bit: the first stage that differs, and why."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import make, stages
+
+PYTHON = f"{sys.executable} -S"
+
+
+def one(folder: Path, code: str, *, more: str = "") -> Path:
+    """Make and run a project of one stage, a script that writes `out.txt`."""
+    text = f"""
+stages:
+  first:
+    cmd: echo 1 > first.txt
+    outs: [first.txt]
+  made:
+    cmd: {PYTHON} made.py
+    deps: [made.py, first.txt]
+    outs: [out.txt]
+{more}"""
+    root = stages.pipeline(folder / "project", text, {"made.py": code})
+    make.done(root, "repro")
+    return root
+
+
+def again(folder: Path, *arguments: str, code: int = 0) -> dict[str, Any]:
+    before = make.git(folder, "status", "--porcelain")
+    shown = make.assay(folder, "reproduce", "--json", *arguments)
+    assert shown.code == code, shown
+    assert make.git(folder, "status", "--porcelain") == before
+    assert list((folder / ".assay" / "worktrees").iterdir()) == []
+    found: dict[str, Any] = json.loads(shown.out)
+    return found
+
+
+def edited(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Write another environment into the record, as if the run were of another machine."""
+    with sqlite3.connect(folder / ".assay" / "ledger.db") as ledger:
+        for oid, content in ledger.execute("select oid, content from environment").fetchall():
+            recorded = json.loads(content)
+            change(recorded)
+            query = "update environment set content = ? where oid = ?"
+            ledger.execute(query, [json.dumps(recorded), oid])
+    ledger.close()
+
+
+def test_a_stage_without_a_seed_is_run_twice_and_said_to_be_random(tmp_path: Path):
+    folder = one(tmp_path, "import os\nopen('out.txt', 'w').write(os.urandom(9).hex())\n")
+    found = again(folder, code=1)
+    assert found["parted"] == "made"
+    assert [(s["stage"], s["deterministic"]) for s in found["stages"]] == [
+        ("first", None), ("made", False),
+    ]  # fmt: skip
+    (cause,) = found["causes"]
+    assert (cause["kind"], cause["is_shown"]) == ("random", True)
+    text = make.assay(folder, "reproduce").out
+    assert "made: differs, NOT deterministic (" in text
+    assert "Cause: it gives something else each time it runs: a seed that is not set" in text
+
+
+def test_the_order_of_a_set_is_found_by_trying_a_hash_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    folder = one(tmp_path, "open('out.txt', 'w').write(str([hash(c) for c in 'abcdef']))\n")
+    (cause,) = again(folder, code=1)["causes"]
+    assert (cause["kind"], cause["is_shown"]) == ("hash_seed", True)
+    assert cause["text"].endswith("with PYTHONHASHSEED=0 it gives the same each time")
+
+
+THREADS = "import os\nopen('out.txt', 'w').write(os.environ.get('OMP_NUM_THREADS', 'all'))\n"
+
+
+def test_another_number_of_threads_is_set_as_recorded_or_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    folder = one(tmp_path, THREADS)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    found = again(folder)
+    assert (found["sameness"], found["environment_used"]) == ("identical", "recorded")
+    assert found["notes"] == ["OMP_NUM_THREADS=2, as recorded"]
+    assert found["environment"] == []
+    found = again(folder, "--environment", "current", code=1)
+    assert found["environment_used"] == "current"
+    (cause,) = found["causes"]
+    assert (cause["kind"], cause["is_shown"]) == ("threads", True)
+    assert cause["text"] == (
+        "threads: OMP_NUM_THREADS is 4, recorded 2; as recorded, the result is the same"
+    )
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert again(folder)["sameness"] == "identical"
+
+
+def test_a_hash_seed_is_set_as_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    folder = one(tmp_path, "open('out.txt', 'w').write(str(hash('a')))\n")
+    monkeypatch.setenv("PYTHONHASHSEED", "8")
+    assert again(folder)["sameness"] == "identical"
+    (cause,) = again(folder, "--environment", "current", code=1)["causes"]
+    assert (cause["kind"], cause["is_shown"]) == ("hash_seed", True)
+
+
+def test_other_versions_and_another_processor_are_named_but_not_proved(tmp_path: Path):
+    """A stage that reads a file outside stands for one that another machine computes."""
+    outside = make.write(tmp_path, {"outside": "1"}) / "outside"
+    folder = one(tmp_path, f"open('out.txt', 'w').write(open({str(outside)!r}).read())\n")
+    outside.write_text("2")
+    found = again(folder, code=1)
+    assert [(c["kind"], c["is_shown"]) for c in found["causes"]] == [("unknown", False)]
+    assert "nothing that is on record differs" in found["causes"][0]["text"]
+
+    def change(recorded: dict[str, Any]) -> None:
+        recorded["software"]["packages"].append("zzz-then==1.2")
+        recorded["host"]["cpu_family"] = "Other 6"
+        recorded["host"]["cores"] = 999
+
+    edited(folder, change)
+    found = again(folder, "--environment", "current", code=1)
+    kinds = {c["kind"]: (c["text"], c["is_shown"]) for c in found["causes"]}
+    assert kinds["versions"] == ("other versions: zzz-then is missing, recorded 1.2", False)
+    assert kinds["processor"][0].endswith("recorded Other 6")
+    assert kinds["threads"][0].endswith("cores, recorded 999")
+    text = make.assay(folder, "reproduce", "--environment", "current").out
+    assert "Perhaps: other versions: zzz-then is missing" in text
+
+
+def test_only_the_first_stage_that_differs_is_run_again(tmp_path: Path):
+    more = """
+  last:
+    cmd: cp out.txt last.txt
+    deps: [out.txt]
+    outs: [last.txt]
+"""
+    code = "import os\nopen('out.txt', 'w').write(os.urandom(9).hex())\n"
+    folder = one(tmp_path, code, more=more)
+    found = again(folder, code=1)
+    assert [(s["stage"], s["sameness"], s["deterministic"]) for s in found["stages"]] == [
+        ("first", "identical", None), ("made", "differs", False), ("last", "differs", None),
+    ]  # fmt: skip
+
+
+def test_twice_tells_of_each_stage_whether_it_is_deterministic(tmp_path: Path):
+    folder = one(tmp_path, "open('out.txt', 'w').write('same')\n")
+    found = again(folder, "--twice")
+    assert [s["deterministic"] for s in found["stages"]] == [True, True]
+    text = make.done(folder, "reproduce", "--twice")
+    assert "made: identical, deterministic (" in text
+    runs = json.loads(make.done(folder, "runs", "show", found["reproduction"], "--json"))
+    tags = [(child["stage"], child["tags"]) for child in runs["children"]]
+    assert tags == [
+        ("first", {}), ("first", {"repetition": "2"}), ("made", {}), ("made", {"repetition": "2"}),
+    ]  # fmt: skip
+
+
+def test_a_stage_that_is_the_same_by_chance_is_found_by_running_it_twice(tmp_path: Path):
+    """Each time that it runs in a place for the second time, it writes something else."""
+    code = (
+        "import pathlib\nmark = pathlib.Path('mark')\n"
+        "open('out.txt', 'w').write('again' if mark.exists() else 'first')\nmark.touch()\n"
+    )
+    folder = one(tmp_path, code)
+    (folder / "mark").unlink()
+    assert again(folder)["sameness"] == "identical"
+    found = again(folder, "--twice", code=1)
+    assert found["sameness"] == "identical"
+    assert [s["deterministic"] for s in found["stages"]] == [True, False]
+
+
+def test_one_stage_is_done_again_on_what_it_read_then(tmp_path: Path):
+    folder = one(tmp_path, "open('out.txt', 'w').write(open('first.txt').read())\n")
+    found = again(folder, "--stage", "made", "--twice")
+    assert [(s["stage"], s["deterministic"]) for s in found["stages"]] == [("made", True)]
+    shown = make.assay(folder, "reproduce", "--stage", "maed")
+    assert shown.code == 255
+    assert "the run has no stage 'maed'\n  hint: did you mean 'made'?" in shown.err
+
+
+def test_within_a_tolerance_nothing_is_run_a_second_time(tmp_path: Path):
+    code = (
+        "import os\nnoise = os.urandom(1)[0] * 1e-9 + 1e-12\n"
+        "open('out.txt', 'w').write('1')\n"
+        "open('m.json', 'w').write(f'{{\"a\": {1 + noise}}}')\n"
+    )
+    folder = one(tmp_path, code, more="    metrics: [{m.json: {cache: false}}]\n")
+    found = again(folder, "--rtol", "1e-3")
+    assert found["sameness"] in {"close", "identical"}
+    assert found["stages"][1]["deterministic"] is None
+    assert found["causes"] == []
