@@ -6,6 +6,7 @@ A document is run from top to bottom, in a new folder, by one bash:
 - another block is a file that is written, named by `<!-- file: NAME -->` before it;
 - `<!-- not run: REASON -->` before a block leaves it out;
 - `<!-- needs: PROGRAM -->` leaves the document out where there is no such program;
+- `<!-- python of: PEER -->` lets `python` be that of `.peers/PEER`;
 - `<!-- starts with: DOCUMENT -->` begins where the other one says `<!-- end of start -->`, and
   `<!-- starts with: examples/bikes -->` in that example, with the data of 2011;
 - what stands between `<!-- generated: NAME -->` and `<!-- end of generated -->` is written by us.
@@ -78,6 +79,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     skipped: list[Skipped]
     starts_with: Path | None
     n_start_steps: int | None  # how many steps another document starts with
+    python_of: str | None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +108,7 @@ def read(path: Path) -> Document:
     skipped: list[Skipped] = []
     starts_with: Path | None = None
     n_start_steps: int | None = None
+    python_of: str | None = None
     note: tuple[str, str] = ("", "")
     is_generated = False
     number = 0
@@ -121,6 +124,8 @@ def read(path: Path) -> Document:
                 starts_with = (path.parent / note[1]).resolve()
             elif note[0] == "end of start":
                 n_start_steps = len(steps)
+            elif note[0] == "python of":
+                python_of = note[1]
         elif line.startswith("```"):
             end = lines.index("```", number)
             block, start = lines[number:end], number
@@ -141,7 +146,7 @@ def read(path: Path) -> Document:
             note = ("", "")
     return Document(
         path=path, steps=steps, skipped=skipped, starts_with=starts_with,
-        n_start_steps=n_start_steps,
+        n_start_steps=n_start_steps, python_of=python_of,
     )  # fmt: skip
 
 
@@ -206,16 +211,18 @@ def _start_in_example(example: Path, folder: Path) -> None:
 def run(document: Document, folder: Path) -> list[Answer]:
     """Do what a document says, in an empty folder, and return what its commands print."""
     start(document, folder)
-    return _run(document.steps, folder)
+    return _run(document.steps, folder, python_of=document.python_of)
 
 
-def _run(steps: Sequence[Command | File], folder: Path) -> list[Answer]:
+def _run(
+    steps: Sequence[Command | File], folder: Path, *, python_of: str | None = None
+) -> list[Answer]:
     script = folder.with_name(f"{folder.name}.sh")
     script.write_text("".join(_shell(number, step) for number, step in enumerate(steps)))
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", str(script)],
         cwd=folder,
-        env=_environment(folder),
+        env=_environment(folder, python_of),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -246,12 +253,14 @@ def _shell(number: int, step: Command | File) -> str:
     )
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, python_of: str | None) -> dict[str, str]:
+    pythons = [ROOT / ".peers" / python_of / "bin"] if python_of else []
+    programs = [*pythons, Path(sys.executable).parent, os.environ["PATH"]]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ASSAY_", "DVC_", "GIT_"))}
     return {
         **kept,
         **make.environment(folder),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(str(place) for place in programs),
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": "init.defaultBranch",
         "GIT_CONFIG_VALUE_0": "main",

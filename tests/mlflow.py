@@ -30,7 +30,7 @@ from tests.objects.remotes.servers import free_port
 PEERS = Path(__file__).parents[1] / ".peers"
 ON_CI = os.environ.get("CI") == "true"
 _SESSION = str(Path(__file__).with_name("mlflow_session.py"))
-_CLIENT = {
+CLIENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
@@ -41,7 +41,7 @@ _CLIENT = {
     "GIT_PYTHON_REFRESH": "quiet",
     "PYTHONWARNINGS": "ignore",
 }
-_SERVER = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+SERVER = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def needs(peer: str = "mlflow") -> pytest.MarkDecorator:
@@ -200,7 +200,7 @@ def mlflow_server(
         "--workers", "1", "--backend-store-uri", store or f"sqlite:///{place}/mlflow.db",
         "--artifacts-destination", str(place / "artifacts"), *options,
     ]  # fmt: skip
-    env = _CLIENT | _SERVER | {"PATH": f"{python().parent}{os.pathsep}{os.environ['PATH']}"}
+    env = CLIENT | SERVER | {"PATH": f"{python().parent}{os.pathsep}{os.environ['PATH']}"}
     with _ended(start(command, folder, port=port, env=env), wait=wait) as server:
         yield server
 
@@ -231,7 +231,7 @@ class Session:
         self.process = subprocess.Popen(
             [str(python(peer)), "-P", _SESSION],  # or our `mlflow.py` would be theirs
             cwd=self.folder,
-            env={**kept, **_CLIENT, "MLFLOW_TRACKING_URI": url, **(env or {})},
+            env={**kept, **CLIENT, "MLFLOW_TRACKING_URI": url, **(env or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

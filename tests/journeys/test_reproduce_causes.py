@@ -7,11 +7,12 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from tests import make, stages
+
+if TYPE_CHECKING:
+    import pytest
 
 PYTHON = f"{sys.executable} -S"
 

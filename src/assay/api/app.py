@@ -36,6 +36,7 @@ MODULES = (
     "assay.api.mlflow.experiments",
     "assay.api.mlflow.runs",
     "assay.api.mlflow.metrics",
+    "assay.api.mlflow.batches",
     "assay.api.mlflow.searches",
     "assay.api.mlflow.artifacts",
     "assay.api.mlflow.multipart",

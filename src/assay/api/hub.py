@@ -31,14 +31,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         Bytes of a request's line and headers.
     connections : int
         Open ones.
-    idle_seconds, drain_seconds : float
-        How long a connection may wait for its next request; how long requests that are being
-        answered have when the hub ends.
+    head_seconds, idle_seconds, drain_seconds : float
+        How long a request's line and headers may take to arrive; how long a connection may wait
+        for its next request; how long requests that are being answered have when the hub ends.
     """
 
     body: int = 32 * 1024 * 1024
     head: int = 65_536
     connections: int = 1024
+    head_seconds: float = 30
     idle_seconds: float = 75
     drain_seconds: float = 10
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -11,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -21,9 +22,6 @@ from assay.api.app import app
 from assay.api.hub import Hub, Limits
 from assay.base.errors import Error
 from assay.serve.access import check_token
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 BACKLOG = 2048
 _RESTART_SECONDS = 1.0
@@ -133,14 +131,28 @@ class _TooMuch(Exception):
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which has no bound for a request's head of its own."""
+    """uvicorn's protocol, with bounds for the head of a request: its size, and its time."""
 
-    largest = 65_536
+    largest, seconds = 65_536, 30.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._n_head = 0
+        self._slow: asyncio.TimerHandle | None = None
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the timer go."""
+        self._stop_waiting()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Begin to count."""
         super().on_message_begin()
         self._n_head = 0
+        if self._slow is None:
+            self._wait()
 
     def on_url(self, url: bytes) -> None:
         """Count the line of the request."""
@@ -152,14 +164,27 @@ class _Protocol(HttpToolsProtocol):
         self._count(len(name) + len(value))
         super().on_header(name, value)
 
+    def on_headers_complete(self) -> None:
+        """Stop to wait: a body may take its time."""
+        self._stop_waiting()
+        super().on_headers_complete()
+
     def _count(self, size: int) -> None:
         self._n_head += size
         if self._n_head > self.largest:
             raise _TooMuch
 
+    def _wait(self) -> None:
+        self._slow = self.loop.call_later(self.seconds, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+
 
 def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    members: dict[str, Any] = {"largest": limits.head}
+    members: dict[str, Any] = {"largest": limits.head, "seconds": limits.head_seconds}
     return type("Protocol", (_Protocol,), members)
 
 

@@ -219,17 +219,15 @@ def _record(made: Contents, project: Project | None) -> None:
     active = origin.active_run()
     if active is None:
         return
-    from assay.ledger.writer import Artifact, Writer
+    from assay.ledger.writer import Artifact
 
     folder = made.index.name or "bundle"
     rows = {**made.index.files, index.INDEX: index.file_of(made.index_bytes)}
-    writer = Writer(active.ledger)
-    writer.add_artifacts(
-        active.id,
+    active.set_tag("bundle", made.id)
+    active.made(
         [
             Artifact(path=f"{folder}/{path}", oid=f"sha256:{file.sha256}", size=file.size)
             for path, file in sorted(rows.items())
         ],
+        thing=f"bundle:{made.id}",
     )
-    writer.set_tags(active.id, {"bundle": made.id})
-    writer.add_edge(f"run:{active.id}", "made", f"bundle:{made.id}")

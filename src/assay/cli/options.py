@@ -58,6 +58,16 @@ transfer_options = with_options(
     recursive_option,
     glob_option,
     click.option("--run-cache/--no-run-cache", help="Also what commands made before."),
+    click.option(
+        "--runs/--no-runs",
+        default=None,
+        help="Also the records of runs; without TARGETS that is so.",
+    ),
+)
+artifacts_option = click.option(
+    "--artifacts/--no-artifacts",
+    default=None,
+    help="The artifacts of all runs, or none; else those of runs that are new here.",
 )
 
 
@@ -101,6 +111,8 @@ def request_of(options: dict[str, Any]) -> Request:
         run_cache=options.pop("run_cache", False),
         max_size=options.pop("max_size", None),
         kinds=options.pop("kinds", ()),
+        runs=options.pop("runs", None),
+        artifacts=options.pop("artifacts", None),
     )
 
 

@@ -1,4 +1,4 @@
-"""`runs list/show/diff`."""
+"""`runs list/show/diff`; `run_records` deletes, exports and imports them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ import click
 from assay.base.clock import duration, iso
 from assay.base.progress import counted, human_size
 from assay.cli.output import json_option, show
+from assay.cli.run_records import (
+    delete_command,
+    export_command,
+    import_command,
+    purge_command,
+    restore_command,
+)
 from assay.project import workspace
 
 if TYPE_CHECKING:
@@ -18,7 +25,13 @@ if TYPE_CHECKING:
 
 @click.group("runs")
 def runs_group() -> None:
-    """List, show and compare recorded runs."""
+    """List, show and compare recorded runs; delete, purge, export and import them."""
+
+
+for _command in (
+    delete_command, restore_command, purge_command, export_command, import_command
+):  # fmt: skip
+    runs_group.add_command(_command)
 
 
 def _open() -> Ledger:

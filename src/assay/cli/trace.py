@@ -13,21 +13,23 @@ from assay.project import workspace
 @click.command("trace")
 @click.argument("thing")
 @click.option("--mermaid", is_flag=True, help="Print a Mermaid flowchart.")
+@click.option("--all", "every", is_flag=True, help="Of many things, follow all of them.")
 @json_option
-def trace_command(thing: str, mermaid: bool, as_json: bool) -> int:
+def trace_command(thing: str, mermaid: bool, every: bool, as_json: bool) -> int:
     """Show what THING came from, and what came from it.
 
     THING is a file (PATH, or PATH@REVISION), a run (its id, or 'latest'), a metric (NAME of the
-    latest run that has it, or RUN:NAME), a MODEL@VERSION, a bundle (sha256:...), or the id of a
-    prediction, an alert or a decision. Every edge is followed by a stored hash; one that is not
-    on record says 'unknown'. A version's trace says why it answers: which decision deployed it,
-    and which alert triggered that. A prediction's has its truth, once that has come.
+    latest run that has it, RUN:NAME, or FILE:KEY), a MODEL@VERSION, a bundle (sha256:...), a
+    model that MLflow logged (m-...), or the id of a prediction, an alert or a decision. Every
+    edge is followed by a stored hash; one that is not on record says 'unknown'. A version's trace
+    says why it answers: which decision deployed it, and which alert triggered that. A
+    prediction's has its truth, once that has come.
     """
     import tempfile
 
     from assay.ledger.database import open_ledger
     from assay.project import settings
-    from assay.trace import things, tree
+    from assay.trace import drawing, nodes, things, tree
 
     project = workspace.find()
     with tempfile.TemporaryDirectory() as empty:
@@ -37,7 +39,7 @@ def trace_command(thing: str, mermaid: bool, as_json: bool) -> int:
             settings.ledger_where(project) if is_there else Path(empty) / "ledger.db"
         )
         named = things.find(project, ledger, thing, cwd=Path.cwd())
-        found = tree.trace(project, ledger, named)
+        found = tree.trace(project, ledger, named, most=None if every else nodes.MOST)
         ledger.close()
-    show(found, as_json=as_json, text=tree.mermaid(found) if mermaid else tree.text(found))
+    show(found, as_json=as_json, text=drawing.mermaid(found) if mermaid else drawing.text(found))
     return 0

@@ -9,7 +9,7 @@ import click
 from assay.base.progress import counted
 from assay.base.signals import interrupts_on_terminate
 from assay.cli.data import change_lines, change_rows, note_missing, summary
-from assay.cli.options import request_of, transfer_options
+from assay.cli.options import artifacts_option, request_of, transfer_options
 from assay.cli.output import did, json_option, note, suggest_git_add
 from assay.project import workspace
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 @json_option
 def push_command(as_json: bool, **options: Any) -> int:
     """Copy the data that the project records to a remote.
+
+    Records of runs go along, with the artifacts that they name.
 
     TARGETS are files, folders, parts of tracked folders, .dvc files or stages.
     """
@@ -49,11 +51,12 @@ def push_command(as_json: bool, **options: Any) -> int:
     multiple=True,
     help="Only metrics, or plots.",
 )
+@artifacts_option
 @json_option
 def fetch_command(as_json: bool, **options: Any) -> int:
     """Copy the data that the project records from a remote into the cache.
 
-    'assay pull' does the same, and checks it out.
+    Records of runs come too. 'assay pull' does the same, and checks the data out.
     """
     from assay.workflows import transfers
 
@@ -67,9 +70,13 @@ def fetch_command(as_json: bool, **options: Any) -> int:
 @transfer_options
 @click.option("-f", "--force", is_flag=True, help="Overwrite data that is not in the cache.")
 @click.option("--allow-missing", is_flag=True, help="Go on without what the remote has not.")
+@artifacts_option
 @json_option
 def pull_command(force: bool, allow_missing: bool, as_json: bool, **options: Any) -> int:
-    """Copy the data that the project records from a remote, and check it out."""
+    """Copy the data that the project records from a remote, and check it out.
+
+    Records of runs come too.
+    """
     from assay.workflows import transfers
 
     project = workspace.find()
@@ -89,7 +96,9 @@ def pull_command(force: bool, allow_missing: bool, as_json: bool, **options: Any
 def _show_pulled(project: Project, synced: Synced, *, as_json: bool) -> None:
     document = _document(synced) | {"changes": change_rows(project, synced.changes)}
     moved = _count(synced)
-    counts = summary(synced.changes, fetched=moved) or "Everything is up to date."
+    counts = summary(synced.changes, fetched=moved)
+    came = f"{counted(synced.n_records, 'run')} fetched" if synced.n_records else ""
+    counts = ", ".join(text for text in (counts, came) if text) or "Everything is up to date."
     lines = [change_lines(project, synced.changes), counts]
     did(document, as_json=as_json, text="\n".join(line for line in lines if line))
     _complain(synced)
@@ -97,14 +106,15 @@ def _show_pulled(project: Project, synced: Synced, *, as_json: bool) -> None:
 
 
 def _show(synced: Synced, verb: str, *, as_json: bool) -> None:
-    count = _count(synced)
-    text = f"{counted(count, 'file')} {verb}" if count else "Everything is up to date."
+    counts = {"file": _count(synced), "run": synced.n_records}
+    moved = " and ".join(counted(n, what) for what, n in counts.items() if n)
+    text = f"{moved} {verb}" if moved else "Everything is up to date."
     did(_document(synced), as_json=as_json, text=text)
     _complain(synced)
 
 
 def _count(synced: Synced) -> int:
-    return synced.data.moved + synced.n_runs + synced.n_imported
+    return synced.data.moved + synced.n_runs + synced.n_imported + synced.n_artifacts
 
 
 def _document(synced: Synced) -> dict[str, Any]:
@@ -113,6 +123,8 @@ def _document(synced: Synced) -> dict[str, Any]:
         "data": synced.data,
         "runs": synced.n_runs,
         "imported": synced.n_imported,
+        "records": synced.n_records,
+        "artifacts": synced.n_artifacts,
         "changes": [],
         "complaints": synced.complaints,
     }

@@ -1,80 +1,104 @@
-"""A run that this process records: what `assay.run()` gives, and how it begins and ends."""
+"""A run that this process records: what `assay.run()` gives."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import resource
-import shlex
-import sys
-import time
-import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound
 from assay.ledger import values
-from assay.ledger.buffer import Buffer
-from assay.ledger.writer import DEFAULT_EXPERIMENT, Artifact, Code, Metric, Writer
+from assay.ledger.operations import AddArtifacts, AddEdges, AddInputs, LogParams, SetTags
+from assay.ledger.writer import DEFAULT_EXPERIMENT, Artifact
 
 if TYPE_CHECKING:
-    from assay.ledger.database import Ledger
     from assay.ledger.environment import Environment
-    from assay.ledger.writer import Outcome
-    from assay.project.workspace import Project
+    from assay.ledger.places import Place
+    from assay.ledger.writer import Code
 
-_LOG_TAIL = 4000  # characters of a traceback that are kept
+_LARGEST = 2**63
 
 
 class ActiveRun:
-    """A run that goes on; threads may share it, and forked processes may log to it."""
+    """A run that goes on; threads may share it, and forked processes may log to it.
+
+    What is logged is written in the background: nothing is lost when the process ends, and at
+    most the last 200 ms when it is killed.
+    """
 
     def __init__(
         self,
         id_: str,
         *,
-        ledger: Ledger,
+        place: Place,
         experiment: str = DEFAULT_EXPERIMENT,
         code: Code | None = None,
         environment: Environment | None = None,
+        params: Mapping[str, str] | None = None,
     ) -> None:
-        self.id, self.ledger, self.experiment = id_, ledger, experiment
-        self.code, self.environment = code, environment
+        self.id, self.experiment = id_, experiment
+        self.place, self.code, self.environment = place, code, environment
         self.is_open = True
-        self._writer = Writer(ledger)
-        self._buffer = Buffer(lambda points: self._writer.log_metrics(id_, points))
-        self._pid = os.getpid()
+        self.pid = os.getpid()
+        self.channel = place.channel()
+        self._params = dict(params or {})  # as text
 
     def log_param(self, key: str, value: object) -> None:
         """Record a parameter; it cannot get another value later."""
         self.log_params({key: value})
 
     def log_params(self, params: Mapping[str, object]) -> None:
-        """Record parameters, all or none; nested ones get dotted names."""
-        self._check_open()
-        if params:
-            self._writer.log_params(self.id, values.flatten(params))
+        """Record parameters, all or none; nested ones get dotted names.
 
-    def log_metric(self, key: str, value: object, *, step: int | None = None) -> None:
-        """Record a number; it is written within half a second."""
-        self.log_metrics({key: value}, step=step)
-
-    def log_metrics(self, metrics: Mapping[str, object], *, step: int | None = None) -> None:
-        """Record numbers of one moment; they are written within half a second."""
+        Another value than this process logged before is an error at once. Another one than
+        another process logged is one at a later call, at the latest at the end of the run.
+        """
         self._check_open()
-        at = now_ms()
-        points = [
-            Metric(
-                key=values.key_text("metric", key),
-                value=values.number(key, value),
-                step=values.step(key, step),
-                at=at,
-            )
+        found = {
+            values.key_text("parameter", key): values.dump(key, value)
+            for key, value in values.flatten(params).items()
+        }
+        for key, (text, _) in found.items():
+            if self._params.get(key, text) != text:
+                raise Error(
+                    f"parameter {key!r} of the run is {self._params[key]!r} already; "
+                    f"it cannot become {text!r}",
+                    hint="log it under another name, or begin a run of its own for it",
+                )
+        if found:
+            self._params |= {key: text for key, (text, _) in found.items()}
+            self.channel.put(LogParams(run=self.id, params=found))
+
+    def log_metric(
+        self, key: str, value: object, *, step: int | None = None, at: int | None = None
+    ) -> None:
+        """Record a number; `step` counts epochs or batches, `at` is a moment in milliseconds."""
+        if type(value) is not float:
+            value = values.number(key, value)
+        if type(step) is not int or not -_LARGEST <= step < _LARGEST:
+            step = values.step(key, step)
+        if type(key) is not str or not key or key.isspace():
+            key = values.key_text("metric", key)
+        if not self.is_open:
+            self._check_open()
+        self.channel.point(
+            self.id, key, value, step=step, at=now_ms() if at is None else values.moment(key, at)
+        )
+
+    def log_metrics(
+        self, metrics: Mapping[str, object], *, step: int | None = None, at: int | None = None
+    ) -> None:
+        """Record numbers of one moment, all or none."""
+        self._check_open()
+        moment = now_ms() if at is None else values.moment("metrics", at)
+        found = [
+            (values.key_text("metric", key), values.number(key, value), values.step(key, step))
             for key, value in metrics.items()
         ]
-        self._buffer.add(points)
+        for name, number, counted in found:
+            self.channel.point(self.id, name, number, step=counted, at=moment)
 
     def log_artifact(self, path: str | Path, *, to: str | None = None) -> None:
         """Keep a file with the run, in the folder `to` of its artifacts."""
@@ -101,20 +125,46 @@ class ActiveRun:
         }
         self._keep(files, to)
 
-    def _keep(self, files: Mapping[str, Path], to: str | None) -> None:
-        from assay.project import workspace
+    def log_text(self, text: str, path: str) -> None:
+        """Keep a text as the file `path` of the run's artifacts."""
+        self._keep_bytes(text.encode(), path)
+
+    def log_dict(self, mapping: Mapping[str, object] | Sequence[object], path: str) -> None:
+        """Keep a mapping or list as JSON, or as YAML where the path ends so."""
+        from assay.ledger import renderings
+
+        self._keep_bytes(renderings.mapping(mapping, path), path)
+
+    def log_table(self, data: Any, path: str) -> None:
+        """Keep columns, rows or a data frame as `.csv`, `.json` (as MLflow) or `.parquet`."""
+        from assay.ledger import renderings
+
+        self._keep_bytes(renderings.table(data, path), path)
+
+    def log_figure(self, figure: Any, path: str) -> None:
+        """Keep a figure (Matplotlib, Plotly, Altair, Pillow) in the form of the path's ending."""
+        from assay.ledger import renderings
+
+        self._keep_bytes(renderings.figure(figure, path), path)
+
+    def log_dataset(
+        self,
+        data: Any,
+        *,
+        name: str | None = None,
+        source: str | None = None,
+        schema: Mapping[str, Any] | None = None,
+        context: str | None = None,
+    ) -> None:
+        """Record what the run reads, by the hash of its content: a path, or data in memory."""
+        from assay.ledger import inputs, places
 
         self._check_open()
-        under = _inside_artifacts(to)
-        for file in files.values():
-            if not file.is_file():
-                raise NotFound("there is no such file", where=file, hint="write it first")
-        stored = workspace.find().objects.add_files(files.values())
-        kept = [
-            Artifact(path=str(under / name), oid=f"sha256:{one.oid}", size=one.size)
-            for name, one in zip(files, stored, strict=True)
-        ]
-        self._writer.add_artifacts(self.id, kept)
+        found = inputs.dataset(
+            data, name=name, source=source, schema=schema, context=context,
+            project=places.find_project(),
+        )  # fmt: skip
+        self.channel.put(AddInputs(run=self.id, data=(found,), at=now_ms()))
 
     def set_tag(self, key: str, value: object) -> None:
         """Set a tag, over one of the same name."""
@@ -123,149 +173,71 @@ class ActiveRun:
     def set_tags(self, tags: Mapping[str, object]) -> None:
         """Set tags, over those of the same name."""
         self._check_open()
-        if tags:
-            self._writer.set_tags(self.id, tags)
+        texts = {values.key_text("tag", key): str(value) for key, value in tags.items()}
+        if texts:
+            self.channel.put(SetTags(run=self.id, tags=texts))
+
+    def seed(self, number: int) -> None:
+        """Seed Python's generator, NumPy's and PyTorch's where imported, and record it."""
+        from assay.ledger import seeds
+
+        self.set_tags({f"seed.{name}": one for name, one in seeds.set_all(number).items()})
 
     def flush(self) -> None:
-        """Write the metrics that wait."""
-        self._buffer.flush()
+        """Wait until all is written, or lies in a file until it can be; raise what was refused."""
+        self.channel.flush()
+        self.channel.check(self.id)
 
     def close(self) -> None:
-        """Write what waits and leave the ledger; the run's end is not recorded by this."""
-        try:
-            self.flush()
-        finally:
-            self.ledger.close()
-
-    @contextlib.contextmanager
-    def ending(self, *, is_recorded: bool) -> Iterator[None]:
-        """Write what waits at the end of a block and, if that is to be, how the run ended."""
-        cpu = time.process_time()
-        try:
-            yield
-        except BaseException as error:
-            try:
-                self.flush()
-                if is_recorded:
-                    self._end(*_outcome(error), cpu=cpu, log_tail=_traceback())
-            except Error as failure:  # what went wrong first is what the user has to see
-                error.add_note(f"the end of the run was not recorded: {failure}")
-            raise
-        else:
-            self.flush()
-            if is_recorded:
-                self._end("finished", None, cpu=cpu)
-
-    def _end(
-        self, status: Outcome, reason: str | None, *, cpu: float, log_tail: str | None = None
-    ) -> None:
-        if os.getpid() != self._pid:  # a forked process that leaves the block
-            return
+        """Write what waits; the run's end is not recorded by this."""
         self.is_open = False
-        self._writer.finish_run(
-            self.id,
-            status=status,
-            peak_memory=_peak_memory(),
-            cpu_seconds=time.process_time() - cpu,
-            log_tail=log_tail if status == "failed" else None,
-            reason=reason,
+        self.channel.end(self.id, None)
+        self.channel.check(self.id)
+
+    def made(self, artifacts: Sequence[Artifact], *, thing: str) -> None:
+        """Record that the run made a thing whose files are kept already."""
+        at = now_ms()
+        self._check_open()
+        self.channel.put(AddArtifacts(run=self.id, artifacts=tuple(artifacts), at=at))
+        edge = (f"run:{self.id}", "made", thing)
+        self.channel.put(AddEdges(run=self.id, edges=(edge,), at=at))
+        self.flush()
+
+    def _keep(self, files: Mapping[str, Path], to: str | None) -> None:
+        self._check_open()
+        under = _inside_artifacts(to)
+        for file in files.values():
+            if not file.is_file():
+                raise NotFound("there is no such file", where=file, hint="write it first")
+        stored = self.place.objects.add_files(files.values())
+        self._add_artifacts(
+            Artifact(path=str(under / name), oid=f"sha256:{one.oid}", size=one.size)
+            for name, one in zip(files, stored, strict=True)
         )
-        self.ledger.close()
+
+    def _keep_bytes(self, content: bytes, path: str) -> None:
+        self._check_open()
+        inside = _inside_artifacts(path)
+        if inside == PurePosixPath():
+            raise Error(f"the path {path!r} names no file", hint="give one, such as 'notes.txt'")
+        oid = self.place.objects.add(content)
+        self._add_artifacts([Artifact(path=str(inside), oid=f"sha256:{oid}", size=len(content))])
+
+    def _add_artifacts(self, found: Any) -> None:
+        kept = tuple(found)
+        if kept:
+            self.channel.put(AddArtifacts(run=self.id, artifacts=kept, at=now_ms()))
 
     def _check_open(self) -> None:
         if not self.is_open:
             raise Error(f"the run {self.id} has ended", hint="log inside its 'with' block")
 
 
-def start(*, name: str | None, experiment: str | None, parent: ActiveRun | None) -> ActiveRun:
-    """Begin a run of this script, as a part of `parent` where there is one."""
-    from assay.ledger import environment as environments
-    from assay.ledger.database import open_ledger
-
-    project = _project()
-    ledger = open_ledger(parent.ledger.where if parent else _where(project))
-    belongs_to = experiment or (parent.experiment if parent else DEFAULT_EXPERIMENT)
-    environment = (parent.environment if parent else None) or environments.capture()
-    code = (parent.code if parent else None) or _code(project)
-    script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] else ""
-    id_ = Writer(ledger).start_run(
-        name=name or script.strip("-") or "interactive",
-        kind="script",
-        experiment=belongs_to,
-        parent=parent.id if parent else None,
-        command=shlex.join(sys.argv) or None,
-        directory=_directory(project),
-        code=code,
-        environment=environment,
-    )
-    return ActiveRun(id_, ledger=ledger, experiment=belongs_to, code=code, environment=environment)
-
-
-def join(id_: str) -> ActiveRun:
-    """Return the run `id_` of the ledger that the environment names, begun by somebody else."""
-    from assay.ledger import runs
-    from assay.ledger.database import open_ledger
-
-    ledger = open_ledger(_where(None), create=False)
-    row = runs.get(ledger, id_)
-    return ActiveRun(row.id, ledger=ledger, experiment=row.experiment)
-
-
-def _where(project: Project | None) -> Path | str:
-    from assay.project import settings, workspace
-
-    given = os.environ.get("ASSAY_LEDGER")
-    return given or settings.ledger_where(project or workspace.find())
-
-
-def _project() -> Project | None:
-    """Return the project around the current folder; None where ASSAY_LEDGER makes up for it."""
-    from assay.project import workspace
-
-    try:
-        return workspace.find()
-    except NotFound:
-        if os.environ.get("ASSAY_LEDGER"):
-            return None
-        raise
-
-
-def _code(project: Project | None) -> Code | None:
-    from assay.ledger import code
-
-    return None if project is None else code.capture(project)
-
-
-def _directory(project: Project | None) -> str | None:
-    here = Path(os.path.realpath(Path.cwd()))
-    if project is None or not here.is_relative_to(project.root):
-        return None
-    return here.relative_to(project.root).as_posix()
-
-
-def _outcome(error: BaseException) -> tuple[Outcome, str | None]:
-    if isinstance(error, SystemExit) and error.code in {None, 0}:
-        return "finished", None
-    if isinstance(error, KeyboardInterrupt):
-        return "killed", "interrupted"
-    return "failed", f"{type(error).__name__}: {error}"
-
-
-def _traceback() -> str:
-    return traceback.format_exc()[-_LOG_TAIL:]
-
-
-def _peak_memory() -> int:
-    """Return the most memory that this process had, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
-
-
 def _inside_artifacts(to: str | None) -> PurePosixPath:
     folder = PurePosixPath(to or "")
     if folder.is_absolute() or ".." in folder.parts:
         raise Error(
-            f"the folder {to!r} leaves the run's artifacts",
+            f"the path {to!r} leaves the run's artifacts",
             hint="give a relative path without '..', such as 'plots/train'",
         )
     return folder

@@ -219,7 +219,7 @@ def put(
     from assay.ledger import rows
 
     owner, path = place.owner, place.path
-    check(_again(connection, owner))
+    check(_claimed(connection, owner, at=at))
     table, _ = _of(owner)
     _need_room(connection, owner, path)
     row = {"path": path, "oid": f"sha256:{stored.oid}", "size": stored.size, "at": at}
@@ -231,9 +231,10 @@ def put(
     rows.put(connection, table, [{column: owner.id, **row}])
 
 
-def delete(connection: Connection, place: Place) -> int:
+def delete(connection: Connection, place: Place, *, at: int) -> int:
     """Forget a file, or all files of a folder; return how many there were."""
     owner, path = place.owner, place.path
+    _claimed(connection, owner, at=at)
     table, own = _of(owner)
     query = table.delete().where(own)
     if path:
@@ -284,13 +285,14 @@ def _of(owner: Owner) -> tuple[Table, ColumnElement[bool]]:
     return logged_model_artifact, logged_model_artifact.c.model_id == owner.id
 
 
-def _again(connection: Connection, owner: Owner) -> Owner:
-    """Return the owner as it is now; nobody deletes it before this transaction ends."""
-    from assay.ledger import rows
+def _claimed(connection: Connection, owner: Owner, *, at: int) -> Owner:
+    """Return the owner as it is now; the record of its run changes with this transaction."""
+    from assay.ledger import logged, rows
 
     if owner.kind == "run":
         rows.claim_run(connection, owner.id)
         return of_run(connection, owner.id)
+    logged.touch(connection, owner.id, at=at)
     return of_model(connection, owner.id)
 
 
@@ -313,7 +315,9 @@ def _model(connection: Connection, id_: str) -> Owner | None:
     return _owner("model", id_, connection.execute(query).one_or_none())
 
 
-def _owner(kind: Literal["run", "model"], id_: str, row: Row[Any] | None) -> Owner | None:
+def _owner(
+    kind: Literal["run", "model"], id_: str, row: Row[Any, Any, Any] | None
+) -> Owner | None:
     if row is None:
         return None
     default = run_uri if kind == "run" else model_uri

@@ -1,8 +1,8 @@
 """From the calls of a script to where runs are recorded: in the background and in order.
 
 A call leaves an operation in a queue, which costs a microsecond. One thread takes what is there
-every twentieth of a second and makes a batch of it; another one writes the batches. What cannot
-be written after a tenth of a second lies in a file (`assay.ledger.outbox`), so that at most the
+every 30 milliseconds and makes a batch of it; another one writes the batches. What cannot
+be written after another 60 lies in a file (`assay.ledger.outbox`), so that at most the
 last 200 ms are lost when the process is killed, and a server that is away is not noticed.
 
 A process has one channel for each place that it writes to (`assay.ledger.channels`).
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from assay.ledger.operations import Refusal
     from assay.ledger.sinks import Sink
 
-_GATHER = 0.05  # seconds in which a batch comes together
+_GATHER = 0.03  # seconds in which a batch comes together
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before what failed is tried again
 _MOST = 100_000  # calls that wait; above that a call helps, so that memory is bounded
 _LARGEST = 5_000  # points of a batch, so that none takes long
@@ -42,10 +42,20 @@ _Waiting = tuple[str, str, float, int, int] | Operation  # a point: run, key, va
 
 
 class Channel:
-    """Operations of this process on their way to one sink; threads may share it."""
+    """Operations of this process on their way to one sink; threads may share it.
 
-    def __init__(self, sink: Sink, *, folder: Path) -> None:
-        self.sink, self._folder = sink, folder
+    Parameters
+    ----------
+    folder : Path
+        Where that lies which cannot be written yet.
+    begun : callable
+        Called before the threads begin, in each process.
+    """
+
+    def __init__(
+        self, sink: Sink, *, folder: Path, begun: Callable[[], None] = lambda: None
+    ) -> None:
+        self.sink, self._folder, self._begun = sink, folder, begun
         self._users = 0
         self._begin_anew()
 
@@ -189,6 +199,7 @@ class Channel:
         with self._lock:
             if self._threads:
                 return
+            self._begun()
             self._stop = stop = threading.Event()
             both = (self._gather_on, "assay-gather"), (self._send_on, "assay-send")
             found = [

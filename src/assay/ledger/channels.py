@@ -45,7 +45,7 @@ def channel(
         key = where, folder
         if key not in _channels:
             sink = sinks.sink_of(where, objects=objects, token=token)
-            _channels[key] = Channel(sink, folder=folder)
+            _channels[key] = Channel(sink, folder=folder, begun=see_to_the_end)
         return _channels[key]
 
 

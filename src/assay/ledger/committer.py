@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import queue
 import threading
@@ -32,13 +33,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Work = Callable[["Connection"], Any]
+Outcome = tuple[Any, BaseException | None]
 Done = Callable[[Any, BaseException | None], object]
 
 MOST = 256
 """Writes of one transaction: what comes first should not wait for too many."""
+LONGEST = 0.1
+"""Seconds that one transaction goes on taking writes in: others want the database, too."""
 PATIENCE = 20.0
 """Seconds that a database may be locked or gone before a write fails."""
 _PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)
+_log = logging.getLogger("assay.ledger")
 
 
 class Unavailable(Error):
@@ -107,36 +112,40 @@ class Committer:
                 self._thread.start()
 
     def _run(self) -> None:
-        waiting = self._queue
-        while (first := waiting.get()) is not None:
-            batch = [first]
-            is_last = False
+        batch: list[tuple[Work, Done]] = []
+        is_open = True
+        while is_open or batch:
+            if not batch:
+                first = self._queue.get()
+                if first is None:
+                    break
+                batch.append(first)
             with contextlib.suppress(queue.Empty):
-                while len(batch) < MOST:
-                    following = waiting.get_nowait()
+                while is_open and len(batch) < MOST:
+                    following = self._queue.get_nowait()
                     if following is None:
-                        is_last = True
-                        break
-                    batch.append(following)
-            self._commit(batch)
-            if is_last:
-                break
+                        is_open = False
+                    else:
+                        batch.append(following)
+            batch = batch[self._commit(batch) :]
         self._let_go()
 
-    def _commit(self, batch: list[tuple[Work, Done]]) -> None:
-        """Write a batch, and tell each its result."""
-        outcomes: list[tuple[Any, BaseException | None]]
+    def _commit(self, batch: list[tuple[Work, Done]]) -> int:
+        """Write a batch, or so much of it as time allows; tell each its result; count them."""
+        outcomes: list[Outcome]
         try:
             outcomes = self._patiently(batch)
-        except Error as error:
-            outcomes = [(None, error)] * len(batch)
         except BaseException as error:  # noqa: BLE001 -- it belongs to those who wait
             outcomes = [(None, error)] * len(batch)
-        self.n_writes += len(batch)
-        for (_, done), (result, error) in zip(batch, outcomes, strict=True):
-            done(result, error)
+        self.n_writes += len(outcomes)
+        for (_, done), outcome in zip(batch, outcomes, strict=False):
+            try:
+                done(*outcome)
+            except Exception:  # noqa: BLE001 -- the one who waited is gone; the others are not
+                _log.exception("a result could not be told")
+        return len(outcomes)
 
-    def _patiently(self, batch: list[tuple[Work, Done]]) -> list[tuple[Any, BaseException | None]]:
+    def _patiently(self, batch: list[tuple[Work, Done]]) -> list[Outcome]:
         """Write a batch; ask a database again that is locked or gone, for a while."""
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -156,23 +165,35 @@ class Committer:
             time.sleep(pause)
         raise AssertionError
 
-    def _write(self, batch: list[tuple[Work, Done]]) -> list[tuple[Any, BaseException | None]]:
+    def _write(self, batch: list[tuple[Work, Done]]) -> list[Outcome]:
         """Write a batch in one transaction: at first as if nothing could fail."""
         with self.ledger.alone():
             connection = self._connected()
             self.n_transactions += 1
             try:
                 with connection.begin():
-                    return [(work(connection), None) for work, _ in batch]
+                    return self._in_turn(batch, lambda work: (work(connection), None))
             except Exception as error:
                 if _is_of_database(error):
                     raise
                 if len(batch) == 1:
-                    return [(None, error)]
+                    return [(None, self._told(error))]
             with connection.begin():
-                return [self._apart(connection, work) for work, _ in batch]
+                return self._in_turn(batch, lambda work: self._apart(connection, work))
 
-    def _apart(self, connection: Connection, work: Work) -> tuple[Any, BaseException | None]:
+    @staticmethod
+    def _in_turn(
+        batch: list[tuple[Work, Done]], write: Callable[[Work], Outcome]
+    ) -> list[Outcome]:
+        until = time.monotonic() + LONGEST
+        outcomes = []
+        for work, _ in batch:
+            outcomes.append(write(work))
+            if time.monotonic() > until:
+                break
+        return outcomes
+
+    def _apart(self, connection: Connection, work: Work) -> Outcome:
         try:
             with connection.begin_nested():
                 return work(connection), None
@@ -214,7 +235,7 @@ class Committer:
             connection = self.ledger.engine.connect()
             if path is not None:
                 milliseconds = int(self.patience * 1000)
-                connection.connection.execute(f"PRAGMA busy_timeout = {milliseconds}")  # type: ignore[attr-defined] # of sqlite3
+                connection.connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
             self._connection = connection.execution_options(writes=True)
         return self._connection
 

@@ -146,6 +146,8 @@ _HINTS = {
     "password authentication": "check the user and the password in the ledger's URL",
     "connection refused": "check the host and the port in the ledger's URL",
     "could not translate host": "check the host in the ledger's URL",
+    'fatal:  database "': "check the name in the ledger's URL, or make it: 'createdb NAME'",
+    'fatal:  role "': "check the user in the ledger's URL, or make it: 'createuser NAME'",
 }
 
 

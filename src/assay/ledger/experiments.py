@@ -175,7 +175,9 @@ def _mark(connection: Connection, experiment: int, *, deleted: int | None, at: i
     if connection.execute(query.values(deleted=deleted, updated=at)).rowcount != 1:
         return False
     runs = run.update().where(run.c.experiment_id == experiment)
-    runs = runs.where(run.c.deleted.is_(None) if deleted is not None else run.c.deleted.is_not(None))
+    runs = runs.where(
+        run.c.deleted.is_(None) if deleted is not None else run.c.deleted.is_not(None)
+    )
     connection.execute(runs.values(deleted=deleted, updated=at))
     return True
 

@@ -129,10 +129,10 @@ class Loader:
         self.done.buried.append(record.id)
         if not rows.add(connection, tables.purged, {"id": record.id, "at": record.at}):
             return
-        run = tables.run
-        query = run.update().where(run.c.id == record.id, run.c.deleted.is_(None))
-        if connection.execute(query.values(deleted=record.at, updated=self._at)).rowcount:
-            self.done.changed.append(record.id)
+        for table in (tables.run, tables.logged_model):
+            query = table.update().where(table.c.id == record.id, table.c.deleted.is_(None))
+            if connection.execute(query.values(deleted=record.at, updated=self._at)).rowcount:
+                self.done.changed.append(record.id)
 
     def _put_runs(self, connection: Connection, records: Sequence[RunRecord]) -> None:
         """Write runs, the one that another is a part of before that."""
@@ -158,17 +158,24 @@ class Loader:
         self, connection: Connection, records: Sequence[RunRecord]
     ) -> dict[str, RunRecord]:  # fmt: skip
         """Return the runs by id, two records of one merged, without those that were purged."""
-        from sqlalchemy import select
-
         found: dict[str, RunRecord] = {}
         for one in records:
             found[one.id] = merging.of_runs(found[one.id], one) if one.id in found else one
-        purged = tables.purged.c.id
-        gone = connection.execute(select(purged).where(purged.in_([*found]))).scalars().all()
-        self.done.purged += gone
+        gone = self._purged(connection, [*found])
         return {id_: one for id_, one in found.items() if id_ not in gone}
 
+    def _purged(self, connection: Connection, ids: Sequence[str]) -> set[str]:
+        """Return those of the ids that were purged here."""
+        from sqlalchemy import select
+
+        purged = tables.purged.c.id
+        gone = connection.execute(select(purged).where(purged.in_(ids))).scalars().all()
+        self.done.purged += gone
+        return set(gone)
+
     def _merge(self, connection: Connection, ours: RunRecord, theirs: RunRecord) -> None:
+        if ours.status not in rows.ENDED:  # it was resumed here: what comes of it is newer
+            return
         merged = merging.of_runs(ours, theirs)
         if merged != ours:
             self.done.changed.append(merged.id)
@@ -226,6 +233,8 @@ class Loader:
         self._links |= {one.id: one.models for one in records if one.models}
 
     def _put_models(self, connection: Connection, records: Sequence[ModelRecord]) -> None:
+        gone = self._purged(connection, [one.id for one in records])
+        records = [one for one in records if one.id not in gone]
         ids = [one.id for one in records]
         there = {one.id: one for one in gathering.of_models(connection, ids)}
         runs = [run for one in records for run in (one.run_id, *(m.run_id for m in one.metrics))]
@@ -323,8 +332,8 @@ def _put_histories(connection: Connection, histories: dict[str, dict[str, Points
         connection.execute(
             statement.on_conflict_do_update(index_elements=["run_id", "key"], set_=changed), found
         )
-    for some in rows.chunks([*histories]):
-        for row in connection.execute(latest.select().where(latest.c.run_id.in_(some))):
+    for ids in rows.chunks([*histories]):
+        for row in connection.execute(latest.select().where(latest.c.run_id.in_(ids))):
             there[row.run_id, row.key] = row.id
     rest = [
         {"series_id": series, **row}
@@ -332,9 +341,9 @@ def _put_histories(connection: Connection, histories: dict[str, dict[str, Points
         if key in histories[run]
         for row in _points(histories[run][key])
     ]
-    for points in rows.chunks(rest, _POINTS):
+    for some in rows.chunks(rest, _POINTS):
         statement = rows.insert(connection, tables.metric).on_conflict_do_nothing()
-        connection.execute(statement, list(points))
+        connection.execute(statement, list(some))
 
 
 def _points(points: Points) -> list[dict[str, Any]]:

@@ -250,6 +250,14 @@ def set_alias(
         registry.set_alias(connection, model, alias, version, at=now_ms() if at is None else at)
 
 
+def get_alias(ledger: Ledger, model: str, alias: str) -> Version:
+    """Return the version that an alias of a model names."""
+    from assay.ledger import registered
+
+    with ledger.read() as connection:
+        return registered.get_by_alias(connection, model, alias)
+
+
 def delete_alias(ledger: Ledger, model: str, alias: str) -> None:
     """Take an alias away; it may be gone already."""
     from assay.ledger import registry

@@ -1,6 +1,6 @@
 """Batches that wait to be written, in their order: in memory, and after a moment in a file too.
 
-A batch that is not written a tenth of a second after it was made is put into the spool
+A batch that is not written 60 milliseconds after it was made is put into the spool
 (`assay.ledger.spool`), so that a process that is killed loses nothing older; its operations leave
 the memory then. When all is written, the file goes.
 """
@@ -21,7 +21,7 @@ from assay.ledger.spool import Header, Spool
 if TYPE_CHECKING:
     from pathlib import Path
 
-_AFTER = 0.1  # seconds that a batch is in memory alone
+_AFTER = 0.06  # seconds that a batch is in memory alone
 
 
 class _Item:

@@ -7,6 +7,7 @@ host beside it, it is not.
 from __future__ import annotations
 
 import functools
+import getpass
 import os
 import socket
 import subprocess
@@ -51,6 +52,14 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 def usage() -> Usage:
     """Return what this process uses; a number that the system does not tell is None."""
     return Usage(cpu_seconds=time.process_time(), memory=_resident())
+
+
+def user() -> str | None:
+    """Return the name of who runs this process; a container's user may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return None
 
 
 def host() -> str:

@@ -239,7 +239,7 @@ class ModelRecord(
 
 
 class PurgedRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="purged"):
-    """A run that is gone for good."""
+    """A run, or a logged model, that is gone for good."""
 
     id: str
     at: int

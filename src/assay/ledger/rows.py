@@ -91,22 +91,33 @@ def find_id(connection: Connection, table: Table, name: str) -> str:
     return str((exact or found)[0].id)
 
 
-def claim_run(connection: Connection, run: str) -> str:
+def claim_run(connection: Connection, run: str, *, deleted_too: bool = True) -> str:
     """Return the status of a run, which no other writer changes before this transaction ends.
 
     One that has ended changes now: `updated` says so to whoever has a copy of its record.
-    """
-    from sqlalchemy import select
 
-    query = select(tables.run.c.status).where(tables.run.c.id == run).with_for_update()
-    status = connection.execute(query).scalar()
-    if status is None:
+    Raises
+    ------
+    NotFound
+        If there is none.
+    Error
+        If it is deleted, and `deleted_too` is false.
+    """
+    from assay.ledger import recording
+
+    found = recording.claim(connection, run)
+    if found is None:
         raise NotFound(
             f"there is no run {run!r}", hint="'assay runs list' shows the runs of this ledger"
         )
-    if status in ENDED:
+    if found.deleted is not None and not deleted_too:
+        raise Error(
+            f"the run {run} is deleted; nothing can be added to it",
+            hint=f"assay runs restore {run}",
+        )
+    if found.status in ENDED:
         touch_runs(connection, [run], at=now_ms())
-    return str(status)
+    return found.status
 
 
 def touch_runs(connection: Connection, runs: Sequence[str], *, at: int) -> None:

@@ -219,25 +219,26 @@ class RunDiff(msgspec.Struct, frozen=True, kw_only=True):
 def diff(a: Run, b: Run) -> RunDiff:
     """Return what differs between two runs."""
     return RunDiff(
-        params=_changes(a.params, b.params),
-        metrics=_changes(_values(a), _values(b)),
-        inputs=_changes(_oids(a.inputs), _oids(b.inputs)),
-        outputs=_changes(_oids(a.outputs), _oids(b.outputs)),
-        code=_changes(_code_facts(a.code), _code_facts(b.code)),
+        params=changes(a.params, b.params),
+        metrics=changes(_values(a), _values(b)),
+        inputs=changes(_oids(a.inputs), _oids(b.inputs)),
+        outputs=changes(_oids(a.outputs), _oids(b.outputs)),
+        code=changes(code_facts(a.code), code_facts(b.code)),
         environment=_environment_words(a, b),
     )
 
 
-def _changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Change, ...]:
-    changes = []
+def changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Return what differs between two mappings, sorted by key."""
+    found = []
     for key in sorted({*a, *b}):
         if key not in b:
-            changes.append(Change(key=key, a=a[key], only="a"))
+            found.append(Change(key=key, a=a[key], only="a"))
         elif key not in a:
-            changes.append(Change(key=key, b=b[key], only="b"))
+            found.append(Change(key=key, b=b[key], only="b"))
         elif not _equal(a[key], b[key]):
-            changes.append(Change(key=key, a=a[key], b=b[key]))
-    return tuple(changes)
+            found.append(Change(key=key, a=a[key], b=b[key]))
+    return tuple(found)
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -255,7 +256,8 @@ def _oids(data: tuple[Data, ...]) -> dict[str, str]:
     return {item.path: item.oid for item in data}
 
 
-def _code_facts(code: Code) -> dict[str, str]:
+def code_facts(code: Code) -> dict[str, str]:
+    """Return what makes the code of a run what it is: commit, patch, folder, untracked files."""
     facts = {"commit": code.commit, "diff": code.diff, "directory": code.directory}
     known = {name: value for name, value in facts.items() if value is not None}
     return known | {f"untracked {one.path}": one.oid for one in code.untracked}

@@ -36,7 +36,7 @@ def dump(key: str, value: object) -> tuple[str, str]:
     >>> dump("lr", 0.1), dump("layers", [8, 8]), dump("seed", None)
     (('0.1', 'float'), ('[8,8]', 'json'), ('None', 'null'))
     """
-    value = _held(value)
+    value = scalar(value)
     if value is None:
         return "None", "null"
     for kind, name in _TYPES.items():
@@ -47,7 +47,7 @@ def dump(key: str, value: object) -> tuple[str, str]:
         return dump(key, plain(value))
     if isinstance(value, (list, tuple, dict)):
         with contextlib.suppress(TypeError, ValueError):  # json keeps infinities, msgspec does not
-            text = json.dumps(value, default=_held, separators=(",", ":"), ensure_ascii=False)
+            text = json.dumps(value, default=scalar, separators=(",", ":"), ensure_ascii=False)
             return text, "json"
     raise Error(
         f"the value of parameter {key!r} is a {type(value).__name__}; expected is text, a number, "
@@ -75,7 +75,7 @@ def number(key: str, value: object) -> float:
     >>> number("loss", 1), number("loss", True)
     (1.0, 1.0)
     """
-    held = _held(value)
+    held = scalar(value)
     if isinstance(held, numbers.Real):
         with contextlib.suppress(OverflowError):
             return float(held)
@@ -87,7 +87,7 @@ def number(key: str, value: object) -> float:
 
 def step(key: str, value: object) -> int:
     """Return a metric's step as an integer of 64 bits; nothing given is step 0, as in MLflow."""
-    held = _held(value)
+    held = scalar(value)
     if held is None:
         return 0
     if isinstance(held, numbers.Integral) and -(2**63) <= int(held) < 2**63:
@@ -95,6 +95,17 @@ def step(key: str, value: object) -> int:
     raise Error(
         f"the step of metric {key!r} is {value!r}; expected is a whole number of 64 bits",
         hint="a moment in time goes with each point by itself; 'step' counts epochs or batches",
+    )
+
+
+def moment(key: str, at: object) -> int:
+    """Return a moment in Unix milliseconds; a fraction of one is cut off."""
+    found = scalar(at)
+    if isinstance(found, numbers.Real) and 0 <= found < 2**63:
+        return int(found)
+    raise Error(
+        f"the moment of {key!r} is {at!r}; expected are milliseconds since 1970",
+        hint="int(time.time() * 1000)",
     )
 
 
@@ -122,7 +133,7 @@ def key_text(kind: str, key: object) -> str:
     raise Error(f"the name of a {kind} is {key!r}; expected is text that is not blank")
 
 
-def _held(value: Any) -> Any:
+def scalar(value: Any) -> Any:
     """Return what a NumPy scalar, or an array of one element, holds."""
     if not isinstance(value, (str, int, float)) and hasattr(value, "item"):
         with contextlib.suppress(TypeError, ValueError, RuntimeError):

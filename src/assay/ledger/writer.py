@@ -6,7 +6,6 @@ write to one ledger. Nothing here looks at the project: code and environment com
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["pipeline", "stage", "script", "reproduction"]
 Outcome = Literal["finished", "failed", "killed"]
-Status = Literal["running", "finished", "failed", "killed"]
+Status = Literal["scheduled", "running", "finished", "failed", "killed"]
 DEFAULT_EXPERIMENT = "Default"
 
 
@@ -132,14 +131,14 @@ class Writer:
         row = {
             "id": run, "name": values.key_text("run", name), "kind": kind, "status": "running",
             "parent_id": parent, "stage": stage, "command": command, "directory": directory,
-            "owner": owner or _user(), "start": start, "host": who.host, "boot": who.boot,
+            "owner": owner or process.user(), "start": start, "host": who.host, "boot": who.boot,
             "pid": who.pid, "process_start": who.start,
             "environment_oid": environment.oid if environment else None, **_code_row(code),
         }  # fmt: skip
         with self.ledger.write() as connection:
             row["experiment_id"] = _experiment(connection, experiment, at=start)
             if parent is not None:
-                _claim(connection, parent)
+                rows.claim_run(connection, parent)
             if environment is not None:
                 _add_environment(connection, environment, at=start)
             if not rows.add(connection, tables.run, row):
@@ -163,9 +162,9 @@ class Writer:
         """Record how a run ended; `peak_memory` is in bytes.
 
         A run that `mark_killed` took for dead may still finish. One that finished or failed may
-        not end in another way.
+        not end in another way. A deleted one may end, since its process does not know.
         """
-        from assay.ledger import tables
+        from assay.ledger import rows, tables
 
         row = {
             "status": status, "end": now_ms() if at is None else at, "exit_status": exit_status,
@@ -173,7 +172,7 @@ class Writer:
             "reason": reason,
         }  # fmt: skip
         with self.ledger.write() as connection:
-            before = _claim(connection, run)
+            before = rows.claim_run(connection, run)
             if before in {"finished", "failed"}:
                 if before == status:
                     return
@@ -223,6 +222,30 @@ class Writer:
         with self.ledger.write() as connection:
             _claim(connection, run)
             rows.put_tags(connection, tables.tag, {"run_id": run}, texts)
+
+    def remove_tag(self, run: str, key: str) -> bool:
+        """Take a tag away; tell whether it was there."""
+        from assay.ledger import recording
+
+        with self.ledger.write() as connection:
+            _claim(connection, run)
+            return recording.remove_tag(connection, run, key)
+
+    def delete_run(self, run: str, *, at: int | None = None) -> None:
+        """Mark a run as deleted: lists leave it out, and nothing can be added to it."""
+        from assay.ledger import recording, rows
+
+        with self.ledger.write() as connection:
+            rows.claim_run(connection, run)
+            recording.delete(connection, run, at=now_ms() if at is None else at)
+
+    def restore_run(self, run: str, *, at: int | None = None) -> None:
+        """Bring a deleted run back."""
+        from assay.ledger import recording, rows
+
+        with self.ledger.write() as connection:
+            rows.claim_run(connection, run)
+            recording.restore(connection, run, at=now_ms() if at is None else at)
 
     def add_inputs(self, run: str, data: Sequence[Data], *, at: int | None = None) -> None:
         """Record what a run reads, and that it came before the run."""
@@ -302,10 +325,10 @@ class Writer:
         return list(gone)
 
 
-def _claim(connection: Connection, run: str) -> str:
+def _claim(connection: Connection, run: str) -> None:
     from assay.ledger import rows
 
-    return rows.claim_run(connection, run)
+    rows.claim_run(connection, run, deleted_too=False)
 
 
 def _experiment(connection: Connection, name: str, *, at: int) -> int:
@@ -355,10 +378,3 @@ def _edges(triples: Iterable[tuple[str, str, str]], *, at: int) -> list[lineage.
         lineage.Edge(source=source, relation=relation, target=target, at=at)
         for source, relation, target in triples
     ]
-
-
-def _user() -> str | None:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container's user without a name
-        return None

@@ -65,6 +65,13 @@ class Arriving:
             self._close()
         return Stored(oid, self.size)
 
+    def finish_at(self, place: str) -> None:
+        """Move what arrived to a place of its own in the store's file system, durable."""
+        with self._lock:
+            os.fsync(self._opened())
+            os.rename(self._name, place)  # noqa: PTH104
+            self._close()
+
     def hexdigest(self) -> str:
         """Return the hash of what arrived so far."""
         with self._lock:

@@ -7,17 +7,30 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from assay.base.errors import Error
-from assay.ledger.runs import Run
+from assay.ledger.writer import Code
 from assay.objects import tree
 from assay.objects.cache import DIR
 from assay.objects.hashing import hash_bytes
 from assay.project import definition, git
 from assay.project.definition import Definition, Tracked
 from assay.project.workspace import Project
+
+
+class Coded(Protocol):
+    """A run whose code is on record."""
+
+    @property
+    def id(self) -> str:
+        """Its id in the ledger."""
+
+    @property
+    def code(self) -> Code:
+        """The commit, the patch, and the files that were kept."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +53,7 @@ class Origins:
         self._project = project
         self._definitions: dict[str, Definition] = {}
 
-    def of(self, path: str, oid: str, owner: Run | None) -> Origin:
+    def of(self, path: str, oid: str, owner: Coded | None) -> Origin:
         """Return the origin of a content that a run with this code read; None means HEAD.
 
         Parameters
@@ -63,7 +76,7 @@ class Origins:
             relation="",
         )
 
-    def _beside(self, owner: Run, path: str, oid: str) -> Origin | None:
+    def _beside(self, owner: Coded, path: str, oid: str) -> Origin | None:
         """Look into the files and the patch that a run kept of its work tree."""
         for name in (self._in_git(path), self._in_git(f"{path}.dvc")):
             for file in owner.code.untracked:
@@ -89,7 +102,7 @@ class Origins:
         except Error:
             return None
 
-    def _patched(self, owner: Run, name: str) -> bytes | None:
+    def _patched(self, owner: Coded, name: str) -> bytes | None:
         """Return a file of a run's commit with its patch applied; None where it is not in it."""
         patch = self._kept(owner.code.diff) if owner.code.diff else None
         if patch is None or f" b/{name}\n".encode() not in patch:

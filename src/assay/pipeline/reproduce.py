@@ -26,7 +26,7 @@ from assay.pipeline.reproduction import cause, environments, find, script, stage
 from assay.pipeline.reproduction.cause import Cause
 from assay.pipeline.reproduction.environments import Choice, Chosen
 from assay.pipeline.reproduction.part import Part, Say, compared, measured
-from assay.project.settings import Store
+from assay.project.settings import Store, ledger_where
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def reproduce(
 
     options = options or Options()
     record.settle(project)
-    with open_ledger(project.ledger_path, create=False) as ledger:
+    with open_ledger(ledger_where(project), create=False) as ledger:
         meant = find.find(ledger, name)
     run, plan = meant.run, find.plan_of(project, meant.run)
     if plan is None:

@@ -55,7 +55,7 @@ def put(project: Project, there: Project, plan: Plan, *, say: Say) -> None:
         if row.oid is None or not _is_inside(path, there.git_root):
             continue  # outside the repository: if it changed, the outputs say so
         if not path.exists():
-            _put_row(there, linker, path, row.oid, row, read_by=step.address)
+            _put_row(project, there, linker, path, row, oid=row.oid, read_by=step.address)
             continue
         found = scan.scan(path, there.index, skip=there.ignore)
         if found.oid != row.oid:
@@ -77,7 +77,10 @@ def _put_tracked(project: Project, there: Project, plan: Plan, linker: Linker, s
     pull(project, [i.row.oid for i, _ in items if i.row and i.row.oid], say=say)
     for item, step in items:
         if item.row is not None and item.row.oid is not None and not item.path.exists():
-            _put_row(there, linker, item.path, item.row.oid, item.row, read_by=step.address)
+            _put_row(
+                project, there, linker, item.path, item.row,
+                oid=item.row.oid, read_by=step.address,
+            )  # fmt: skip
 
 
 def gone(project: Project, path: str, oid: str, *, read_by: str) -> NotFound:
@@ -92,10 +95,17 @@ def gone(project: Project, path: str, oid: str, *, read_by: str) -> NotFound:
 
 
 def _put_row(
-    there: Project, linker: Linker, path: Path, oid: str, row: Row, *, read_by: str
+    project: Project,
+    there: Project,
+    linker: Linker,
+    path: Path,
+    row: Row,
+    *,
+    oid: str,
+    read_by: str,
 ) -> None:
     if not kept.is_whole(there.cache, oid):
-        raise gone(there, row.path, oid, read_by=f"stage '{read_by}'")
+        raise gone(project, row.path, oid, read_by=f"stage '{read_by}'")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not oid.endswith(DIR):
         linker.place(oid, str(path), is_executable=row.is_executable)

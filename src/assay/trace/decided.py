@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from assay.base.clock import iso
 from assay.ledger import alerts, decisions
 from assay.ledger.alerts import Alert
 from assay.ledger.database import Ledger
 from assay.ledger.decisions import Decision
 from assay.trace.things import Thing
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
 
 
 def of(ledger: Ledger, id_: str) -> Thing:
@@ -18,18 +23,19 @@ def of(ledger: Ledger, id_: str) -> Thing:
     return of_decision(decisions.get(ledger, rest))
 
 
-def of_alert(alert: Alert) -> Thing:
+def of_alert(alert: Alert | Row[Any]) -> Thing:
     """Return an alert as a thing: what was seen, where, and whether it is still open."""
+    state = "open" if alert.acknowledged is None else "acknowledged"
     where = "" if alert.column is None else f" of '{alert.column}'"
     until = "" if alert.window_end is None else f" in the window until {iso(alert.window_end)}"
     label = (
         f"alert {alert.id[:13]}: {alert.monitor}{where}{until}: {_line(alert.message)}"
-        f" ({alert.state})"
+        f" ({'resolved' if alert.resolved is not None else state})"
     )
-    return Thing(kind="alert", id=alert.thing, label=label)
+    return Thing(kind="alert", id=f"alert:{alert.id}", label=label)
 
 
-def of_decision(decision: Decision) -> Thing:
+def of_decision(decision: Decision | Row[Any]) -> Thing:
     """Return a decision as a thing: what triggered it, the verdict, and how it ended."""
     parts = [f"trigger: {decision.trigger}"]
     if decision.verdict is not None:
@@ -37,7 +43,7 @@ def of_decision(decision: Decision) -> Thing:
     parts.append(decision.outcome or f"not finished, came to step '{decision.step}'")
     why = "" if decision.reason is None else f": {_line(decision.reason)}"
     label = f"decision {decision.id[:13]} of {iso(decision.at)}: {', '.join(parts)}{why}"
-    return Thing(kind="decision", id=decision.thing, label=label)
+    return Thing(kind="decision", id=f"decision:{decision.id}", label=label)
 
 
 def _line(text: str) -> str:

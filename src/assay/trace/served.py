@@ -12,13 +12,16 @@ import msgspec
 
 from assay.base.clock import iso
 from assay.base.errors import Error, NotFound
-from assay.ledger import deployments, lineage, models
+from assay.ledger import lineage, models
 from assay.ledger.database import Ledger
+from assay.ledger.lineage import Edge
 from assay.project.workspace import Project
 from assay.trace import decided
 from assay.trace.things import Thing
 
-KINDS = frozenset({"bundle", "version", "deployment", "prediction", "alert", "decision"})
+KINDS = frozenset(
+    {"bundle", "logged_model", "version", "deployment", "prediction", "alert", "decision"}
+)
 CAME_FROM = {
     "registered_as": "registered from",
     "deployed_as": "answered with",
@@ -36,6 +39,7 @@ LED_TO = {
     "reused": "reused",
     "judged": "judged",
     "deployed_as": "deployed as",
+    "read_by": "read by",
 }
 """How an edge of the ledger reads upwards and downwards; what is done last comes last."""
 
@@ -60,6 +64,8 @@ def find(project: Project, ledger: Ledger, name: str) -> Thing | None:
         return of(ledger, f"{kind}:{rest}")
     if name.startswith("sha256:"):
         return _bundle(ledger, name)
+    if re.fullmatch(r"(models:/)?m-[0-9a-f]{4,32}", name):
+        return _logged_model(ledger, name.removeprefix("models:/"))
     if "@" in name or "/" in name:
         version = _version(ledger, name)
         if version is not None:
@@ -74,26 +80,25 @@ def is_id(name: str) -> bool:
 
 def of(ledger: Ledger, id_: str) -> Thing:
     """Return a thing by its name in the ledger: `version:bikes/3`, say."""
+    from assay.trace import labels
+
     kind, _, rest = id_.partition(":")
     if kind in {"alert", "decision"}:
         return decided.of(ledger, id_)
-    if kind == "bundle":
-        return Thing(kind="bundle", id=id_, label=f"bundle {rest[:19]}")
     if kind == "version":
         version = models.get_version(ledger, rest)
-        aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
-        verdict = version.tags.get("verdict")
-        gate = f", gate: {verdict}" if verdict else ""
-        label = f"version {version.model}@{version.number}{aliases}{gate}"
-        return Thing(kind="version", id=f"version:{version.model}/{version.number}", label=label)
-    for one in deployments.list_deployments(ledger):
-        if one.id == rest:
-            until = "now" if one.end is None else iso(one.end)
-            why = f": {one.reason}" if one.reason else ""
-            what = f"endpoint '{one.endpoint}' with {one.model}@{one.version}"
-            label = f"{what} from {iso(one.start)} to {until}{why}"
-            return Thing(kind="deployment", id=id_, label=label)
-    raise NotFound(f"there is no deployment '{rest}'", hint="see 'assay deployments list'")
+        id_ = f"version:{version.model}/{version.number}"
+    found = labels.load(ledger, [id_]).get(id_)
+    if found is None:
+        raise missing(id_)
+    return found
+
+
+def missing(id_: str) -> NotFound:
+    """Return the error that says that the ledger does not have a thing."""
+    kind, _, rest = id_.partition(":")
+    hint = "see 'assay deployments list'" if kind == "deployment" else None
+    return NotFound(f"there is no {kind.replace('_', ' ')} '{rest}'", hint=hint)
 
 
 def _bundle(ledger: Ledger, name: str) -> Thing | None:
@@ -107,6 +112,18 @@ def _bundle(ledger: Ledger, name: str) -> Thing | None:
     exact = [name] if lineage.edges_to(ledger, f"bundle:{name}") else []
     found = sorted({*exact, *(oid for oid in known if oid.startswith(name))})
     return of(ledger, f"bundle:{found[0]}") if len(found) == 1 else None
+
+
+def _logged_model(ledger: Ledger, name: str) -> Thing | None:
+    """Return the model that was logged, by its id or the only beginning of it."""
+    from sqlalchemy import select
+
+    from assay.ledger.tables import logged_model
+
+    query = select(logged_model.c.id).where(logged_model.c.id.startswith(name)).limit(2)
+    with ledger.read() as connection:
+        found = connection.execute(query).scalars().all()
+    return of(ledger, f"logged_model:{found[0]}") if len(found) == 1 else None
 
 
 def _version(ledger: Ledger, name: str) -> Thing | None:
@@ -164,44 +181,48 @@ def _prediction(project: Project, name: str) -> Thing | None:
     )
 
 
-def came_from(ledger: Ledger, thing: Thing) -> list[tuple[str, str]]:
-    """Return what a thing came from: relation and name in the ledger, decisions first."""
+def came_from(thing: Thing, edges: list[Edge]) -> list[tuple[str, str]]:
+    """Return what a thing came from: relation and name in the ledger, decisions first.
+
+    Parameters
+    ----------
+    edges : list of Edge
+        Those to it.
+    """
     if thing.kind == "prediction":
         return [("answered by", thing.source)] if thing.source else []
-    edges = lineage.edges_to(ledger, thing.id)
-    if any(edge.source.startswith("bundle:") for edge in edges):  # it leads on to the run
-        edges = [edge for edge in edges if edge.source.startswith("bundle:")]
+    for kind in ("bundle:", "logged_model:"):  # they lead on to the run
+        if any(edge.source.startswith(kind) for edge in edges):
+            edges = [edge for edge in edges if edge.source.startswith(kind)]
+            break
     found = [(_came_from(e), e.source) for e in edges if e.relation in CAME_FROM]
     return sorted(found, key=lambda one: one[0] != DECIDED)
 
 
-def _came_from(edge: lineage.Edge) -> str:
+def _came_from(edge: Edge) -> str:
     is_decision = edge.source.startswith("decision:") and edge.relation == "deployed_as"
     return DECIDED if is_decision else CAME_FROM[edge.relation]
 
 
 def decisions_to_deploy(ledger: Ledger, version: Thing) -> list[str]:
     """Return the decisions by which a version was deployed, by their names in the ledger."""
-    deployed = [target for how, target in led_to(ledger, version.id) if how == "deployed as"]
+    edges = lineage.edges_from(ledger, version.id)
+    deployed = [edge.target for edge in edges if edge.relation == "deployed_as"]
     return [
         source
         for one in deployed
-        for source in _sources(ledger, one, "deployed_as")
+        for source in sources(lineage.edges_to(ledger, one), "deployed_as")
         if source.startswith("decision:")
     ]
 
 
-def decisions_to_run(ledger: Ledger, run: str, relation: str) -> list[str]:
-    """Return the decisions that `started` a run, or `reused` it, by their names in the ledger."""
-    return _sources(ledger, f"run:{run}", relation)
+def sources(edges: list[Edge], relation: str) -> list[str]:
+    """Return what some edges of a relation come from."""
+    return [edge.source for edge in edges if edge.relation == relation]
 
 
-def _sources(ledger: Ledger, id_: str, relation: str) -> list[str]:
-    return [e.source for e in lineage.edges_to(ledger, id_) if e.relation == relation]
-
-
-def led_to(ledger: Ledger, id_: str) -> list[tuple[str, str]]:
-    """Return what came of a thing: relation and name in the ledger, in the order of `LED_TO`."""
-    edges = [e for e in lineage.edges_from(ledger, id_) if e.relation in LED_TO]
-    edges.sort(key=lambda edge: [*LED_TO].index(edge.relation))
-    return [(LED_TO[e.relation], e.target) for e in edges]
+def led_to(edges: list[Edge]) -> list[tuple[str, str]]:
+    """Return what edges lead to: relation and name in the ledger, in the order of `LED_TO`."""
+    found = [edge for edge in edges if edge.relation in LED_TO]
+    found.sort(key=lambda edge: [*LED_TO].index(edge.relation))
+    return [(LED_TO[edge.relation], edge.target) for edge in found]

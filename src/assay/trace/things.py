@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -15,28 +15,35 @@ from assay.ledger.database import Ledger
 from assay.ledger.runs import Run
 from assay.objects import scan
 from assay.objects.legacy import named
-from assay.project import definition, git
+from assay.project import definition, git, params
 from assay.project.workspace import Project
 
+if TYPE_CHECKING:
+    from assay.trace.facts import RunFacts
+
+_READABLE = {".json", ".yaml", ".yml", ".toml"}
+
 Kind = Literal[
-    "run", "data", "metric", "bundle", "version", "deployment", "prediction", "alert", "decision"
-]
+    "run", "data", "metric", "bundle", "logged_model", "version", "deployment", "prediction",
+    "alert", "decision",
+]  # fmt: skip
 
 
 class Thing(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, a content, a metric; a bundle, version, deployment, prediction, alert or decision.
+    """A run, a content, a metric, a model in one of its forms, or what became of it.
 
     Attributes
     ----------
     id : str
-        `run:ID`, `data:md5:…`, `metric:RUN/NAME`, `bundle:sha256:…`, `version:MODEL/N`,
-        `deployment:ID`, `prediction:ID`, `alert:ID` or `decision:ID`.
+        `run:ID`, `data:md5:…`, `metric:RUN/NAME`, `metric:md5:…/KEY`, `bundle:sha256:…`,
+        `logged_model:m-…`, `version:MODEL/N`, `deployment:ID`, `prediction:ID`, `alert:ID` or
+        `decision:ID`.
     path : str or None
         Where a content lies, relative to the project.
     run : str or None
         The run that a metric belongs to.
     source : str or None
-        What a prediction was answered by.
+        What a prediction was answered by; the content that a metric was read from.
     truth : mapping or None
         What a prediction should have been, see `assay.trace.truth.Truth`; None until it is known.
     """
@@ -53,11 +60,11 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
 def find(project: Project, ledger: Ledger, name: str, *, cwd: Path) -> Thing:
     """Return the thing that a person names.
 
-    `PATH` or `PATH@REVISION` is a file; `MODEL@VERSION` a version, `MODEL` the newest one unless
-    a run or a metric is called so, `sha256:…` a bundle, the id
-    that came with an answer (`ID` or `ID/ROW`) a prediction; `RUN:METRIC` a metric of a run,
-    `METRIC` alone that of the latest run that has it; anything else is a run, an alert or a
-    decision, by its id or the beginning of it.
+    `PATH` or `PATH@REVISION` is a file, and with `:KEY` after it a metric that it holds;
+    `MODEL@VERSION` a version, `MODEL` the newest one unless a run or a metric is called so,
+    `sha256:…` a bundle, `m-…` a model that was logged, the id that came with an answer (`ID` or
+    `ID/ROW`) a prediction; `RUN:METRIC` a metric of a run, `METRIC` alone that of the latest run
+    that has it; anything else is a run, an alert or a decision, by its id or the beginning of it.
 
     Raises
     ------
@@ -70,6 +77,9 @@ def find(project: Project, ledger: Ledger, name: str, *, cwd: Path) -> Thing:
 
     if not (cwd / name).exists() and (thing := served.find(project, ledger, name)) is not None:
         return thing
+    file, _, key = name.rpartition(":")
+    if key and not (cwd / name).exists() and Path(file.partition("@")[0]).suffix in _READABLE:
+        return _in_file(project, find(project, ledger, file, cwd=cwd), key, file=file)
     path, _, revision = name.rpartition("@")
     if path and not (cwd / name).exists():
         _check_revision(project, ledger, path, revision, cwd=cwd)
@@ -134,17 +144,19 @@ def _with_id(ledger: Ledger, name: str) -> Thing | None:
     return next(iter(exact or found), None)
 
 
-def of_run(run: Run) -> Thing:
+def of_run(run: Run | RunFacts) -> Thing:
     """Return a run as a thing."""
     what = f"stage '{run.stage}'" if run.kind == "stage" else f"{run.kind} '{run.name}'"
     status = "" if run.status == "finished" else f", {run.status}"
+    if getattr(run, "deleted", None) is not None:
+        status += ", deleted"
     return Thing(kind="run", id=f"run:{run.id}", label=f"run {run.id[:13]}: {what}{status}")
 
 
 def of_data(oid: str, *, path: str) -> Thing:
-    """Return a content as a thing; `oid` has its algorithm before it."""
-    algorithm, _, digest = oid.partition(":")
-    short = f"{algorithm}:{digest[:8]}"
+    """Return a content as a thing; `oid` has its algorithm before it, or is a client's digest."""
+    algorithm, colon, digest = oid.rpartition(":")
+    short = f"{algorithm}{colon}{digest[:8]}"
     return Thing(kind="data", id=f"data:{oid}", label=f"{path}  {short}", path=path)
 
 
@@ -163,16 +175,65 @@ def _metric(run: Run, name: str) -> Thing:
     )
 
 
+def _in_file(project: Project, data: Thing, key: str, *, file: str) -> Thing:
+    """Return a number in a file as a metric; it came of the file's content."""
+    values = params.flatten(_parsed(project, data, file.rpartition("@")[2]))
+    value = values.get(key)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        numbers = [name for name, one in values.items() if isinstance(one, int | float)]
+        raise NotFound(
+            f"there is no number '{key}' in it",
+            where=file,
+            hint=did_you_mean(key, numbers) or f"it has {', '.join(numbers[:8]) or 'none'}",
+        )
+    oid = data.id.removeprefix("data:")
+    label = f"metric {file}:{key} = {value:.6g}"
+    return Thing(
+        kind="metric", id=f"metric:{oid}/{key}", label=label, path=data.path, source=data.id
+    )
+
+
+def _parsed(project: Project, data: Thing, revision: str) -> dict[str, Any]:
+    """Read the values of a file, from wherever its content is."""
+    name = data.path or ""
+    path, oid = project.root / name, data.id.rpartition(":")[2]
+    if path.is_file() and scan.scan(path, project.index, skip=project.ignore).oid == oid:
+        content: bytes | None = path.read_bytes()
+    elif project.cache.has(oid):
+        content = project.cache.read(oid)
+    else:
+        content = git.read_file(
+            project.git_root, revision, path.relative_to(project.git_root).as_posix()
+        )
+    if content is None:
+        raise NotFound(
+            f"its content is not here: {data.id}", where=name, hint="bring it with 'assay pull'"
+        )
+    found = params.parse(content.decode(), suffix=path.suffix, where=name)
+    return found if isinstance(found, dict) else {}
+
+
 def _latest_with(ledger: Ledger, metric: str) -> Thing | None:
-    for row in runs.list_(ledger, kind="pipeline", limit=50):
-        run = runs.get(ledger, row.id)
-        if metric in run.metrics:
-            return _metric(run, metric)
-    return None
+    """Return a metric of the latest run that has it, and is no part of another."""
+    from sqlalchemy import select
+
+    from assay.ledger.tables import latest_metric, run
+
+    query = (
+        select(run.c.id)
+        .join(latest_metric, latest_metric.c.run_id == run.c.id)
+        .where(latest_metric.c.key == metric, run.c.deleted.is_(None))
+        .where(run.c.parent_id.is_(None), run.c.kind != "reproduction")
+        .order_by(run.c.start.desc(), run.c.id.desc())
+        .limit(1)
+    )
+    with ledger.read() as connection:
+        found = connection.execute(query).scalar()
+    return None if found is None else _metric(runs.get(ledger, found), metric)
 
 
 def _names(ledger: Ledger) -> list[str]:
-    rows = runs.list_(ledger, kind="pipeline", limit=1)
+    rows = runs.list_(ledger, limit=1)
     metrics = list(runs.get(ledger, rows[0].id).metrics) if rows else []
     return metrics + [model.name for model in models.list_models(ledger)]
 

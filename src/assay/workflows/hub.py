@@ -1,4 +1,4 @@
-"""Where a hub keeps its ledger and its objects: those of the project, or of a folder of its own."""
+"""Where a hub keeps its ledger and its objects: those of the project, or a folder of its own."""
 
 from __future__ import annotations
 

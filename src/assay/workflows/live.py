@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ from assay.project.settings import ledger_where
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
+    from sqlalchemy import Row
+
     from assay.ledger.database import Ledger
 
 _MD5 = re.compile(rb"(?<![0-9a-f])[0-9a-f]{32}(?:\.dir)?(?![0-9a-f])")
@@ -159,8 +162,16 @@ def of_registry(project: Project, ledger: Ledger) -> set[str]:
     return live
 
 
-def of_ledger(project: Project, ledger: Ledger) -> set[str]:
-    """Return the SHA-256s that the ledger names, and those that documents among them name."""
+def of_ledger(
+    project: Project, ledger: Ledger, *, gone: AbstractSet[str] = frozenset()
+) -> set[str]:  # fmt: skip
+    """Return the SHA-256s that the ledger names, and those that documents among them name.
+
+    Parameters
+    ----------
+    gone : set of str
+        Ids of runs and logged models that do not count.
+    """
     from sqlalchemy import Text, select
 
     from assay.ledger.tables import metadata
@@ -171,10 +182,22 @@ def of_ledger(project: Project, ledger: Ledger) -> set[str]:
             columns = [column for column in table.c if isinstance(column.type, Text)]
             if columns:
                 for row in connection.execute(select(*columns)):
+                    if gone and _is_of(row, table.name, gone):
+                        continue
                     for value in row:
                         if value is not None and len(value) >= 64:
                             named.update(_SHA256.findall(value))
     return with_documents(project.objects, named)
+
+
+def _is_of(row: Row[Any], table: str, gone: AbstractSet[str]) -> bool:
+    """Say whether a row belongs to a run or logged model that is among those of `gone`."""
+    if table == "edge":
+        return not gone.isdisjoint(end.removeprefix("run:") for end in row)
+    found = row._mapping  # noqa: SLF001 -- its public way
+    return table != "version" and any(
+        found.get(key) in gone for key in ("id", "run_id", "model_id")
+    )
 
 
 def bundles_of(ledger: Ledger) -> list[str]:

@@ -1,6 +1,7 @@
-"""What `assay model show/alias`, `deploy` and `rollback` do.
+"""What `assay model show/alias/tag/delete`, `deploy` and `rollback` do.
 
-`assay.deploy.registry` makes a bundle a version of a model.
+`assay.deploy.registry` makes a bundle a version of a model, `assay.workflows.version_diff` compares
+two of them.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from assay.base.errors import Negative, NotFound, Usage, did_you_mean
+from assay.base.progress import counted
 from assay.deploy import deploy as deploying
 from assay.deploy import endpoints, verdicts
 from assay.deploy.deploy import ALIAS, Deployed
 from assay.deploy.verdicts import VERDICT
-from assay.ledger import models
+from assay.ledger import model_names, models
 from assay.ledger.models import Model, Version
 from assay.project import declaration
 from assay.project.settings import has_ledger, ledger_where
@@ -27,6 +29,9 @@ from assay.project.workspace import Project
 
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
+
+METRICS = "metrics"
+"""The tag of a version with its metrics as they were when it was registered, in JSON."""
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,47 +65,48 @@ def open_ledger(project: Project, *, create: bool = False) -> Ledger:
 
 def get(ledger: Ledger, ref: str) -> Version:
     """Return the version that `MODEL@3`, `MODEL/3`, `MODEL@ALIAS` or `MODEL` names."""
-    return models.get_version(ledger, reference(ref))
-
-
-def reference(ref: str) -> str:
-    """Return a version's name as the ledger takes it.
-
-    Examples
-    --------
-    >>> reference("bikes@3"), reference("bikes@v3"), reference("bikes@production")
-    ('bikes/3', 'bikes/3', 'bikes@production')
-    """
-    match = re.fullmatch(r"(.+)@v?(\d{1,9})", ref)
-    return f"{match[1]}/{match[2]}" if match else ref
+    return models.get_version(ledger, ref)
 
 
 def show(ledger: Ledger, version: Version) -> Shown:
     """Return a version with its metrics, verdict and endpoints."""
-    from assay.ledger import deployments
-
-    tags = version.tags
-    here = deployments.list_deployments(ledger, live=True)
-    return Shown(
-        version=version,
-        metrics=msgspec.json.decode(tags["metrics"]) if "metrics" in tags else {},
-        verdict=tags.get(VERDICT),
-        gate=tags.get("gate"),
-        comparison=tags.get("comparison"),
-        endpoints=tuple(
-            sorted(
-                one.endpoint
-                for one in here
-                if (one.model, one.version) == (version.model, version.number)
-            )
-        ),
-    )
+    return _shown([version], ledger)[0]
 
 
 def show_model(ledger: Ledger, name: str) -> tuple[Model, list[Shown]]:
     """Return a model with its versions, newest first."""
     model = models.get_model(ledger, name)
-    return model, [show(ledger, one) for one in models.list_versions(ledger, name)]
+    return model, _shown(models.list_versions(ledger, name), ledger)
+
+
+def _shown(versions: Sequence[Version], ledger: Ledger) -> list[Shown]:
+    from assay.ledger import deployments
+
+    endpoints_of: dict[tuple[str, int], list[str]] = {}
+    for one in deployments.list_deployments(ledger, live=True):
+        endpoints_of.setdefault((one.model, one.version), []).append(one.endpoint)
+    return [
+        Shown(
+            version=version,
+            metrics=metrics_of(version) or {},
+            verdict=version.tags.get(VERDICT),
+            gate=version.tags.get("gate"),
+            comparison=version.tags.get("comparison"),
+            endpoints=tuple(sorted(endpoints_of.get((version.model, version.number), ()))),
+        )
+        for version in versions
+    ]
+
+
+def metrics_of(version: Version) -> dict[str, Any] | None:
+    """Return the metrics that a version was registered with; None where it says nothing of them.
+
+    Anybody may set a tag of that name: what is no mapping in it is none of ours.
+    """
+    try:
+        return msgspec.json.decode(version.tags[METRICS], type=dict[str, Any])
+    except (KeyError, msgspec.MsgspecError):
+        return None
 
 
 def set_alias(ledger: Ledger, model: str, alias: str, *, version: str) -> Version:
@@ -113,7 +119,118 @@ def set_alias(ledger: Ledger, model: str, alias: str, *, version: str) -> Versio
             hint="name a version of the same model",
         )
     models.set_alias(ledger, model, alias, version=found.number)
-    return get(ledger, f"{model}/{found.number}")
+    return get(ledger, found.name)
+
+
+def delete_alias(ledger: Ledger, model: str, alias: str) -> Version:
+    """Take an alias away, and return the version that it named."""
+    found = models.get_alias(ledger, model, alias)
+    models.delete_alias(ledger, model, alias)
+    return get(ledger, found.name)
+
+
+class Tagged(msgspec.Struct, frozen=True, kw_only=True):
+    """What is tagged, by its name, and its tags as they are now."""
+
+    name: str
+    tags: dict[str, str]
+
+
+def change_tags(
+    ledger: Ledger, name: str, *, tags: dict[str, str], remove: Sequence[str] = ()
+) -> Tagged:
+    """Set tags of a model or a version, and take others away; all or nothing.
+
+    Raises
+    ------
+    NotFound
+        If a tag that is to go is not there.
+    Usage
+        If a key is blank, or is set and taken away.
+    """
+    found = models.find_named(ledger, name)
+    for key in (*tags, *remove):
+        if not key.strip():
+            raise Usage("a tag has no key", hint="write KEY=VALUE, or --remove KEY")
+        if key in tags and key in remove:
+            raise Usage(f"the tag '{key}' is set and removed", hint="give one of the two")
+        if key in remove and key not in found.tags:
+            known = ", ".join(f"'{one}'" for one in found.tags) or "none"
+            hint = did_you_mean(key, found.tags) or f"its tags are {known}"
+            raise NotFound(f"{found.name} has no tag '{key}'", hint=hint)
+    models.change_tags(ledger, found, tags=tags, remove=remove)
+    now = models.find_named(ledger, name)
+    return Tagged(name=now.name, tags=now.tags)
+
+
+class Deleted(msgspec.Struct, frozen=True, kw_only=True):
+    """What was deleted: a version, or a model with all of its versions."""
+
+    name: str
+    is_version: bool
+    versions: tuple[int, ...]
+    aliases: tuple[str, ...]  # that are free now
+
+
+def delete(ledger: Ledger, name: str, *, force: bool = False) -> Deleted:
+    """Delete a model or a version.
+
+    Raises
+    ------
+    Negative
+        If an endpoint answers with it; or, unless it is forced, if it has an alias, was deployed
+        once, or is a model with versions.
+    """
+    found = models.find_named(ledger, name)
+    if isinstance(found, Version):
+        versions, aliases = (found.number,), found.aliases
+    else:
+        versions = tuple(one.number for one in models.list_versions(ledger, found.name))
+        aliases = tuple(found.aliases)
+    why = _why_not(ledger, found, versions, aliases)
+    if why and not force:
+        raise Negative(
+            f"{found.name} is not deleted: {why}", hint="to delete it all the same: --force"
+        )
+    if isinstance(found, Version):
+        models.delete_version(ledger, found.name)
+    else:
+        models.delete_model(ledger, found.name)
+    return Deleted(
+        name=found.name,
+        is_version=isinstance(found, Version),
+        versions=versions,
+        aliases=aliases,
+    )
+
+
+def _why_not(
+    ledger: Ledger, found: Model | Version, versions: Sequence[int], aliases: Sequence[str]
+) -> str:
+    """Return why something is deleted only by force; refuse it where it is live."""
+    from assay.ledger import deployments
+
+    model = found.model if isinstance(found, Version) else found.name
+    rows = [
+        one
+        for one in deployments.list_deployments(ledger)
+        if one.model == model and one.version in versions
+    ]
+    for one in rows:
+        if one.end is None:
+            raise Negative(
+                f"the endpoint '{one.endpoint}' answers with {one.model}/{one.version}",
+                hint="deploy another version there first; nothing was deleted",
+            )
+    reasons = []
+    if isinstance(found, Model) and versions:
+        reasons.append(f"it has {counted(len(versions), 'version')}")
+    if aliases:
+        reasons.append(f"{', '.join(aliases)} {'names' if len(aliases) == 1 else 'name'} it")
+    if rows:
+        were = ", ".join(f"'{name}'" for name in sorted({one.endpoint for one in rows}))
+        reasons.append(f"{were} answered with it")
+    return "; ".join(reasons)
 
 
 def deploy(
@@ -154,7 +271,7 @@ def deploy(
         return deploying.deploy(
             ledger,
             endpoint,
-            version=reference(ref),
+            version=ref,
             objects=project.objects,
             alias=alias,
             reason=reason,
@@ -165,14 +282,16 @@ def deploy(
 
 def _check_names_version(known: Sequence[Model], ref: str) -> None:
     """Refuse what is no registered model, and a model without a version."""
-    name = re.split("[@/]", ref, maxsplit=1)[0]
     found = {model.name: model for model in known}
-    if name not in found:
+    ways = [way for way in model_names.meanings(ref) if way.model in found]
+    if not ways:
+        name = re.split("[@/]", ref, maxsplit=1)[0]
         bundle = shlex.quote(ref) if Path(ref).exists() else "BUNDLE"
         register = f"a bundle is registered first: assay model register {bundle}"
         hint = did_you_mean(name, found) or register
         raise NotFound(f"there is no model '{name}'", hint=hint)
-    if name != ref:
+    name = ref
+    if any(way.model != ref for way in ways) or "/" in ref:
         return
     number = found[name].newest
     aliases = [alias for alias, version in found[name].aliases.items() if version == number]

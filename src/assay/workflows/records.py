@@ -91,11 +91,12 @@ def _send(project: Project, remote: Remote, where: Path | str, state: State) -> 
     from assay.ledger.database import open_ledger
 
     total = Travelled()
-    with open_ledger(where, create=False) as ledger, ledger.read() as connection:
-        known = gathering.known(connection)
-        parts = list(_new(known, state))
-        for part in parts:
-            found = list(gathering.records(connection, part.runs, part.models))
+    with open_ledger(where, create=False) as ledger:
+        with ledger.read() as connection:
+            known = gathering.known(connection)
+        for part in list(_new(known, state)):
+            with ledger.read() as connection:
+                found = list(gathering.records(connection, part.runs, part.models))
             found += _purged(part)
             total = _added(total, _send_part(project, remote, found, part, state))
     return total
@@ -175,7 +176,7 @@ def _send_objects(
 def _send_pack(project: Project, remote: Remote, found: Iterable[Record]) -> str:
     from assay.ledger import packs
 
-    with _folder(project) as folder:
+    with temporary(project) as folder:
         path = Path(folder) / "pack"
         packs.write(path, found)
         oid, _ = hash_file(path, algorithm="sha256")
@@ -225,7 +226,7 @@ def _load(
 
     complaints: list[str] = []
     seen: dict[str, list[str]] = {}
-    with _folder(project) as folder, open_ledger(where) as ledger:
+    with temporary(project) as folder, open_ledger(where) as ledger:
         loader = Loader(ledger, at=now_ms())
         for name in _downloaded(remote, new, Path(folder), complaints):
             shown = f"{PREFIX}/{name[:12]}"
@@ -340,8 +341,8 @@ def _added(a: Travelled, b: Travelled) -> Travelled:
     )
 
 
-def _folder(project: Project) -> tempfile.TemporaryDirectory[str]:
-    """Return a folder for packs on their way."""
+def temporary(project: Project) -> tempfile.TemporaryDirectory[str]:
+    """Return a folder for records on their way, which goes with its `with`."""
     place = project.assay_dir / "records"
     try:
         place.mkdir(exist_ok=True)

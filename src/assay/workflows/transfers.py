@@ -44,6 +44,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         Only "metrics", "plots"; all outputs where there are none.
     workspace : bool
         The work tree counts, too.
+    runs : bool or None
+        Also the records of runs; where not given, if no targets are named.
+    artifacts : bool or None
+        The artifacts of all runs, or none; where not given, those of runs that are new here.
     """
 
     targets: Targets
@@ -54,6 +58,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     max_size: int | None = None
     kinds: tuple[Kind, ...] = ()
     workspace: bool = True
+    runs: bool | None = None
+    artifacts: bool | None = None
 
 
 class Synced(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +73,8 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True):
         Entries of the run cache that were moved.
     n_imported : int
         Outputs that came from other repositories.
+    n_records, n_artifacts : int
+        Runs whose record came or went, and objects that these name.
     complaints : list of str
         What of other commits cannot be read.
     files : list of Path
@@ -79,6 +87,8 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True):
     data: Moved
     n_runs: int = 0
     n_imported: int = 0
+    n_records: int = 0
+    n_artifacts: int = 0
     changes: list[Change] = []
     complaints: list[str] = []
     files: list[Path] = []
@@ -134,7 +144,9 @@ def push(project: Project, request: Request) -> Synced:
             transfer.raise_incomplete(data, remote=name, verb="pushed", names=group.names)
             done.append((name, data))
         n_runs = _move_runs(project, request, pushing=True) if request.run_cache else 0
-    return msgspec.structs.replace(_synced(done, n_runs, found), files=files, notes=notes)
+        synced = _synced(done, n_runs, found)
+        synced = msgspec.structs.replace(synced, files=files, notes=notes)
+        return _move_records(project, request, synced, pushing=True)
 
 
 def _versioned() -> Any:
@@ -198,7 +210,11 @@ def _fetch(
             if data.damaged or (data.missing and not allow_missing):
                 errors.append(_lacking(group, data))
             done.append((name, data))
-    synced = msgspec.structs.replace(_synced(done, n_runs, found), n_imported=n_imported)
+        synced = msgspec.structs.replace(_synced(done, n_runs, found), n_imported=n_imported)
+        try:
+            synced = _move_records(project, request, synced, pushing=False)
+        except Error as error:  # the data are here
+            errors.append(error)
     return synced, errors
 
 
@@ -423,6 +439,40 @@ def _move_runs(project: Project, request: Request, *, pushing: bool) -> int:
     remote = open_with(project.config.remote(request.remote), jobs=request.jobs)
     move = shared_runs.push if pushing else shared_runs.fetch
     return move(project, remote)
+
+
+def _move_records(
+    project: Project, request: Request, synced: Synced, *, pushing: bool
+) -> Synced:  # fmt: skip
+    """Send or bring the records of runs, where the remote can list what it has."""
+    is_asked = request.runs or request.artifacts
+    if request.runs is False or not (is_asked or not request.targets.names):
+        return synced
+    if not is_asked and not _has_remote(project, request):
+        return synced
+    from assay.workflows import records
+
+    settings = with_jobs(project.config.remote(request.remote), jobs=request.jobs)
+    if settings.is_versioned and not is_asked:
+        return synced
+    remote = open_remote(settings)
+    if not is_asked and not records.can_travel(remote):
+        return synced
+    if pushing:
+        moved = records.push(project, settings, remote)
+    else:
+        moved = records.fetch(project, settings, remote, artifacts=request.artifacts)
+    return msgspec.structs.replace(
+        synced,
+        n_records=moved.runs,
+        n_artifacts=moved.objects,
+        notes=[*synced.notes, *moved.notes],
+        complaints=[*synced.complaints, *moved.complaints],
+    )
+
+
+def _has_remote(project: Project, request: Request) -> bool:
+    return request.remote is not None or project.config.get("core", "remote") is not None
 
 
 def _refuse_unrecorded(project: Project, found: Collected, request: Request) -> None:

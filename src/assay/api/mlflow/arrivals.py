@@ -8,7 +8,7 @@ import binascii
 import contextlib
 import errno
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import ClientDisconnect
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from assay.api.hub import Hub
-    from assay.objects.cache import Stored
 
 T = TypeVar("T")
+R = TypeVar("R")
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _DIGEST = re.compile(r"sha-256=:([^:]*):", re.IGNORECASE)
 
@@ -34,13 +34,25 @@ async def in_thread(hub: Hub, work: Callable[..., T], *arguments: Any) -> T:
     return await asyncio.get_running_loop().run_in_executor(hub.threads, work, *arguments)
 
 
-async def take(hub: Hub, request: Request, check: Callable[[], T]) -> tuple[T, Stored]:
-    """Store the body of a request, and return it with what `check` found.
+async def take(
+    hub: Hub,
+    request: Request,
+    check: Callable[[], T],
+    keep: Callable[[T, Arriving], R],
+) -> tuple[T, R]:
+    """Take the body of a request into the store.
 
     Parameters
     ----------
     check : callable
         Called in a thread with the first bytes; what it refuses is not waited for.
+    keep : callable
+        Called in a thread with what `check` returned, when all is there.
+
+    Returns
+    -------
+    tuple
+        What both returned.
 
     Raises
     ------
@@ -51,33 +63,42 @@ async def take(hub: Hub, request: Request, check: Callable[[], T]) -> tuple[T, S
     """
     wanted = _wanted(request)
     pieces = _pieces(request)
-    first, is_last = await anext(pieces)
+
+    def kept(found: T, one: Arriving) -> R:
+        _check_digest(one, wanted)
+        return keep(found, one)
+
     try:
-        if is_last:
-            return await in_thread(hub, _at_once, hub, check, first, wanted)
-        return await _streamed(hub, check, first, pieces, wanted)
-    except Error as error:
-        raise _explained(error) from error
+        first, is_last = await anext(pieces)
+        taken = _at_once if is_last else _streamed
+        return await explained(taken(hub, check, kept, first, pieces))
     finally:
         await pieces.aclose()
 
 
-def _at_once(
-    hub: Hub, check: Callable[[], T], content: bytes, wanted: str | None
-) -> tuple[T, Stored]:
-    found = check()
-    with arriving(hub.objects) as one:
-        one.write(content)
-        return found, _finished(one, wanted)
+async def _at_once(
+    hub: Hub,
+    check: Callable[[], T],
+    kept: Callable[[T, Arriving], R],
+    content: bytes,
+    _pieces: AsyncIterator[tuple[bytes, bool]],
+) -> tuple[T, R]:
+    def work() -> tuple[T, R]:
+        found = check()
+        with arriving(hub.objects) as one:
+            one.write(content)
+            return found, kept(found, one)
+
+    return await in_thread(hub, work)
 
 
 async def _streamed(
     hub: Hub,
     check: Callable[[], T],
+    kept: Callable[[T, Arriving], R],
     first: bytes,
     pieces: AsyncIterator[tuple[bytes, bool]],
-    wanted: str | None,
-) -> tuple[T, Stored]:
+) -> tuple[T, R]:
     found = await in_thread(hub, check)
     stack = contextlib.ExitStack()
     try:
@@ -85,15 +106,30 @@ async def _streamed(
         await in_thread(hub, one.write, first)
         async for piece, _ in pieces:
             await in_thread(hub, one.write, piece)
-        stored = await in_thread(hub, _finished, one, wanted)
+        done = await in_thread(hub, kept, found, one)
     except BaseException:
         hub.threads.submit(stack.close)  # a large file takes a while to go
         raise
     await in_thread(hub, stack.close)
-    return found, stored
+    return found, done
 
 
-async def _pieces(request: Request) -> AsyncIterator[tuple[bytes, bool]]:
+async def explained(work: Awaitable[T]) -> T:
+    """Wait for work that writes files; say of a full disk what it is: no client repeats a 507."""
+    try:
+        return await work
+    except Error as error:
+        cause = error.__cause__
+        if not isinstance(cause, OSError) or cause.errno not in _FULL:
+            raise
+        raise Refused(
+            "RESOURCE_EXHAUSTED",
+            f"The hub cannot store this: {cause.strerror}. Nothing of it was kept",
+            status=507,
+        ) from error
+
+
+async def _pieces(request: Request) -> AsyncGenerator[tuple[bytes, bool], None]:
     """Go through the body in blocks, each with whether it is the last; there is one at least."""
     waiting, size, is_last = [], 0, False
     while not is_last:
@@ -108,13 +144,12 @@ async def _pieces(request: Request) -> AsyncIterator[tuple[bytes, bool]]:
             waiting, size = [], 0
 
 
-def _finished(one: Arriving, wanted: str | None) -> Stored:
+def _check_digest(one: Arriving, wanted: str | None) -> None:
     if wanted is not None and one.hexdigest() != wanted:
         raise invalid(
             f"The body has the SHA-256 {one.hexdigest()}; the header 'Content-Digest' says "
             f"{wanted}. Nothing was stored; send it again"
         )
-    return one.finish()
 
 
 def _wanted(request: Request) -> str | None:
@@ -127,15 +162,3 @@ def _wanted(request: Request) -> str | None:
         return base64.b64decode(match[1], validate=True).hex()
     except binascii.Error:
         raise invalid("The header 'Content-Digest' is not base64") from None
-
-
-def _explained(error: Error) -> Error:
-    """Return an error that says of a full disk what it is: no client repeats a 507."""
-    cause = error.__cause__
-    if isinstance(cause, OSError) and cause.errno in _FULL:
-        return Refused(
-            "RESOURCE_EXHAUSTED",
-            f"The hub cannot store this: {cause.strerror}. Nothing of it was kept",
-            status=507,
-        )
-    return error

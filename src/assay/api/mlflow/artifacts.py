@@ -94,7 +94,9 @@ async def download(hub: Hub, _ask: AtPath, request: Request) -> Response:
 async def upload(hub: Hub, _ask: AtPath, request: Request) -> Response:
     """Keep the body as a file, over one that is there."""
     path = paths.asked(request, below=_TREE)
-    place, stored = await arrivals.take(hub, request, lambda: writable(hub, path))
+    place, stored = await arrivals.take(
+        hub, request, lambda: writable(hub, path), lambda _, arrived: arrived.finish()
+    )
     is_cut = _is_cut(request, path)
 
     def record(connection: Connection) -> None:
@@ -118,7 +120,7 @@ async def delete(hub: Hub, _ask: AtPath, request: Request) -> None:
 
     def forget(connection: Connection) -> None:
         for one in paths.candidates(path):
-            if artifacts.delete(connection, artifacts.find(connection, one)):
+            if artifacts.delete(connection, artifacts.find(connection, one), at=now_ms()):
                 return
 
     await asyncio.wrap_future(hub.committer.submit(forget))

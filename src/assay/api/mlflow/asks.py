@@ -21,7 +21,7 @@ from msgspec import Meta
 
 from assay.api.mlflow.errors import Refused, invalid, lacks
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
@@ -59,7 +59,8 @@ def from_json(kind: type[T], body: bytes, *, path: Mapping[str, str]) -> T:
     plan = _plan(kind)
     if not path and not any(spelling in body for spelling in plan.camels):
         try:
-            return plan.whole(plan.decoder.decode(body))
+            found: T = plan.decoder.decode(body)
+            return plan.whole(found)
         except (msgspec.DecodeError, UnicodeDecodeError):
             pass  # the slow way knows more forms, or finds what is wrong
     document = _document(body)
@@ -89,8 +90,8 @@ def number(value: float) -> float | str:
 class _Plan:
     """How a struct is read."""
 
-    def __init__(self, kind: type) -> None:
-        self.decoder = msgspec.json.Decoder(kind, strict=False)
+    def __init__(self, kind: type[msgspec.Struct]) -> None:
+        self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind, strict=False)
         info = msgspec.inspect.type_info(kind)
         if not isinstance(info, msgspec.inspect.StructType):
             raise TypeError(f"{kind} is no struct")
@@ -114,7 +115,7 @@ class _Plan:
 
 
 @functools.cache
-def _plan(kind: type) -> _Plan:
+def _plan(kind: type[msgspec.Struct]) -> _Plan:
     return _Plan(kind)
 
 
@@ -224,7 +225,8 @@ def _all_names(info: Any) -> set[str]:
             return _all_names(inner)
         case msgspec.inspect.UnionType():
             return _all_names(_something(info))
-    return set()
+        case _:
+            return set()
 
 
 def _camel(name: str) -> str:

@@ -19,7 +19,10 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    import msgspec
 
 F = TypeVar("F", bound=Callable[..., Any])
 Way = Literal["thread", "write", "loop"]
@@ -48,15 +51,14 @@ class Call:
         self.function, self.method, self.path, self.way = function, method, path, way
         self.prefixes = _PREFIXES[version]
         self.name = path.lstrip("/")
-        self._ask: type | None = None
+        self._ask: type[msgspec.Struct] | None = None
 
     @property
-    def ask(self) -> type:
+    def ask(self) -> type[msgspec.Struct]:
         """The struct that the request is read into; looked up when it is first needed."""
         if self._ask is None:
             names = list(inspect.signature(self.function).parameters)
-            hints = _hints(self.function, names[1])
-            self._ask = hints
+            self._ask = _annotation(self.function, names[1])
         return self._ask
 
 
@@ -144,10 +146,9 @@ def _expression(path: str) -> str:
     return text
 
 
-def _hints(function: Callable[..., Any], name: str) -> type:
-    """Return the annotation of one argument; the others may name what is not imported."""
-    annotation = function.__annotations__[name]
-    if isinstance(annotation, str):
-        annotation = eval(annotation, function.__globals__)  # noqa: S307 -- our own source
-    found: type = typing.cast("type", annotation)
-    return found
+def _annotation(function: Callable[..., Any], name: str) -> type[msgspec.Struct]:
+    """Return the annotation of one argument; those of the others name what is not imported."""
+    found: Any = function.__annotations__[name]
+    if isinstance(found, str):
+        found = eval(found, function.__globals__)  # noqa: S307 -- our own source
+    return typing.cast("type[msgspec.Struct]", found)

@@ -41,9 +41,7 @@ def active_run(connection: Connection, run_id: str) -> Claim:
     """
     found = run(connection, run_id)
     if found.deleted is not None:
-        raise invalid(
-            f"The run {run_id} must be in the 'active' state. Current state is deleted."
-        )
+        raise invalid(f"The run {run_id} must be in the 'active' state. Current state is deleted.")
     if found.status in ENDED:
         recording.touch(connection, run_id, at=now_ms())
     return found

@@ -38,7 +38,9 @@ def check(key: str, *, where: str = "key", what: str = "key") -> str:
     """
     problem = _problem(key)
     if problem is not None:
-        raise invalid(f"Invalid value {json.dumps(key)} for parameter '{where}' supplied: {problem}")
+        raise invalid(
+            f"Invalid value {json.dumps(key)} for parameter '{where}' supplied: {problem}"
+        )
     if len(key) > LONGEST_KEY:
         raise too_long(what, LONGEST_KEY)
     return key

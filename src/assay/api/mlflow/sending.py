@@ -116,7 +116,7 @@ class FileAnswer(Response):
     async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = {name: value.decode("latin-1") for name, value in scope["headers"]}
         status, start, end = self._part(asked)
-        headers = self._headers(status, start, end)
+        headers = self._head(status, start, end)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         if scope["method"] == "HEAD" or start == end:
             await send({"type": "http.response.body", "body": b""})
@@ -149,7 +149,7 @@ class FileAnswer(Response):
     def _tag(self) -> str:
         return f'"{self.kept.oid}"'
 
-    def _headers(self, status: int, start: int, end: int) -> list[tuple[bytes, bytes]]:
+    def _head(self, status: int, start: int, end: int) -> list[tuple[bytes, bytes]]:
         headers = {
             "content-type": media_type(self.name),
             "content-disposition": attachment(self.name),

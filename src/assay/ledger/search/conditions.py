@@ -1,8 +1,8 @@
 """Turn a tree into a condition of SQLAlchemy's, alike on SQLite and PostgreSQL.
 
 Each comparison is true or false, never null. Values are bound. LIKE tells capitals apart on both
-databases (GLOB on SQLite), ILIKE does not (on SQLite for the letters A to Z); `%` and `_` are the
-only signs in a pattern.
+databases (GLOB on SQLite), ILIKE does not for the letters A to Z; `%` and `_` are the only signs
+in a pattern.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from assay.ledger.search.sources import Source
 from assay.ledger.search.tree import And, Comparison, Not, Tree, Value
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select
 
 _NUMERAL = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$"
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
@@ -95,7 +97,7 @@ class Conditions:
 
         table, where = self.rows(leaf)
         link = self.source.link(self.source.free[leaf.entity], table)
-        query = select(literal_column("1")).select_from(table).where(*link, *where)
+        query: Select[Any] = select(literal_column("1")).select_from(table).where(*link, *where)
         exists = query.correlate(self.source.table).exists()
         return ~exists if leaf.operator == "IS NULL" else exists
 
@@ -110,7 +112,7 @@ class Conditions:
         is_there = leaf.operator in {"IS NULL", "IS NOT NULL"}
         condition = column.is_not(None) if is_there else self.compared(column, leaf)
         link = (table.c.run_id == self.source.table.c.id, table.c.direction == "input")
-        query = select(literal_column("1")).select_from(table).where(*link, condition)
+        query: Select[Any] = select(literal_column("1")).select_from(table).where(*link, condition)
         exists = query.correlate(self.source.table).exists()
         return ~exists if leaf.operator == "IS NULL" else exists
 
@@ -130,12 +132,7 @@ class Conditions:
         from sqlalchemy import not_, or_
 
         if leaf.operator in _NEGATED:
-            same = Comparison(
-                entity=leaf.entity,
-                key=leaf.key,
-                operator=_NEGATED[leaf.operator],
-                value=leaf.value,
-            )  # type: ignore[arg-type] # one of its operators
+            same = msgspec.structs.replace(leaf, operator=_NEGATED[leaf.operator])
             return not_(self.compared(column, same))
         if isinstance(leaf.value, tuple):
             if all(isinstance(one, str) for one in leaf.value) or not _is_text(column):
@@ -180,7 +177,7 @@ class Conditions:
     ) -> ColumnElement[bool]:
         if self.is_postgres:
             plain = pattern.replace("\\", "\\\\")
-            return column.like(plain) if is_exact else column.ilike(plain)
+            return column.like(plain) if is_exact else column.collate("C").ilike(plain)
         if is_exact:
             return column.op("GLOB", is_comparison=True)(glob(pattern))
         return column.op("LIKE", is_comparison=True)(pattern)

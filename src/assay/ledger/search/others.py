@@ -86,7 +86,7 @@ def versions(
     connection: Connection, *, filter_: str = "", order_by: Sequence[str] = (), paging: Paging
 ) -> Rows:
     """Return what selects versions: those changed last first, where no order is asked for."""
-    last = (_by("name"), _by("version_number", down=True))
+    last: tuple[Order, ...] = (_by("name"), _by("version_number", down=True))
     if not order_by:
         last = (_by("last_updated", down=True), *last)
     return _registered(connection, MLFLOW_VERSIONS, filter_, order_by, paging, last)
@@ -252,7 +252,7 @@ def _measured(table: Any, on: Callable[[Any], ColumnElement[bool]]) -> ColumnEle
 
     from assay.ledger.tables import logged_model_metric as metric
 
-    query = select(literal_column("1")).select_from(metric)
+    query: Select[Any] = select(literal_column("1")).select_from(metric)
     return query.where(metric.c.model_id == table.c.id, on(metric)).correlate(table).exists()
 
 

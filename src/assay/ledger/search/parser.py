@@ -240,12 +240,12 @@ class _Reader:
     def values(self, field: Field) -> tuple[Value, ...]:
         """Read a list, which has one value at least and may end in a comma."""
         self.expect("(")
-        found = [self.value(field, "=")]
-        while self.here.kind == ",":
-            self.take()
-            if self.here.kind == ")":
-                break
+        found: list[Value] = []
+        while not found or self.here.kind != ")":
             found.append(self.value(field, "="))
+            if self.here.kind != ",":
+                break
+            self.take()
         self.expect(")")
         return tuple(found)
 

@@ -97,18 +97,13 @@ def _runs(is_open: bool) -> Source:
 
 
 def _artifact_uri() -> ColumnElement[str]:
-    """Return where a run's artifacts are: below its experiment's place, unless it says so."""
-    from sqlalchemy import Text, cast, func, literal, select
+    """Return where a run's artifacts are: in the hub's own place, unless it says so."""
+    from sqlalchemy import Text, cast, func, literal
 
-    from assay.ledger import tables
+    from assay.ledger.tables import run
 
-    run, experiment = tables.run, tables.experiment
-    number = cast(run.c.experiment_id, Text)
-    place = select(experiment.c.artifact_location).where(experiment.c.id == run.c.experiment_id)
-    root = func.coalesce(
-        place.correlate(run).scalar_subquery(), literal("mlflow-artifacts:/") + number
-    )
-    return func.coalesce(run.c.artifact_uri, root + "/" + run.c.id + "/artifacts")
+    folder = literal("mlflow-artifacts:/") + cast(run.c.experiment_id, Text)
+    return func.coalesce(run.c.artifact_uri, folder + "/" + run.c.id + "/artifacts")
 
 
 @functools.cache

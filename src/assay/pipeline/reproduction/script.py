@@ -281,7 +281,7 @@ def put_data(
         if oid is None or tracking.in_cache(there, oid):
             continue
         if named.get(path) == f"md5:{oid}":
-            raise sources.gone(there, path, oid, read_by=f"script '{run.name}'")
+            raise sources.gone(project, path, oid, read_by=f"script '{run.name}'")
         lost.append(path)
     tracking.checkout(there, items, force=True, allow_missing=True)
     return lost

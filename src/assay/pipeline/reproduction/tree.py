@@ -79,7 +79,7 @@ def _kept(project: Project, run: Run, oid: str, what: str) -> bytes:
     digest = oid.removeprefix("sha256:")
     if not project.objects.has(digest):
         raise Error(
-            f"the {what} of the run is not here: {oid}",
+            f"of the code of the run, the {what} did not come here: {oid}",
             where=f"run {run.id}",
             hint="it travels with the record of the run: assay pull; or ask who made the run to "
             "'assay push'",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -54,7 +54,6 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         """Return the way of this process to it."""
         from assay.ledger import channels
 
-        channels.see_to_the_end()
         return channels.channel(
             self.where, folder=self.spool, objects=self.objects, token=self.token
         )
@@ -80,32 +79,33 @@ def find(project: Project | None) -> Place:
     """
     where = os.environ.get("ASSAY_LEDGER") or _hub(project)
     if where is None:
-        if project is None:
-            from assay.project import workspace
+        from assay.project import settings, workspace
 
-            project = workspace.find()  # which says what to do
-        where = str(project.ledger_path)
+        project = project or workspace.find()  # which says what to do
+        where = str(settings.ledger_where(project))
     folder = _state_folder() if project is None else project.assay_dir
     return Place(where=where, folder=folder, token=_token(project))
 
 
 def _hub(project: Project | None) -> str | None:
-    named = os.environ.get("ASSAY_HUB") or _setting(project, "hub.url")
+    named = os.environ.get("ASSAY_HUB") or setting("hub.url", project)
     return named.rstrip("/") if named else None
 
 
 def _token(project: Project | None) -> str | None:
-    return os.environ.get("ASSAY_TOKEN") or _setting(project, "hub.token")
+    return os.environ.get("ASSAY_TOKEN") or setting("hub.token", project) or None
 
 
-def _setting(project: Project | None, key: str) -> str | None:
+def setting(key: str, project: Project | None = None) -> Any:
+    """Return one of our settings; outside a project that of the environment, or its default."""
     from assay.base import settings
     from assay.project.settings import Store
 
-    if project is None:
-        return os.environ.get(settings.variable(key)) or None
-    found: str = Store(project).value(key)
-    return found or None
+    project = project or find_project()
+    if project is not None:
+        return Store(project).value(key)
+    name = settings.variable(key)
+    return settings.resolve(key, [(name, {key: os.environ[name]} if name in os.environ else {})])
 
 
 def _state_folder() -> Path:

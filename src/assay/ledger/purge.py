@@ -1,0 +1,225 @@
+"""Purge: deleted runs, logged models and experiments leave the ledger for good.
+
+Rows, names and the claim on artifacts go; the objects themselves are the business of
+`assay.workflows.purging`. What stays is the id of each, so that a pull does not bring it back. A
+run that a registered version was made of stays, and so does the number of a deleted version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from assay.base.errors import Error
+from assay.ledger import deleting, rows, tables
+from assay.ledger.deleting import Deleted
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from assay.ledger.database import Ledger
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A deleted run that is not purged, and why."""
+
+    id: str
+    reason: str
+
+
+class Purge(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to leave the ledger.
+
+    Attributes
+    ----------
+    runs : tuple of Deleted
+        Deleted runs, with deleted parts of them.
+    models : tuple of str
+        Logged models: deleted ones, and those that the runs made.
+    experiments : tuple of str
+        Names of deleted experiments that then have no run any more.
+    kept : tuple of Kept
+        Deleted runs that stay.
+    """
+
+    runs: tuple[Deleted, ...]
+    models: tuple[str, ...]
+    experiments: tuple[str, ...]
+    kept: tuple[Kept, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.runs or self.models or self.experiments)
+
+
+def find(
+    ledger: Ledger, names: Sequence[str] = (), *, before: int | None = None
+) -> Purge:  # fmt: skip
+    """Return what can be purged; nothing is changed.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Deleted runs, by id or the beginning of one; all of them where none is named.
+    before : int, optional
+        Only what was deleted before this moment, in Unix milliseconds.
+
+    Raises
+    ------
+    NotFound
+        If there is no such deleted run.
+    Error
+        If a run that is named has to stay.
+    """
+    with ledger.read() as connection:
+        ids = [deleting.resolve(connection, name) for name in names]
+        found = _runs(connection, deleting.with_parts(connection, ids) if names else None, before)
+        needed = _needed(connection)
+        kept = [Kept(id=id_, reason=needed[id_]) for id_ in found if id_ in needed]
+        for one in kept:
+            if one.id in ids:
+                raise Error(
+                    f"the run {one.id} stays: {one.reason}", hint="delete that version first"
+                )
+        for one in kept:
+            found.pop(one.id)
+        return Purge(
+            runs=tuple(found.values()),
+            models=_models(connection, set(found), before, every=not names),
+            experiments=() if names else _experiments(connection, set(found), before),
+            kept=tuple(kept),
+        )
+
+
+def purge(ledger: Ledger, what: Purge, *, at: int) -> None:
+    """Take runs, logged models and experiments out of the ledger, all or nothing."""
+    runs = [one.id for one in what.runs]
+    with ledger.write() as connection:
+        _bury(connection, [*runs, *what.models], at=at)
+        run = tables.run
+        for some in rows.chunks(runs):
+            of_these = run.update().where(run.c.parent_id.in_(some), run.c.id.not_in(runs))
+            connection.execute(of_these.values(parent_id=None, updated=at))  # a part that stays
+        for table, ids in ((tables.logged_model, what.models), (run, runs)):
+            for some in rows.chunks(ids):
+                connection.execute(table.delete().where(table.c.id.in_(some)))
+        for some in rows.chunks(runs):
+            things = [f"run:{id_}" for id_ in some]
+            for end in (tables.edge.c.source, tables.edge.c.target):
+                connection.execute(tables.edge.delete().where(end.in_(things)))
+        experiment = tables.experiment
+        for some in rows.chunks(what.experiments):
+            connection.execute(experiment.delete().where(experiment.c.name.in_(some)))
+        _drop_environments(connection)
+
+
+def shrink(ledger: Ledger) -> bool:
+    """Give the space of what is gone back to the file system; say whether that was possible.
+
+    A database server does so by itself.
+    """
+    if not ledger.is_sqlite:
+        return True
+    import contextlib
+    import sqlite3
+
+    with contextlib.closing(ledger.engine.raw_connection()) as connection:
+        cursor: Any = connection.cursor()
+        try:
+            cursor.execute("VACUUM")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError:  # another process reads or writes
+            return False
+    return True
+
+
+def _runs(
+    connection: Connection, ids: Sequence[str] | None, before: int | None
+) -> dict[str, Deleted]:
+    from sqlalchemy import select
+
+    run, experiment = tables.run, tables.experiment
+    query = select(run, experiment.c.name.label("experiment"))
+    query = query.join(experiment, experiment.c.id == run.c.experiment_id)
+    query = query.where(run.c.deleted.is_not(None)).order_by(run.c.deleted, run.c.id)
+    if before is not None:
+        query = query.where(run.c.deleted < before)
+    wanted = None if ids is None else set(ids)
+    return {
+        row.id: deleting.as_deleted(row)
+        for row in connection.execute(query)
+        if wanted is None or row.id in wanted
+    }
+
+
+def _needed(connection: Connection) -> dict[str, str]:
+    """Return the runs that registered versions were made of, and which."""
+    version = tables.version
+    query = version.select().where(version.c.run_id.is_not(None), version.c.deleted.is_(None))
+    return {
+        row.run_id: f"the version {row.model}/{row.number} was made of it"
+        for row in connection.execute(query)
+    }
+
+
+def _models(
+    connection: Connection, runs: set[str], before: int | None, *, every: bool
+) -> tuple[str, ...]:
+    """Return the logged models that go: of purged runs, and deleted ones; no registered one."""
+    from sqlalchemy import select
+
+    model, version = tables.logged_model, tables.version
+    registered = select(version.c.model_id).where(version.c.deleted.is_(None))
+    of_version = set(
+        connection.execute(registered.where(version.c.model_id.is_not(None))).scalars()
+    )
+    query = select(model.c.id, model.c.run_id, model.c.deleted).order_by(model.c.id)
+    return tuple(
+        row.id
+        for row in connection.execute(query)
+        if row.id not in of_version and (row.run_id in runs or (every and _is_old(row, before)))
+    )
+
+
+def _is_old(row: Any, before: int | None) -> bool:
+    return row.deleted is not None and (before is None or row.deleted < before)
+
+
+def _experiments(
+    connection: Connection, runs: set[str], before: int | None
+) -> tuple[str, ...]:  # fmt: skip
+    """Return the names of deleted experiments without a run or logged model that stays."""
+    from sqlalchemy import select
+
+    experiment, run, model = tables.experiment, tables.run, tables.logged_model
+    query = experiment.select().where(experiment.c.deleted.is_not(None), experiment.c.id != 0)
+    found = list(connection.execute(query.order_by(experiment.c.id)))
+    in_use: set[int] = set()
+    numbers = [row.id for row in found]
+    for row in connection.execute(
+        select(run.c.id, run.c.experiment_id).where(run.c.experiment_id.in_(numbers))
+    ):
+        if row.id not in runs:
+            in_use.add(row.experiment_id)
+    gone = set(_models(connection, runs, before, every=True))
+    for row in connection.execute(
+        select(model.c.id, model.c.experiment_id).where(model.c.experiment_id.in_(numbers))
+    ):
+        if row.id not in gone:
+            in_use.add(row.experiment_id)
+    return tuple(row.name for row in found if row.id not in in_use and _is_old(row, before))
+
+
+def _bury(connection: Connection, ids: Sequence[str], *, at: int) -> None:
+    found = [{"id": id_, "at": at} for id_ in ids]
+    if found:
+        connection.execute(rows.insert(connection, tables.purged).on_conflict_do_nothing(), found)
+
+
+def _drop_environments(connection: Connection) -> None:
+    from sqlalchemy import select
+
+    environment, run = tables.environment, tables.run
+    used = select(run.c.environment_oid).where(run.c.environment_oid.is_not(None))
+    connection.execute(environment.delete().where(environment.c.oid.not_in(used)))

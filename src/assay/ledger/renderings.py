@@ -1,0 +1,173 @@
+"""What a script logs as a value, as the bytes of a file: figures, tables, mappings.
+
+Libraries are not imported for it: a figure is known by what it can do, and its library is there
+because somebody made the figure with it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from assay.base.errors import Error
+from assay.ledger.values import scalar
+
+
+def figure(found: Any, path: str) -> bytes:
+    """Return a figure of Matplotlib, Plotly, Altair or Pillow in the form of the path's ending.
+
+    Raises
+    ------
+    Error
+        If it is no figure, or its library does not write this form.
+    """
+    ending = PurePosixPath(path).suffix.lower().removeprefix(".")
+    if not ending:
+        raise Error(f"the path {path!r} has no ending", hint="name the form, such as 'roc.png'")
+    for draw in (_of_matplotlib, _of_plotly_or_altair, _of_pillow):
+        content = draw(found, ending)
+        if content is not None:
+            return content
+    raise Error(
+        f"a {type(found).__name__} cannot be drawn as {ending!r}",
+        where=path,
+        hint="give a figure of Matplotlib, Plotly, Altair or Pillow, "
+        "or write the file yourself and call assay.log_artifact()",
+    )
+
+
+def _of_matplotlib(found: Any, ending: str) -> bytes | None:
+    if not hasattr(found, "savefig"):
+        found = getattr(found, "figure", None)  # axes know their figure
+    if not hasattr(found, "savefig"):
+        return None
+    buffer = io.BytesIO()
+    found.savefig(buffer, format=ending)
+    return buffer.getvalue()
+
+
+def _of_plotly_or_altair(found: Any, ending: str) -> bytes | None:
+    if ending == "html" and hasattr(found, "to_html"):
+        return str(found.to_html()).encode()
+    if ending == "json" and hasattr(found, "to_json"):
+        return str(found.to_json()).encode()
+    if hasattr(found, "to_image"):
+        return bytes(found.to_image(format=ending))
+    return None
+
+
+def _of_pillow(found: Any, ending: str) -> bytes | None:
+    if not (hasattr(found, "save") and hasattr(found, "mode") and hasattr(found, "size")):
+        return None
+    buffer = io.BytesIO()
+    found.save(buffer, format={"jpg": "jpeg", "tif": "tiff"}.get(ending, ending))
+    return buffer.getvalue()
+
+
+def table(data: Any, path: str) -> bytes:
+    """Return a table as CSV, as JSON in the form that MLflow reads, or as Parquet.
+
+    Parameters
+    ----------
+    data : mapping of columns, sequence of mappings, or data frame
+        Parquet is written by the data frame itself.
+    """
+    ending = PurePosixPath(path).suffix.lower()
+    if ending == ".parquet":
+        return _parquet(data, path)
+    columns = as_columns(data, where=path)
+    rows = zip(*columns.values(), strict=True)
+    if ending == ".csv":
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+        return text.getvalue().encode()
+    if ending == ".json":
+        plain = {"columns": list(columns), "data": [[_plain(one) for one in row] for row in rows]}
+        return _json(plain, where=path)
+    raise Error(
+        f"a table is not written as {ending!r}", where=path, hint="name it .csv, .json or .parquet"
+    )
+
+
+def as_columns(data: Any, *, where: str) -> dict[str, list[Any]]:
+    """Return the columns of a table, all of one length.
+
+    Examples
+    --------
+    >>> as_columns([{"a": 1, "b": 2}, {"a": 3}], where="t.csv")
+    {'a': [1, 3], 'b': [2, None]}
+    """
+    found: dict[str, list[Any]] | None = None
+    if isinstance(data, Mapping):
+        found = {str(name): _listed(column) for name, column in data.items()}
+    elif hasattr(data, "columns") and hasattr(data, "__getitem__"):
+        found = {str(name): _listed(data[name]) for name in data.columns}
+    elif isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
+        names = dict.fromkeys(name for row in data for name in row)
+        found = {str(name): [scalar(row.get(name)) for row in data] for name in names}
+    if found is None:
+        raise Error(
+            f"a {type(data).__name__} is no table",
+            where=where,
+            hint="give a mapping of columns, a list of mappings, or a data frame",
+        )
+    lengths = {name: len(column) for name, column in found.items()}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
+        raise Error(f"the columns have different lengths: {said}", where=where)
+    return found
+
+
+def mapping(found: Any, path: str) -> bytes:
+    """Return a mapping or list as JSON, or as YAML where the path ends so."""
+    if PurePosixPath(path).suffix.lower() in {".yaml", ".yml"}:
+        import yaml
+
+        try:
+            return yaml.safe_dump(found, sort_keys=False, allow_unicode=True).encode()
+        except yaml.YAMLError as error:
+            raise Error(f"this is no YAML: {error}", where=path) from error
+    return _json(found, where=path)
+
+
+def _json(found: Any, *, where: str) -> bytes:
+    try:
+        return json.dumps(found, ensure_ascii=False, indent=1, default=scalar).encode() + b"\n"
+    except (TypeError, ValueError) as error:
+        raise Error(f"this is no JSON: {error}", where=where) from error
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell as JSON has it; what is no number is nothing."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _listed(column: Any) -> list[Any]:
+    for name in ("to_list", "tolist"):
+        if hasattr(column, name):
+            return list(getattr(column, name)())
+    if isinstance(column, Iterable) and not isinstance(column, (str, bytes)):
+        return [scalar(one) for one in column]
+    return [scalar(column)]
+
+
+def _parquet(data: Any, path: str) -> bytes:
+    buffer = io.BytesIO()
+    for name in ("to_parquet", "write_parquet"):
+        if hasattr(data, name):
+            getattr(data, name)(buffer)
+            return buffer.getvalue()
+    raise Error(
+        f"a {type(data).__name__} does not write Parquet itself",
+        where=path,
+        hint="name the file .csv or .json, or give a data frame",
+    )

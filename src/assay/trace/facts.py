@@ -1,0 +1,308 @@
+"""What the ledger has of things that are traced: looked up for a whole level at a time.
+
+A tree is drawn from its root to its leaves, one thing after the other. Whatever a thing leads to
+is remembered as wanted; the first of these that is looked at brings all of them, by a few selects,
+however many they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from assay.ledger.lineage import Edge
+from assay.ledger.writer import Code, Untracked
+from assay.trace import labels
+from assay.trace.things import Thing
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Row, Table
+
+    from assay.ledger.database import Ledger
+
+Item = TypeVar("Item")
+
+
+class Lying(msgspec.Struct, frozen=True):
+    """A content at its place, which a run read or wrote."""
+
+    path: str
+    oid: str
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """That a run read or wrote a content, with what is needed to choose among many."""
+
+    run: str
+    path: str
+    kind: str
+    start: int
+    parent: str | None
+    is_reproduction: bool
+
+
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a trace says of a run."""
+
+    id: str
+    name: str
+    kind: str
+    status: str
+    stage: str | None
+    parent: str | None
+    start: int
+    deleted: int | None
+    code: Code
+    params: dict[str, Any]
+    metrics: dict[str, float]
+    reproduces: str | None
+    inputs: tuple[Lying, ...]
+    outputs: tuple[Lying, ...]
+    artifacts: tuple[Lying, ...]
+    children: tuple[str, ...]
+
+
+class Facts:
+    """Looks things up once each, with all others that are wanted by then.
+
+    Parameters
+    ----------
+    most : int or None
+        Of many things of one kind, only so many are followed, the newest; None follows all.
+    upwards : bool
+        Whether it is asked what things came from, or what came from them.
+    """
+
+    def __init__(self, ledger: Ledger, *, most: int | None, upwards: bool) -> None:
+        self._ledger, self._most, self._upwards = ledger, most, upwards
+        self._runs: dict[str, RunFacts | None] = {}
+        self._only_above: set[str] = set()  # looked at for their code, and followed no further
+        self._passed: dict[str, list[Passed]] = {}
+        self._edges: dict[str, list[Edge]] = {}
+        self._things: dict[str, Thing | None] = {}
+        kinds = ("run", "passed", "edges", "thing")
+        self._wanted: dict[str, dict[str, None]] = {kind: {} for kind in kinds}
+
+    def few(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return those of many things that are followed: the last ones."""
+        if self._most is None or len(items) <= self._most:
+            return items
+        return items[len(items) - self._most :]
+
+    def want(self, kind: str, ids: Iterable[str]) -> None:
+        """Remember what is going to be asked for: runs by id, contents and edges by thing."""
+        wanted = dict.fromkeys(ids)
+        self._wanted[kind].update(wanted)
+        if kind == "run":
+            self._only_above.difference_update(wanted)
+
+    def run(self, id_: str) -> RunFacts | None:
+        """Return a run, also a deleted one; None where the ledger has none."""
+        if id_ not in self._runs:
+            self._load_runs(self._take("run", id_, self._runs))
+        return self._runs[id_]
+
+    def passed(self, oid: str) -> list[Passed]:
+        """Return which runs wrote a content (or, downwards, read it), oldest first."""
+        if oid not in self._passed:
+            self._load_passed(self._take("passed", oid, self._passed))
+        return self._passed[oid]
+
+    def edges(self, thing: str) -> list[Edge]:
+        """Return the edges to a thing (or, downwards, from it), oldest first."""
+        if thing not in self._edges:
+            self._load_edges(self._take("edges", thing, self._edges))
+        return self._edges[thing]
+
+    def thing(self, id_: str) -> Thing | None:
+        """Return a bundle, version, deployment, alert, decision or logged model by its name."""
+        if id_ not in self._things:
+            wanted = self._take("thing", id_, self._things)
+            self._things.update(dict.fromkeys(wanted))
+            self._things.update(labels.load(self._ledger, wanted))
+        return self._things[id_]
+
+    def _take(self, kind: str, id_: str, known: dict[str, Any]) -> list[str]:
+        """Return all that is wanted and not known, and forget that it is."""
+        wanted = dict.fromkeys([id_, *self._wanted[kind]])
+        self._wanted[kind] = {}
+        return [one for one in wanted if one not in known]
+
+    def _load_runs(self, ids: list[str]) -> None:
+        from assay.ledger import tables
+
+        self._runs.update(dict.fromkeys(ids))
+        with self._ledger.read() as connection:
+            found = _Beside(connection, ids)
+            for row in found.of(tables.run, "id"):
+                self._runs[row.id] = _run(row, found)
+        for id_ in ids:
+            run = self._runs[id_]
+            if run is not None and id_ not in self._only_above:
+                self._want_around(run)
+
+    def _want_around(self, run: RunFacts) -> None:
+        above = (run.parent, run.reproduces)
+        new = [one for one in above if one is not None and one not in self._runs]
+        self._only_above.update(one for one in new if one not in self._wanted["run"])
+        self._wanted["run"].update(dict.fromkeys(new))
+        self.want("run", self.few(run.children))
+        self.want("edges", [f"run:{run.id}", *([f"run:{run.parent}"] if run.parent else [])])
+        data = run.inputs if self._upwards else run.outputs
+        self.want("passed", (one.oid for one in self.few(data)))
+
+    def _load_passed(self, oids: list[str]) -> None:
+        from sqlalchemy import select
+
+        from assay.ledger.found import within
+        from assay.ledger.tables import run, run_data
+
+        direction = "output" if self._upwards else "input"
+        above = run.alias("above")
+        query = (
+            select(
+                run_data.c.oid, run_data.c.path, run.c.id, run.c.kind, run.c.start,
+                run.c.parent_id, above.c.kind.label("kind_above"),
+            )
+            .join(run, run.c.id == run_data.c.run_id)
+            .outerjoin(above, above.c.id == run.c.parent_id)
+            .where(run_data.c.direction == direction, run.c.kind.in_(("stage", "script")))
+            .order_by(run.c.start, run.c.id)
+        )  # fmt: skip
+        self._passed.update((oid, []) for oid in oids)
+        with self._ledger.read() as connection:
+            these = within(connection, run_data.c.oid, oids)
+            for row in connection.execute(query.where(these)):
+                one = Passed(
+                    run=row.id, path=row.path, kind=row.kind, start=row.start,
+                    parent=row.parent_id, is_reproduction=row.kind_above == "reproduction",
+                )  # fmt: skip
+                found = self._passed[row.oid]
+                if self._upwards or not found or found[-1].run != one.run:
+                    found.append(one)
+        for oid in oids:
+            found = self._passed[oid]
+            # upwards one of them is chosen by who reads it; mostly there is one
+            chosen = found[-1:] if self._upwards else self.few(found)
+            self.want("run", (one.run for one in chosen))
+
+    def _load_edges(self, things: list[str]) -> None:
+        from assay.ledger.found import within
+        from assay.ledger.tables import edge
+
+        self._edges.update((thing, []) for thing in things)
+        end, other = ("target", "source") if self._upwards else ("source", "target")
+        query = edge.select().order_by(edge.c.at, edge.c.source, edge.c.relation, edge.c.target)
+        with self._ledger.read() as connection:
+            these = within(connection, edge.c[end], things)
+            found = [Edge(**row) for row in connection.execute(query.where(these)).mappings()]
+            found += self._registered(connection, things)
+        for one in found:
+            if one not in self._edges[getattr(one, end)]:
+                self._edges[getattr(one, end)].append(one)
+        for thing in things:
+            by_relation: dict[str, list[str]] = {}
+            for one in self._edges[thing]:
+                by_relation.setdefault(one.relation, []).append(getattr(one, other))
+            for ends in by_relation.values():
+                self._want_things(self.few(ends))
+
+    def _want_things(self, ids: Iterable[str]) -> None:
+        for id_ in ids:
+            kind, _, rest = id_.partition(":")
+            if kind == "run":
+                self.want("run", [rest])
+            elif kind not in {"data", "commit"}:
+                self.want("edges", [id_])
+                self.want("thing", [id_])
+
+    def _registered(self, connection: Connection, things: list[str]) -> Iterator[Edge]:
+        """Go from logged models to the versions that were made of them, which are no edges."""
+        from assay.ledger.found import within
+        from assay.ledger.tables import version
+
+        kind = "version" if self._upwards else "logged_model"
+        names = [one.partition(":")[2] for one in things if one.startswith(f"{kind}:")]
+        if not names:
+            return
+        column = version.c.model if self._upwards else version.c.model_id
+        wanted = {name.rpartition("/")[0] for name in names} if self._upwards else names
+        query = version.select().where(version.c.model_id.is_not(None))
+        for row in connection.execute(query.where(within(connection, column, wanted))):
+            target = f"{row.model}/{row.number}"
+            if not self._upwards or target in names:
+                yield Edge(
+                    source=f"logged_model:{row.model_id}",
+                    relation="registered_as",
+                    target=f"version:{target}",
+                    at=row.created,
+                )
+
+
+class _Beside:
+    """The rows of runs in each table, by run: one select a table."""
+
+    def __init__(self, connection: Connection, ids: list[str]) -> None:
+        from assay.ledger import tables
+
+        self._connection, self._ids = connection, ids
+        self.params = self._by_run(tables.param, "key")
+        self.metrics = self._by_run(tables.latest_metric, "key")
+        self.data = self._by_run(tables.run_data, "path")
+        self.artifacts = self._by_run(tables.artifact, "path")
+        self.untracked = self._by_run(tables.untracked, "path")
+        reproduces = tables.tag.c.key == "reproduces"
+        self.reproduces = self._by_run(tables.tag, "key", reproduces)
+        self.children: dict[str, list[str]] = {}
+        there = tables.run.c.deleted.is_(None)
+        for row in self.of(tables.run, "parent_id", there):
+            self.children.setdefault(row.parent_id, []).append(row.id)
+
+    def of(self, table: Table, column: str, *conditions: Any) -> list[Row[Any]]:
+        from assay.ledger.found import within
+
+        these = within(self._connection, table.c[column], self._ids)
+        query = table.select().where(these, *conditions)
+        if table.name == "run":
+            query = query.order_by(table.c.start, table.c.id)
+        return list(self._connection.execute(query))
+
+    def _by_run(self, table: Table, order: str, *conditions: Any) -> dict[str, list[Row[Any]]]:
+        found: dict[str, list[Row[Any]]] = {}
+        for row in self.of(table, "run_id", *conditions):
+            found.setdefault(row.run_id, []).append(row)
+        for rows in found.values():
+            rows.sort(key=lambda row: str(row._mapping[order]))  # noqa: SLF001 -- its public way
+        return found
+
+
+def _run(row: Row[Any], beside: _Beside) -> RunFacts:
+    from assay.ledger import series, values
+
+    data = beside.data.get(row.id, [])
+    tags = beside.reproduces.get(row.id, [])
+    return RunFacts(
+        id=row.id, name=row.name, kind=row.kind, status=row.status, stage=row.stage,
+        parent=row.parent_id, start=row.start, deleted=row.deleted,
+        code=Code(
+            commit=row.code_commit,
+            diff=row.code_diff,
+            untracked=tuple(
+                Untracked(path=one.path, oid=one.oid, size=one.size)
+                for one in beside.untracked.get(row.id, [])
+            ),
+            reason=row.code_reason,
+        ),
+        params={o.key: values.load(o.value, o.type) for o in beside.params.get(row.id, [])},
+        metrics={
+            one.key: series.value(one.value, is_nan=one.is_nan)
+            for one in beside.metrics.get(row.id, [])
+        },
+        reproduces=tags[0].value if tags else None,
+        inputs=tuple(Lying(one.path, one.oid) for one in data if one.direction == "input"),
+        outputs=tuple(Lying(one.path, one.oid) for one in data if one.direction == "output"),
+        artifacts=tuple(Lying(o.path, o.oid) for o in beside.artifacts.get(row.id, [])),
+        children=tuple(beside.children.get(row.id, [])),
+    )  # fmt: skip

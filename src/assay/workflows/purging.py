@@ -1,0 +1,112 @@
+"""`runs purge`: the rows of deleted runs go, and the artifacts that nothing else names.
+
+What a record names is looked up before the rows are gone; what else is named, after.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import msgspec
+
+from assay.base.clock import now_ms
+from assay.ledger.database import Ledger, open_ledger
+from assay.ledger.purge import Purge
+from assay.objects import garbage
+from assay.objects.garbage import Unused
+from assay.project import linked
+from assay.project.guarding import alone
+from assay.project.holding import holding
+from assay.project.settings import ledger_where
+from assay.project.workspace import Project
+from assay.workflows import live
+
+
+class Freed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a purge frees, or would free.
+
+    Attributes
+    ----------
+    objects : int
+        Artifacts that nothing else names.
+    size : int
+        Their bytes.
+    is_shrunk : bool
+        The ledger's file has no space left over; another process may stand in the way of that.
+    """
+
+    what: Purge
+    objects: int
+    size: int
+    is_shrunk: bool = True
+
+
+def find(project: Project, names: Sequence[str] = (), *, before: int | None = None) -> Freed:
+    """Return what a purge would free; nothing is changed."""
+    from assay.ledger import purge
+
+    with open_ledger(ledger_where(project), create=False) as ledger:
+        what = purge.find(ledger, names, before=before)
+        unused = _unused(project, _named(project, ledger, what), without=what)
+    return _freed(what, unused)
+
+
+def free(project: Project, agreed: Freed) -> Freed:
+    """Purge what a person agreed to, while nobody else works on the project's objects."""
+    from assay.ledger import purge
+
+    with ExitStack() as stack:
+        for path in linked.everywhere(project):
+            stack.enter_context(holding(path))
+        stack.enter_context(alone(project))
+        with open_ledger(ledger_where(project), create=False) as ledger:
+            named = _named(project, ledger, agreed.what)
+            purge.purge(ledger, agreed.what, at=now_ms())
+            unused = _unused(project, named)
+            garbage.delete(project.objects, unused)
+            is_shrunk = purge.shrink(ledger)
+    freed = _freed(agreed.what, unused)
+    return msgspec.structs.replace(freed, is_shrunk=is_shrunk)
+
+
+def _freed(what: Purge, unused: Sequence[Unused]) -> Freed:
+    return Freed(what=what, objects=len(unused), size=sum(one.size or 0 for one in unused))
+
+
+def _named(project: Project, ledger: Ledger, what: Purge) -> set[str]:
+    """Return the objects that the records of what goes name, with those that documents name.
+
+    Profiles are left out: they belong to data, and `gc` knows which of these are still there.
+    """
+    from assay.ledger import gathering, rows
+
+    named: set[str] = set()
+    with ledger.read() as connection:
+        for some in rows.chunks([one.id for one in what.runs]):
+            for run in gathering.of_runs(connection, some):
+                profiles = {one.profile for one in run.data}
+                found = {file.oid for file in run.files}
+                named |= {oid for oid in found if f"sha256:{oid}" not in profiles}
+        for some in rows.chunks(what.models):
+            for model in gathering.of_models(connection, some):
+                named.update(file.oid for file in model.files)
+    return live.with_documents(project.objects, named)
+
+
+def _unused(project: Project, named: set[str], *, without: Purge | None = None) -> list[Unused]:
+    """Return those of the objects that no ledger names, when what is to go is left out."""
+    objects = project.objects
+    here = named - set(objects.lacking(sorted(named)))
+    if not here:
+        return []
+    gone = {*(one.id for one in without.runs), *without.models} if without else set()
+    kept: set[str] = set()
+    for place in live.ledgers(project):
+        with open_ledger(place, create=False) as ledger:
+            kept |= live.of_ledger(project, ledger, gone=gone)
+    return [
+        Unused(oid, objects.place(oid), os.stat(objects.place(oid)).st_size)  # noqa: PTH116
+        for oid in sorted(here - kept)
+    ]

@@ -1,0 +1,228 @@
+"""Runs in one file: `runs export` writes a ZIP archive, `runs import` reads it in another project.
+
+The archive holds `records`, a pack as it lies on a remote, and the objects that it names below
+`objects/`, each under its SHA-256. What comes in is checked: each record, and each object against
+its name.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from assay.base.clock import now_ms
+from assay.base.errors import Error, NotFound, Taken
+from assay.base.files import explain, writing
+from assay.ledger import deleting, gathering, loading, packs, runs
+from assay.ledger.database import open_ledger
+from assay.objects.cache import Cache
+from assay.project.settings import ledger_where
+from assay.project.workspace import Project
+from assay.workflows.live import with_documents
+from assay.workflows.records import temporary
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from assay.ledger.database import Ledger
+    from assay.ledger.records import Record
+
+RECORDS = "records"
+_OBJECT = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{62})")
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """What went into a file; `missing` are artifacts that are not here."""
+
+    path: Path
+    runs: int
+    objects: int
+    missing: int
+    size: int
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """What came out of a file or a foreign store."""
+
+    new: int = 0
+    changed: int = 0
+    versions: int = 0
+    objects: int = 0
+    complaints: list[str] = []
+
+
+def write(
+    project: Project,
+    names: Sequence[str],
+    *,
+    experiment: str | None = None,
+    out: Path | None = None,
+    artifacts: bool = True,
+    overwrite: bool = False,
+) -> Exported:
+    """Write runs with their parts, and what they are a part of, to a file.
+
+    Raises
+    ------
+    NotFound
+        If there is no such run.
+    Taken
+        If the file is there, unless `overwrite`.
+    Error
+        If a run goes on.
+    """
+    with open_ledger(ledger_where(project), create=False) as ledger:
+        ids = _chosen(ledger, names, experiment)
+        with ledger.read() as connection:
+            models = _models(connection, ids)
+            found = list(gathering.records(connection, ids, models))
+    path = out or Path(f"runs-{ids[0][:13]}.zip")
+    if path.exists() and not overwrite:
+        raise Taken("the file is there already", where=path, hint="give another one, or '--force'")
+    named = (
+        {file.oid for one in found for file in getattr(one, "files", ())} if artifacts else set()
+    )
+    every = with_documents(project.objects, named)
+    lacking = set(project.objects.lacking(sorted(every)))
+    oids = sorted(every - lacking)
+    with temporary(project) as folder:
+        packs.write(Path(folder) / RECORDS, found)
+        with writing(path) as handle, zipfile.ZipFile(handle, "w") as archive:
+            _add(archive, Path(folder) / RECORDS, RECORDS)
+            for oid in oids:
+                _add(archive, project.objects.path(oid), f"objects/{oid[:2]}/{oid[2:]}")
+    return Exported(
+        path=path,
+        runs=len(ids),
+        objects=len(oids),
+        missing=len(lacking & named),
+        size=path.stat().st_size,
+    )
+
+
+def _chosen(ledger: Ledger, names: Sequence[str], experiment: str | None) -> list[str]:
+    """Return the runs that are meant: with what they are a part of, and their own parts."""
+    ids = [runs.get(ledger, name).id for name in names]
+    if experiment is not None:
+        of = runs.list_(ledger, experiment=experiment, limit=1 << 30, top_level=False)
+        if not of:
+            raise NotFound(
+                f"the experiment {experiment!r} has no runs", hint="'assay runs list --all'"
+            )
+        ids += [one.id for one in of]
+    with ledger.read() as connection:
+        known = gathering.known(connection).runs
+        every = dict.fromkeys(deleting.with_parts(connection, _from_the_top(ledger, ids)))
+    for id_ in every:
+        if id_ not in known:
+            raise Error(
+                f"the run {id_} goes on, or is a part of one that does",
+                hint="export it when it has ended",
+            )
+    return [id_ for id_ in known if id_ in every]
+
+
+def _from_the_top(ledger: Ledger, ids: Sequence[str]) -> list[str]:
+    every: dict[str, None] = {}
+    for id_ in ids:
+        line = [id_]
+        while (above := runs.get(ledger, line[-1]).parent) is not None and above not in line:
+            line.append(above)
+        every |= dict.fromkeys(reversed(line))
+    return list(every)
+
+
+def _models(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """Return the logged models that runs made or read."""
+    known = gathering.known(connection)
+    made = [model for id_ in ids for model in known.models_of.get(id_, ())]
+    linked = [link.model_id for one in gathering.of_runs(connection, ids) for link in one.models]
+    return [model for model in dict.fromkeys([*made, *linked]) if model in known.models]
+
+
+def _add(archive: zipfile.ZipFile, source: Path, name: str) -> None:
+    """Put a file into an archive, always with the same bytes for the same content."""
+    info = zipfile.ZipInfo(name, _DATE)
+    info.compress_type = zipfile.ZIP_STORED if name == RECORDS else zipfile.ZIP_DEFLATED
+    info.file_size = source.stat().st_size
+    with source.open("rb") as handle, archive.open(info, "w") as target:
+        shutil.copyfileobj(handle, target, 1 << 20)
+
+
+def read(project: Project, path: Path, *, artifacts: bool = True) -> Imported:
+    """Take the runs of a file into the ledger, and its objects into the store.
+
+    Raises
+    ------
+    NotFound
+        If there is no such file.
+    Error
+        If it is no file of `runs export`. Nothing is changed then.
+    """
+    complaints: list[str] = []
+    with temporary(project) as folder:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                found = _records(archive, Path(folder), path, complaints)
+                n_objects = _objects(archive, project.objects, Path(folder)) if artifacts else 0
+        except FileNotFoundError:
+            raise NotFound("there is no such file", where=path) from None
+        except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as error:
+            raise Error(
+                "this is no file of 'assay runs export', or it is cut off",
+                where=path,
+                hint="export it again",
+            ) from error
+        except OSError as error:
+            raise explain(error, path) from error
+        return load(project, found, n_objects=n_objects, complaints=complaints)
+
+
+def load(
+    project: Project, found: Sequence[Record], *, n_objects: int, complaints: list[str]
+) -> Imported:
+    """Take records into the ledger of a project."""
+    with open_ledger(ledger_where(project)) as ledger:
+        loader = loading.Loader(ledger, at=now_ms())
+        loader.add(found)
+        done = loader.finish()
+    purged = [f"the run {id_} was purged here and stays away" for id_ in done.purged]
+    return Imported(
+        new=len(done.new),
+        changed=len(done.changed),
+        objects=n_objects,
+        complaints=[*complaints, *done.refused, *purged],
+    )
+
+
+def _records(
+    archive: zipfile.ZipFile, folder: Path, path: Path, complaints: list[str]
+) -> list[Record]:  # fmt: skip
+    with archive.open(RECORDS) as source, (folder / RECORDS).open("wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+    return list(packs.read(folder / RECORDS, where=str(path), complaints=complaints))
+
+
+def _objects(archive: zipfile.ZipFile, objects: Cache, folder: Path) -> int:
+    """Take the objects of an archive that are not here; one with another hash is an error."""
+    count = 0
+    for info in archive.infolist():
+        match = _OBJECT.fullmatch(info.filename)
+        if match is None or objects.has(match[1] + match[2]):
+            continue
+        place = folder / "object"
+        with archive.open(info) as source, place.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+        stored = objects.add_file(place)
+        if stored.oid != match[1] + match[2]:
+            objects.remove(stored.oid)
+            raise zipfile.BadZipFile(info.filename)
+        count += 1
+    return count

@@ -1,0 +1,230 @@
+"""What differs between two versions of a model, or of two models.
+
+A bundle says what determined its training: parameters, data by content, packages, files. Of a
+version that another tool registered, its run and its logged model say so. Where one side does not
+know a thing at all, that is said in words, and not compared.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from assay.base.errors import Error
+from assay.bundle import index as indexes
+from assay.bundle.index import Index
+from assay.ledger import environment as environments
+from assay.ledger import runs
+from assay.ledger.environment import Environment, Software
+from assay.ledger.models import Version
+from assay.ledger.runs import Change, Run
+from assay.workflows.models import METRICS, metrics_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from assay.ledger.database import Ledger
+    from assay.objects.cache import Cache
+
+
+class VersionDiff(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs between two versions, each sorted by key; what is equal is left out.
+
+    Attributes
+    ----------
+    environment : tuple of str
+        In words: that of `b`, "recorded" that of `a`.
+    unknown : tuple of str
+        What was not compared, and why, in words.
+    """
+
+    a: str
+    b: str
+    facts: tuple[Change, ...]
+    metrics: tuple[Change, ...]
+    params: tuple[Change, ...]
+    data: tuple[Change, ...]
+    code: tuple[Change, ...]
+    environment: tuple[str, ...]
+    contents: tuple[Change, ...]  # files, by their hashes
+    unknown: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all is equal that was compared."""
+        found = (self.facts, self.metrics, self.params, self.data, self.code, self.environment)
+        return not any(found) and not self.contents
+
+
+class _Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a version; None of a part is 'nothing is known'."""
+
+    facts: dict[str, Any]
+    metrics: dict[str, Any] | None
+    params: dict[str, Any] | None
+    data: dict[str, str] | None
+    code: dict[str, str] | None
+    environment: Environment | None
+    packages: Software | None
+    contents: dict[str, str] | None
+
+
+def diff(ledger: Ledger, objects: Cache, a: Version, b: Version) -> VersionDiff:
+    """Return what differs between two versions.
+
+    Parameters
+    ----------
+    objects : Cache
+        Where the bundles lie.
+    """
+    first, second = (_known(ledger, objects, version) for version in (a, b))
+    unknown: list[str] = []
+
+    def changes(part: str) -> tuple[Change, ...]:
+        sides = {a.name: getattr(first, part), b.name: getattr(second, part)}
+        missing = [name for name, found in sides.items() if found is None]
+        unknown.extend(f"{part} of {name}" for name in missing)
+        return () if missing else runs.changes(*sides.values())
+
+    return VersionDiff(
+        a=a.name,
+        b=b.name,
+        facts=runs.changes(first.facts, second.facts),
+        metrics=changes("metrics"),
+        params=changes("params"),
+        data=changes("data"),
+        code=changes("code"),
+        environment=_environment(first, second, unknown, names=(a.name, b.name)),
+        contents=changes("contents"),
+        unknown=tuple(dict.fromkeys(unknown)),
+    )
+
+
+def _environment(
+    first: _Known, second: _Known, unknown: list[str], *, names: tuple[str, str]
+) -> tuple[str, ...]:
+    """Compare what the runs recorded, or else what the bundles need."""
+    if first.environment and second.environment:
+        return tuple(environments.differences(second.environment, first.environment))
+    if first.packages and second.packages:
+        return tuple(environments.software_differences(second.packages, first.packages))
+    for name, side in zip(names, (first, second), strict=True):
+        if side.environment is None and side.packages is None:
+            unknown.append(f"environment of {name}")
+    return ()
+
+
+def _known(ledger: Ledger, objects: Cache, version: Version) -> _Known:
+    run = None if version.run is None else _run(ledger, version.run)
+    index = None if version.bundle is None else _index(objects, version.bundle)
+    with ledger.read() as connection:
+        logged = _Logged.of(connection, version)
+        files = None if version.bundle else _files(connection, version)
+    return _Known(
+        facts=_facts(version),
+        metrics=_metrics(version, run, logged),
+        params=index.params if index else logged.params or (run.params if run else None),
+        data=index.data if index else {one.path: one.oid for one in run.inputs} if run else None,
+        code=runs.code_facts(run.code) if run and run.code.commit else None,
+        environment=run.environment if run else None,
+        packages=_packages(index) if index else None,
+        contents={name: one.sha256 for name, one in index.files.items()} if index else files,
+    )
+
+
+def _run(ledger: Ledger, run: str) -> Run | None:
+    try:
+        return runs.get(ledger, run)
+    except Error:  # it was deleted since
+        return None
+
+
+def _index(objects: Cache, bundle: str) -> Index | None:
+    """Return the index of a bundle; None where it is not in this clone."""
+    oid = bundle.removeprefix("sha256:")
+    if not objects.has(oid):
+        return None
+    return indexes.load(objects.read(oid), where=bundle)
+
+
+def _packages(index: Index) -> Software:
+    needed = index.environment
+    return Software(
+        python=needed.python,
+        implementation="Python",
+        packages=tuple(f"{name}=={version}" for name, version in needed.packages.items()),
+        hash_seed=None,
+    )
+
+
+def _facts(version: Version) -> dict[str, Any]:
+    known = {
+        "bundle": version.bundle,
+        "source": version.source,
+        "run": version.run or version.foreign_run,
+        "logged model": version.model_id,
+        "description": version.description or None,
+        "stage": None if version.stage == "None" else version.stage,
+        "aliases": ", ".join(version.aliases) or None,
+        "status": None if version.status == "ready" else version.status,
+    }
+    tags = {f"tag {key}": value for key, value in version.tags.items() if key != METRICS}
+    return {key: value for key, value in known.items() if value is not None} | tags
+
+
+def _metrics(version: Version, run: Run | None, logged: _Logged) -> dict[str, Any] | None:
+    registered = metrics_of(version)
+    if registered is not None:
+        return registered
+    if run is None:
+        return logged.metrics or None
+    return {key: one.value for key, one in run.metrics.items()} | logged.metrics
+
+
+class _Logged(msgspec.Struct, frozen=True, kw_only=True):
+    """What the logged model of a version holds; nothing where it was made of none."""
+
+    params: dict[str, str]
+    metrics: dict[str, float]
+
+    @classmethod
+    def of(cls, connection: Connection, version: Version) -> _Logged:
+        from assay.ledger import series, tables
+
+        if version.model_id is None:
+            return cls(params={}, metrics={})
+        param, metric = tables.logged_model_param, tables.logged_model_metric
+        params = param.select().where(param.c.model_id == version.model_id)
+        points = metric.select().where(metric.c.model_id == version.model_id)
+        latest = points.order_by(metric.c.step, metric.c.at, metric.c.value)
+        return cls(
+            params={row.key: row.value for row in connection.execute(params)},
+            metrics={
+                row.key: series.value(row.value, is_nan=row.is_nan)
+                for row in connection.execute(latest)
+            },
+        )
+
+
+def _files(connection: Connection, version: Version) -> dict[str, str] | None:
+    """Return the files of a version that is no bundle; None where they are not kept here."""
+    from assay.ledger import tables
+
+    if version.model_id is not None:
+        table = tables.logged_model_artifact
+        query = table.select().where(table.c.model_id == version.model_id)
+        return _by_path(connection.execute(query), below="")
+    if version.run is None or not (version.source or "").startswith("runs:/"):
+        return None
+    table = tables.artifact
+    below = posixpath.join(*(version.source or "").removeprefix("runs:/").split("/")[1:], "")
+    query = table.select().where(table.c.run_id == version.run)
+    return _by_path(connection.execute(query), below=below)
+
+
+def _by_path(rows: Iterable[Any], *, below: str) -> dict[str, str] | None:
+    found = {row.path.removeprefix(below): row.oid for row in rows if row.path.startswith(below)}
+    return found or None

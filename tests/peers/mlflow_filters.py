@@ -1,0 +1,185 @@
+"""Filters, orders and runs drawn at random, for MLflow's own store and for ours."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+KEYS = ["a", "b", "a.b", "val loss", "a/b", "count", "1st", "数", "missing", "it's", "select"]
+WORDS = [
+    "A1", "a1", "a%", "a_1", "[x]", "x*", "x?y", "", "0.1", "it's", 'say "x"', "back\\slash", "ä", "Ä",
+    "it''s", "z",
+]  # fmt: skip
+STATUSES = ["RUNNING", "FINISHED", "FAILED", "KILLED", "SCHEDULED"]
+NAMES = ["tidy-owl-1", "Tidy-Owl-1", "calm_fox", "50% done"]
+
+
+def runs(rnd: random.Random, n_runs: int) -> list[dict[str, Any]]:
+    """Draw runs, some of which share what makes a tie."""
+    return [_run(rnd, number) for number in range(n_runs)]
+
+
+def _run(rnd: random.Random, number: int) -> dict[str, Any]:
+    number_of = rnd.choice([0.0, 1.0, -1.0, 0.5, 1e-3, 1e300, math.nan, 2.0, rnd.random()])
+    keys = rnd.sample(KEYS[:-3], 5)
+    return {
+        "id": f"{rnd.getrandbits(128):032x}",
+        "name": rnd.choice(NAMES),
+        "status": rnd.choice(STATUSES),
+        "user": rnd.choice(["ada", "Bob"]),
+        "start": 1000 + number // 3,
+        "end": rnd.choice([None, 2000, 2000 + number]),
+        "deleted": rnd.random() < 0.1,
+        "experiment": rnd.choice([0, 0, 1]),
+        "metrics": {key: (number_of if rnd.random() < 0.3 else rnd.choice([0.0, 1.0, -1.0, 0.5]))
+                    for key in keys},
+        "params": {key: rnd.choice(WORDS) for key in rnd.sample(KEYS[:-3], 4)},
+        "tags": {key: rnd.choice(WORDS) for key in rnd.sample(KEYS[:-3], 4)},
+        "datasets": [
+            [name, rnd.choice(["d1", "D1"]), rnd.choice(["train", "eval", None])]
+            for name in rnd.sample(["iris", "Iris", "wine"], rnd.choice([0, 1, 2]))
+        ],
+    }  # fmt: skip
+
+
+def filters(rnd: random.Random, n_filters: int, comparisons: Any) -> list[str]:
+    """Draw filters: most can be read, some cannot."""
+    return [_filter(rnd, comparisons) for _ in range(n_filters)]
+
+
+def _filter(rnd: random.Random, comparison: Any) -> str:
+    parts = [comparison(rnd) for _ in range(rnd.choice([1, 1, 1, 2, 2, 3]))]
+    joint = rnd.choice([" AND "] * 8 + [" and ", "  And\t", " ", " OR ", " AND AND ", ", ", "; "])
+    text = joint.join(parts)
+    if rnd.random() < 0.12:
+        text = _spoiled(rnd, text)
+    return text
+
+
+def _spoiled(rnd: random.Random, text: str) -> str:
+    at = rnd.randrange(len(text) + 1)
+    return rnd.choice(
+        [
+            text[:at] + text[at + 1 :],
+            text[:at] + rnd.choice("'\"`().,=<>! %-+*/#@:;?1a") + text[at:],
+            f"({text})",
+            f"NOT {text}",
+            f"{text} AND",
+            f"AND {text}",
+            f" {text} ",
+            f"{text} -- c",
+            f"{text};",
+            text.upper(),
+        ]
+    )
+
+
+def _quoted(rnd: random.Random, text: str) -> str:
+    quote = rnd.choice("'''\"")
+    return f"{quote}{text}{quote}" if quote not in text else text
+
+
+def _key(rnd: random.Random) -> str:
+    key = rnd.choice(KEYS)
+    how = rnd.choice(["plain", "ticks", "ticks", "double"])
+    return {"plain": key, "ticks": f"`{key}`", "double": f'"{key}"'}[how]
+
+
+def _number(rnd: random.Random) -> str:
+    return rnd.choice(
+        ["0", "1", "-1", "0.5", ".5", "1.", "1e-3", "1E2", "-1e300", "+1", "1e+2", "'1'", "NaN",
+         "inf", "x", "0x1", "1_0", "99999999999999999999", "-.5", "1 + 1"]
+    )  # fmt: skip
+
+
+def _sign(rnd: random.Random) -> str:
+    return rnd.choice(
+        ["=", "!=", "<", "<=", ">", ">="] * 2
+        + ["LIKE", "ilike", "==", "<>", "IN", "NOT LIKE", "=>"]
+    )
+
+
+def _words(rnd: random.Random) -> str:
+    return rnd.choice(
+        ["=", "!=", "LIKE", "ILIKE"] * 3
+        + ["like", "ilike", "Like", "<", ">=", "NOT LIKE", "IN", "=="]
+    )
+
+
+def _list(rnd: random.Random, values: list[str]) -> str:
+    some = [_quoted(rnd, rnd.choice(values)) for _ in range(rnd.choice([1, 2, 3]))]
+    text = rnd.choice([", ", ",", " , "]).join(some)
+    return rnd.choice(
+        [f"({text})"] * 6 + [f"({text},)", "()", "(a)", "(1)", f"({text}", "(1, 'a')"]
+    )
+
+
+def _space(rnd: random.Random) -> str:
+    return rnd.choice([" "] * 5 + ["  ", "\t"])
+
+
+def _pattern(rnd: random.Random) -> str:
+    return rnd.choice([*WORDS, "%", "%a%", "A_", "a__", "%[%", "%*%", "tidy%", "_", "x?y", "%ä%"])
+
+
+def _comparison(rnd: random.Random, left: str, sign: str, right: str) -> str:
+    if rnd.random() < 0.15 and not sign[0].isalpha():
+        return f"{left}{sign}{right}"
+    return f"{left}{_space(rnd)}{sign}{_space(rnd)}{right}"
+
+
+def run_comparison(rnd: random.Random) -> str:
+    """Draw one comparison on runs."""
+    kind = rnd.random()
+    if kind < 0.3:
+        entity = rnd.choice(["metrics", "metrics", "metric", "METRICS", "metricss", "`metrics`"])
+        return _comparison(rnd, f"{entity}.{_key(rnd)}", _sign(rnd), _number(rnd))
+    if kind < 0.55:
+        entity = rnd.choice(["params", "param", "parameters", "parameter", "tags", "tag", "Tags"])
+        if rnd.random() < 0.2:
+            return (
+                f"{entity}.{_key(rnd)} {rnd.choice(['IS NULL', 'is not null', 'IS', 'NOT NULL'])}"
+            )
+        value = _quoted(rnd, _pattern(rnd)) if rnd.random() < 0.9 else _number(rnd)
+        return _comparison(rnd, f"{entity}.{_key(rnd)}", _words(rnd), value)
+    if kind < 0.65:
+        key = rnd.choice(["name", "digest", "context", "profile", "`name`"])
+        entity = rnd.choice(["dataset", "datasets"])
+        if rnd.random() < 0.3:
+            values = ["iris", "Iris", "D1", "train"]
+            return f"{entity}.{key} {rnd.choice(['IN', 'not in'])} {_list(rnd, values)}"
+        value = _quoted(rnd, rnd.choice(["iris", "i%", "d1", "train", "%a%", "I___"]))
+        return _comparison(rnd, f"{entity}.{key}", _words(rnd), value)
+    prefix = rnd.choice(["", "", "attribute.", "attributes.", "attr.", "run.", "foo."])
+    if kind < 0.8:
+        key = rnd.choice(["start_time", "end_time", "created", "Created", "`end_time`"])
+        return _comparison(
+            rnd, prefix + key, _sign(rnd), rnd.choice(["1005", "2000", _number(rnd)])
+        )
+    key = rnd.choice(
+        ["run_id", "run_name", "status", "user_id", "artifact_uri", "`run name`", '"Run Name"',
+         "`Run name`", "lifecycle_stage", "experiment_id", "foo", "'status'"]
+    )  # fmt: skip
+    if kind < 0.87:
+        return (
+            f"{prefix}{key} {rnd.choice(['IN', 'NOT IN', 'in'])} {_list(rnd, ['a', 'FINISHED'])}"
+        )
+    value = rnd.choice(["FINISHED", "finished", "F%", "ada", "%", "tidy%", "Tidy-Owl-1", "_ob"])
+    return _comparison(rnd, prefix + key, _words(rnd), _quoted(rnd, value))
+
+
+def run_orders(rnd: random.Random) -> list[str]:
+    """Draw the keys of an order of runs."""
+    return [_order(rnd) for _ in range(rnd.choice([0, 1, 1, 2]))]
+
+
+def _order(rnd: random.Random) -> str:
+    field = rnd.choice(
+        [f"{rnd.choice(['metrics', 'params', 'tags', 'metric', 'dataset'])}.{_key(rnd)}",
+         rnd.choice(["run_id", "run_name", "status", "user_id", "start_time", "end_time", "Created",
+                     "attributes.start_time", "artifact_uri", "experiment_id", "foo", ""])]
+    )  # fmt: skip
+    return field + rnd.choice(
+        ["", " ASC", " DESC", " desc", " asc", " SIDEWAYS", " DESC ASC", ", x"]
+    )
