@@ -91,7 +91,7 @@ class Servers(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Servers]:
-    """Start both servers as their defaults are, but MLflow's with the one worker it is best with."""
+    """Start both servers, with one worker each."""
     with mlflow.hub(folder) as ours, mlflow.mlflow_server(folder) as peer:
         yield Servers(ours, peer, folder / "hub" / "ledger.db", folder / "mlflow" / "mlflow.db")
 
@@ -141,7 +141,8 @@ def log_batch(url: str, *, n_calls: int) -> float:
     run = new_run(url)
     bodies = [
         {"run_id": run, "metrics": [
-            {"key": f"m{at % 10}", "value": at / 7, "timestamp": call, "step": call * 100 + at // 10}
+            {"key": f"m{at % 10}", "value": at / 7, "timestamp": call,
+             "step": call * 100 + at // 10}
             for at in range(N_BATCH)
         ]}
         for call in range(n_calls)
@@ -188,7 +189,11 @@ def searches(servers: Servers, *, sizes: tuple[int, ...], rounds: int) -> Iterat
         ledger_fill.mlflow(servers.peer_file, made, experiment=ids[1])
         for name, body, wanted in _questions(made):
             case = Case(name=f"search {size:,} runs: {name}", aim=10)
-            yield servers.both(case, _search(servers, ids, body, wanted), rounds=rounds)
+            yield servers.both(
+                case,
+                _search(servers, ids, body, wanted, n_times=5 if size <= 10_000 else 1),
+                rounds=rounds,
+            )
 
 
 def _questions(made: list[ledger_fill.Made]) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
@@ -210,14 +215,19 @@ def _questions(made: list[ledger_fill.Made]) -> Iterator[tuple[str, dict[str, An
 
 
 def _search(
-    servers: Servers, experiments: list[int], body: dict[str, Any], wanted: list[str]
+    servers: Servers,
+    experiments: list[int],
+    body: dict[str, Any],
+    wanted: list[str],
+    *,
+    n_times: int,
 ) -> Callable[[str], float]:
     def measure(url: str) -> float:
         experiment = experiments[0 if url == servers.ours.url else 1]
         said: list[bytes] = []
         content = request("POST", "runs/search", {"experiment_ids": [str(experiment)], **body})
-        seconds = drive(url, [content], check=said.append)
-        found = json.loads(said[0]).get("runs", [])
+        seconds = drive(url, [content] * n_times, check=said.append) / n_times
+        found = json.loads(said[-1]).get("runs", [])
         _expect([run["info"]["run_id"] for run in found], wanted, "runs")
         for run in found[:1]:  # whole ones
             _expect((len(run["data"]["params"]), len(run["data"]["metrics"])), (5, 5), "values")
@@ -228,7 +238,10 @@ def _search(
 
 def history(servers: Servers, *, rounds: int) -> Case:
     """A metric of 100,000 points, as the client asks for it: in pages of 25,000."""
-    run = f"{1:032x}"
+    made = [ledger_fill.Made(10**9)]
+    ledger_fill.ours(servers.our_file, made, experiment=0)
+    ledger_fill.mlflow(servers.peer_file, made, experiment=0)
+    run = made[0].id
     total = ledger_fill.history(servers.our_file, servers.peer_file, run, "long")
 
     def measure(url: str) -> float:
@@ -260,37 +273,53 @@ def _reached(reached: bool) -> str:
     return "reached" if reached else "missed"
 
 
-def measure(folder: Path, *, rounds: int, sizes: tuple[int, ...], n_calls: int) -> Iterator[Case]:
-    """Yield all cases."""
-    with running(folder) as servers:
+def over_http(servers: Servers, *, rounds: int, n_calls: int) -> Iterator[Case]:
+    """Each way to write of a client that waits for its answer."""
 
-        def case(name: str, measured: Callable[[str], float], **options: Any) -> Case:
-            return servers.both(Case(name=name, **options), measured, rounds=rounds)
+    def case(name: str, measured: Callable[[str], float], **options: Any) -> Case:
+        return servers.both(Case(name=name, aim=10, **options), measured, rounds=rounds)
 
-        for n_clients in (1, N_CLIENTS):
-            yield case(
-                f"log_metric over HTTP, {n_clients} client{'s' if n_clients > 1 else ''}",
-                lambda url, n=n_clients: log_metric(url, n_calls=n_calls, n_clients=n),
-                unit="/s", aim=10,
-            )  # fmt: skip
-        yield case("log_batch of 1,000", lambda url: log_batch(url, n_calls=10), aim=10)
+    for n_clients in (1, N_CLIENTS):
         yield case(
-            "runs created over HTTP",
-            lambda url: create_runs(url, n_runs=min(N_RUNS, n_calls)), unit="/s", aim=10,
-        )  # fmt: skip
-        yield from searches(servers, sizes=sizes, rounds=rounds)
-        yield history(servers, rounds=rounds)
-    yield start(folder, rounds=max(2, rounds))
-    call, whole = Case(name="SDK: log_metric, a call", unit="/s", aim=100), Case(
-        name="SDK: log_metric, until all is written", unit="/s"
-    )  # fmt: skip
+            f"log_metric over HTTP, {n_clients} client{'s' if n_clients > 1 else ''}",
+            lambda url, n=n_clients: log_metric(url, n_calls=n_calls, n_clients=n),
+            unit="/s",
+        )
+    yield case("log_batch of 1,000", lambda url: log_batch(url, n_calls=10))
+    n_runs = min(N_RUNS, n_calls)
+    yield case("runs created over HTTP", lambda url: create_runs(url, n_runs=n_runs), unit="/s")
+
+
+def sdk(folder: Path, *, rounds: int, n_calls: int) -> Iterator[Case]:
+    """What the loop of a training script waits for, and when its points are on the disk."""
+    call = Case(name="SDK: log_metric, a call", unit="/s", aim=100)
+    whole = Case(name="SDK: log_metric, until all is written", unit="/s")
     metrics(folder, call, whole, rounds=rounds, n_calls=n_calls)
-    yield call
-    yield whole
-    yield imports(Case(name="import", aim=20), rounds=max(3, rounds))
-    yield installed(Case(name="installed, base", unit="MB", aim=5))
+    yield from (call, whole)
 
 
+def measure(
+    folder: Path, *, rounds: int, sizes: tuple[int, ...], n_calls: int, parts: tuple[str, ...]
+) -> Iterator[Case]:
+    """Yield the cases of some parts, or of all."""
+    if {"http", "search", "history"} & set(parts):
+        with running(folder) as servers:
+            if "http" in parts:
+                yield from over_http(servers, rounds=rounds, n_calls=n_calls)
+            if "search" in parts:
+                yield from searches(servers, sizes=sizes, rounds=rounds)
+            if "history" in parts:
+                yield history(servers, rounds=rounds)
+    if "start" in parts:
+        yield start(folder, rounds=max(2, rounds))
+    if "sdk" in parts:
+        yield from sdk(folder, rounds=rounds, n_calls=n_calls)
+    if "size" in parts:
+        yield imports(Case(name="python -c 'import ...'", aim=20), rounds=max(3, rounds))
+        yield installed(Case(name="installed, base", unit="MB", aim=5))
+
+
+PARTS = ("http", "search", "history", "start", "sdk", "size")
 HEADER = ("case", "ours", "mlflow", "mlflow/ours", "aim")
 
 
@@ -305,7 +334,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--calls", type=int, default=1_000, help="(default: %(default)s)")
-    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="runs of a search")
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
     given = parser.parse_args(arguments)
     before, rows = programs.load(), []
     try:
@@ -313,8 +343,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise NotFound("MLflow is not installed", hint="run 'make bench'")
         with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
             for case in measure(
-                Path(folder), rounds=given.rounds, sizes=tuple(given.sizes), n_calls=given.calls
-            ):
+                Path(folder), rounds=given.rounds, sizes=tuple(given.sizes), n_calls=given.calls,
+                parts=tuple(given.parts),
+            ):  # fmt: skip
                 rows.append(row(case))
                 print("  ".join(rows[-1]), file=sys.stderr, flush=True)
     except (Wrong, Error) as error:

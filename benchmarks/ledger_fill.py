@@ -1,4 +1,4 @@
-"""The same runs in two databases: ours and MLflow's, written by SQL, with what a search has to find."""
+"""The same runs in two databases, ours and MLflow's, written by SQL."""
 
 from __future__ import annotations
 
@@ -60,18 +60,14 @@ class Made(msgspec.Struct, frozen=True):
         return f"run-{self.number}"
 
 
-def runs(n_runs: int) -> list[Made]:
-    """Return that many runs."""
-    return [Made(number) for number in range(1, n_runs + 1)]
-
-
 def mlflow(file: Path, made: list[Made], *, experiment: int) -> None:
     """Write runs as MLflow's server does, into the database that it made."""
     with closing(sqlite3.connect(file, timeout=60)) as connection, connection:
         connection.executemany(
-            "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id,"
-            " status, start_time, end_time, source_version, lifecycle_stage, artifact_uri,"
-            " experiment_id) VALUES (?, ?, 'UNKNOWN', '', '', 'ada', 'FINISHED', ?, ?, '',"
+            "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name,"
+            " user_id, status, start_time, end_time, source_version, lifecycle_stage,"
+            " artifact_uri, experiment_id)"
+            " VALUES (?, ?, 'UNKNOWN', '', '', 'ada', 'FINISHED', ?, ?, '',"
             " 'active', ?, ?)",
             (
                 (one.id, one.name, one.start, one.start + 500,
@@ -106,6 +102,8 @@ def _pairs(made: list[Made], column: str) -> Iterator[tuple[str, str, str]]:
 
 def ours(file: Path, made: list[Made], *, experiment: int) -> None:
     """Write the same runs into a ledger."""
+    from sqlalchemy import func, select
+
     from assay.ledger import tables
     from assay.ledger.database import open_ledger
 
@@ -125,7 +123,8 @@ def ours(file: Path, made: list[Made], *, experiment: int) -> None:
         connection.execute(tables.run.insert(), rows)
         connection.execute(tables.param.insert(), of("params", type="str"))
         connection.execute(tables.tag.insert(), of("tags"))
-        first = 1_000_000 * experiment
+        highest = select(func.coalesce(func.max(tables.latest_metric.c.id), 0))
+        first = int(connection.execute(highest).scalar_one()) + 1
         points = [
             {"id": first + at, "run_id": one.id, "key": key, "value": value, "is_nan": False,
              "step": 0, "at": one.start}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -63,7 +62,7 @@ while waiting:
     seen.add(name)
     for file in found.files or ():
         path = found.locate_file(file)
-        if os.path.isfile(path) and not str(file).endswith(".pyc"):
+        if os.path.isfile(path):
             size += os.path.getsize(path)
     for wanted in found.requires or ():
         if "extra ==" not in wanted and "extra==" not in wanted:
@@ -101,34 +100,27 @@ def metrics(folder: Path, call: Case, whole: Case, *, rounds: int, n_calls: int)
 
 
 def imports(case: Case, *, rounds: int) -> Case:
-    """Import both in a fresh interpreter, less what the interpreter itself takes."""
-    floors = []
+    """Import both in a fresh interpreter, whose own start counts on both sides."""
+    sides = ((sys.executable, "assay", case.ours), (str(mlflow.python()), "mlflow", case.peer))
     for number in range(rounds + 1):
-        for python, name, seconds in (
-            (sys.executable, "sys", floors),
-            (sys.executable, "assay", case.ours),
-            (str(mlflow.python()), "mlflow", case.peer),
-        ):
+        for python, name, seconds in sides:
             began = time.perf_counter()
             _run([python, "-c", f"import {name}"], Path("/"), {**os.environ})
             if number:
                 seconds.append(time.perf_counter() - began)
-    floor = statistics.median(floors)
-    case.ours = [max(one - floor, 1e-4) for one in case.ours]
-    case.peer = [one - floor for one in case.peer]
     return case
 
 
 def installed(case: Case) -> Case:
-    """Sum the files of each package and of all that it needs; bytecode is left out."""
+    """Sum the files of each package and of all that it needs, with the bytecode of pip."""
     for python, name, sizes in (
         (sys.executable, "assay", case.ours),
         (str(mlflow.python()), "mlflow", case.peer),
     ):
         size, _ = json.loads(_run([python, "-c", SIZE, name], Path("/"), {**os.environ}))
         if name == "assay":  # installed as a link: its files lie in `src`
-            source = programs.ROOT / "src"
-            size += sum(file.stat().st_size for file in source.rglob("*") if file.suffix != ".pyc")
+            files = (programs.ROOT / "src").rglob("*")
+            size += sum(file.stat().st_size for file in files if file.is_file())
         sizes.append(size)
     return case
 

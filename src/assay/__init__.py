@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         set_tag,
         set_tags,
     )
+    from assay.ledger.searching import search_runs
 
 __version__ = "0.1.0"
 
@@ -50,6 +51,7 @@ __all__ = [
     "log_table",
     "log_text",
     "run",
+    "search_runs",
     "seed",
     "set_tag",
     "set_tags",
@@ -61,7 +63,7 @@ _HOME = (
         (name for name in __all__ if name.islower() and not name.startswith("_")),
         "assay.ledger.recorder",
     )
-    | {"load": "assay.bundle.load"}
+    | {"load": "assay.bundle.load", "search_runs": "assay.ledger.searching"}
 )
 _ROOMS = {"bundle"}
 """Packages that are called by their own name; see `assay.bundle`."""

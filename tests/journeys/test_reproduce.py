@@ -388,6 +388,29 @@ stages:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("delay", [0.3, 0.5, 0.7, 0.9])
+def test_whenever_it_is_killed_the_next_one_leaves_nothing_behind(tmp_path: Path, delay: float):
+    folder, _ = stages.three_ran(tmp_path)
+    with subprocess.Popen(
+        make.command("reproduce"),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as running:
+        time.sleep(delay)
+        running.kill()
+    before = {key: value for key, value in untouched(folder).items() if key != "worktrees"}
+    shown = make.assay(folder, "reproduce")
+    assert shown.code == 0, shown
+    after = untouched(folder)
+    assert {key: value for key, value in after.items() if key != "worktrees"} == before
+    assert list((folder / ".assay" / "worktrees").iterdir()) == []
+    assert after["worktrees"].count("worktree ") == 1
+    listed = json.loads(make.done(folder, "runs", "list", "--all", "--json"))
+    assert {row["status"] for row in listed} <= {"finished", "killed"}
+
+
 def test_an_interrupt_takes_the_work_tree_away(tmp_path: Path):
     ready = tmp_path / "ready"
     text = f"stages: {{w: {{cmd: 'test -e {ready} && rm {ready} && sleep 60; touch {ready}'}}}}"

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from assay import __version__
 from tests import make, stages
 
 
@@ -126,8 +128,6 @@ def test_an_environment_that_was_half_built_is_built_anew(used: Path):
 def test_the_recorded_environment_is_asked_for_and_not_on_record(used: Path):
     shown = make.assay(used, "reproduce", "--environment", "neither")
     assert shown.code == 2
-    import sqlite3
-
     with sqlite3.connect(used / ".assay" / "ledger.db") as ledger:
         ledger.execute("update run set environment_oid = null")
     ledger.close()
@@ -137,8 +137,6 @@ def test_the_recorded_environment_is_asked_for_and_not_on_record(used: Path):
 
 
 def test_another_interpreter_that_is_not_here_is_named(used: Path):
-    import sqlite3
-
     with sqlite3.connect(used / ".assay" / "ledger.db") as ledger:
         ledger.execute("update environment set content = replace(content, 'CPython', 'Jython')")
     ledger.close()
@@ -158,3 +156,29 @@ def test_a_package_of_the_project_itself_is_that_of_the_run(tmp_path: Path):
     shown = make.process(folder, "reproduce", "--json", env=env)
     assert shown.code == 0, shown
     assert json.loads(shown.out)["sameness"] == "identical"
+
+
+def test_what_stands_in_for_another_patch_version_or_a_local_package_is_said(tmp_path: Path):
+    """Commands of packages are there too, and run by the interpreter that was built."""
+    side = tmp_path / "where"
+    asks = f"assay --version; command -v assay > {side}"
+    text = f"stages: {{a: {{cmd: {asks}; echo 1 > o, outs: [o]}}}}"
+    folder = stages.pipeline(tmp_path / "project", text)
+    make.done(folder, "repro")
+    version = sys.version.split()[0]
+    then = ".".join([*version.split(".")[:2], "99"])
+    with sqlite3.connect(folder / ".assay" / "ledger.db") as ledger:
+        query = "update environment set content = replace(content, ?, ?)"
+        ledger.execute(query, [f'"python":"{version}"', f'"python":"{then}"'])
+        ledger.execute(query, [f"assay=={__version__}", "assay==0.0.1"])
+    ledger.close()
+    found = again(folder)
+    assert (found["sameness"], found["same_software"]) == ("identical", False)
+    assert f"Python {version} stands in for {then}" in found["notes"]
+    assert f"CPython {version}, recorded CPython {then}" in found["environment"]
+    assert (
+        f"'assay' is a local package, in no index: the present {__version__} stands in for 0.0.1"
+    ) in found["notes"]
+    program = Path(side.read_text().strip())
+    assert program.is_relative_to(folder / ".assay" / "environments")
+    assert program.read_text().startswith(f"#!{program.parent / 'python'}\n")

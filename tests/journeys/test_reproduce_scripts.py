@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,24 @@ def test_of_several_runs_of_one_script_the_one_that_is_meant_is_compared(tmp_pat
         first = next(row for row in runs.list_(ledger) if row.name == "first")
     (part,) = again(folder, first.id)["stages"]
     assert [(m["name"], m["found"]) for m in part["metrics"]] == [("sum", "6.0")]
+    with sqlite3.connect(folder / ".assay" / "ledger.db") as db:  # as one of another clone
+        db.execute("update run set pid = null, boot = null, process_start = null")
+    db.close()
+    (part,) = again(folder, f"runs:/{first.id}")["stages"]
+    assert [(m["name"], m["found"]) for m in part["metrics"]] == [("sum", "6.0")]
+
+
+def test_a_script_that_records_another_run_this_time_is_told(tmp_path: Path):
+    folder = scripted(tmp_path)
+    id_ = call(folder, "sub/search.py", "2")
+    with sqlite3.connect(folder / ".assay" / "ledger.db") as db:
+        db.execute("update run set pid = null, name = 'other' where id = ?", [id_])
+    db.close()
+    shown = make.assay(folder, "reproduce", id_)
+    assert shown.code == 255
+    assert "the script began 2 runs this time, and none is that of the record: 'other'" in (
+        shown.err
+    )
 
 
 def test_a_script_without_a_seed_is_found(tmp_path: Path):
@@ -189,8 +208,6 @@ def test_a_model_is_done_again_by_the_run_that_made_it(tmp_path: Path):
 
 def test_a_deleted_run_is_brought_back_first(tmp_path: Path):
     folder, side = stages.three_ran(tmp_path)
-    import sqlite3
-
     with sqlite3.connect(folder / ".assay" / "ledger.db") as ledger:
         ((id_,),) = ledger.execute("select id from run where kind = 'pipeline'").fetchall()
         ledger.execute("update run set deleted = 1")
@@ -255,3 +272,26 @@ def test_code_that_did_not_travel_is_named(tmp_path: Path):
     assert shown.code == 255
     assert f"the uncommitted changes did not come here: sha256:{digest}" in shown.err
     assert list((folder / ".assay" / "worktrees").iterdir()) == []
+
+
+def test_a_teammate_does_runs_again_from_what_was_pulled(tmp_path: Path):
+    folder, _ = stages.three_ran(tmp_path)
+    files = {"params.yaml": "lr: 0.7\nseed: 7\n", "data.csv": "1\n2\n"}
+    make.write(folder, {**files, "sub/search.py": SCRIPT.replace("NOISE", "0")})
+    make.done(folder, "add", "data.csv")
+    make.done(folder, "repro")
+    script = call(folder, "sub/search.py", "2")
+    pipeline = json.loads(make.done(folder, "runs", "list", "--json"))
+    run = next(row["id"] for row in pipeline if row["kind"] == "pipeline")
+    store = str(tmp_path / "store")
+    make.done(folder, "remote", "add", "-d", "store", store)
+    make.done(folder, "push")
+    make.git(tmp_path, "clone", "-q", str(folder), str(tmp_path / "colleague"))
+    shutil.rmtree(folder)
+
+    colleague = tmp_path / "colleague"
+    make.done(colleague, "remote", "add", "-d", "-f", "store", store)
+    make.done(colleague, "pull", "--allow-missing")  # the data of the commit was never pushed
+    for name, kind in ((run, "pipeline"), (script, "script")):
+        found = again(colleague, name)
+        assert (found["sameness"], found["kind"]) == ("identical", kind)

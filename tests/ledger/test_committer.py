@@ -87,7 +87,8 @@ def test_one_refusal_harms_no_other(committer: Committer, run: str):
     broken: Future[Any] = committer.submit(lambda _: 1 / 0)  # a mistake of ours
     mistaken = committer.submit(lambda connection: connection.execute(text("SELECT nothing")))
     go.set()
-    wait([first, second, third, broken, mistaken], timeout=30)
+    futures: list[Future[Any]] = [first, second, third, broken, mistaken]
+    wait(futures, timeout=30)
     assert (first.result(), third.result()) == ("a", "b")
     assert str(second.exception()) == "no"
     assert isinstance(broken.exception(), ZeroDivisionError)
@@ -105,7 +106,8 @@ def test_a_refused_write_leaves_nothing_behind(committer: Committer, run: str):
     go = held(committer)
     alone, among = committer.submit(half), committer.submit(tagging(run, "kept"))
     go.set()
-    wait([alone, among], timeout=30)
+    futures: list[Future[Any]] = [alone, among]
+    wait(futures, timeout=30)
     assert tags(committer.ledger, run) == {"kept"}
 
 

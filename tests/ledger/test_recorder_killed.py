@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -16,7 +15,6 @@ from assay.base.clock import now_ms
 from assay.ledger import channels, runs
 from assay.ledger.database import open_ledger
 from assay.ledger.writer import Writer
-from tests import make
 
 TRAIN = """if True:
     import assay, sys, time

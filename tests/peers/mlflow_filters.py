@@ -8,7 +8,8 @@ from typing import Any
 
 KEYS = ["a", "b", "a.b", "val loss", "a/b", "count", "1st", "数", "missing", "it's", "select"]
 WORDS = [
-    "A1", "a1", "a%", "a_1", "[x]", "x*", "x?y", "", "0.1", "it's", 'say "x"', "back\\slash", "ä", "Ä",
+    "A1", "a1", "a%", "a_1", "[x]", "x*", "x?y", "", "0.1", "it's", 'say "x"', "back\\slash", "ä",
+    "Ä",
     "it''s", "z",
 ]  # fmt: skip
 STATUSES = ["RUNNING", "FINISHED", "FAILED", "KILLED", "SCHEDULED"]
@@ -50,7 +51,7 @@ def filters(rnd: random.Random, n_filters: int, comparisons: Any) -> list[str]:
 
 def _filter(rnd: random.Random, comparison: Any) -> str:
     parts = [comparison(rnd) for _ in range(rnd.choice([1, 1, 1, 2, 2, 3]))]
-    joint = rnd.choice([" AND "] * 8 + [" and ", "  And\t", " ", " OR ", " AND AND ", ", ", "; "])
+    joint = rnd.choice([" AND "] * 20 + [" and ", "  And\t", " ", " "] * 3 + [" OR ", ", ", "; "])
     text = joint.join(parts)
     if rnd.random() < 0.12:
         text = _spoiled(rnd, text)
@@ -82,14 +83,14 @@ def _quoted(rnd: random.Random, text: str) -> str:
 
 def _key(rnd: random.Random) -> str:
     key = rnd.choice(KEYS)
-    how = rnd.choice(["plain", "ticks", "ticks", "double"])
+    how = rnd.choice(["plain"] * (8 if key.isalnum() else 1) + ["ticks"] * 6 + ["double"] * 3)
     return {"plain": key, "ticks": f"`{key}`", "double": f'"{key}"'}[how]
 
 
 def _number(rnd: random.Random) -> str:
     return rnd.choice(
-        ["0", "1", "-1", "0.5", ".5", "1.", "1e-3", "1E2", "-1e300", "+1", "1e+2", "'1'", "NaN",
-         "inf", "x", "0x1", "1_0", "99999999999999999999", "-.5", "1 + 1"]
+        ["0", "1", "-1", "0.5", ".5", "1.", "1e-3", "1E2", "-1e300", "-.5"] * 4
+        + ["+1", "1e+2", "'1'", "NaN", "inf", "x", "0x1", "1_0", "1 + 1"]
     )  # fmt: skip
 
 
@@ -133,16 +134,21 @@ def run_comparison(rnd: random.Random) -> str:
     """Draw one comparison on runs."""
     kind = rnd.random()
     if kind < 0.3:
-        entity = rnd.choice(["metrics", "metrics", "metric", "METRICS", "metricss", "`metrics`"])
+        entity = rnd.choice(["metrics", "metric", "`metrics`"] * 5 + ["METRICS", "met"])
         return _comparison(rnd, f"{entity}.{_key(rnd)}", _sign(rnd), _number(rnd))
     if kind < 0.55:
-        entity = rnd.choice(["params", "param", "parameters", "parameter", "tags", "tag", "Tags"])
+        entity = rnd.choice(
+            ["params", "param", "parameters", "parameter", "tags", "tag"] * 4 + ["Tags"]
+        )
+        key = _key(rnd)
+        if key == "1st":  # after `parameter`, which sqlparse takes for a keyword then
+            key = "`1st`"
         if rnd.random() < 0.2:
             return (
                 f"{entity}.{_key(rnd)} {rnd.choice(['IS NULL', 'is not null', 'IS', 'NOT NULL'])}"
             )
         value = _quoted(rnd, _pattern(rnd)) if rnd.random() < 0.9 else _number(rnd)
-        return _comparison(rnd, f"{entity}.{_key(rnd)}", _words(rnd), value)
+        return _comparison(rnd, f"{entity}.{key}", _words(rnd), value)
     if kind < 0.65:
         key = rnd.choice(["name", "digest", "context", "profile", "`name`"])
         entity = rnd.choice(["dataset", "datasets"])
@@ -151,15 +157,15 @@ def run_comparison(rnd: random.Random) -> str:
             return f"{entity}.{key} {rnd.choice(['IN', 'not in'])} {_list(rnd, values)}"
         value = _quoted(rnd, rnd.choice(["iris", "i%", "d1", "train", "%a%", "I___"]))
         return _comparison(rnd, f"{entity}.{key}", _words(rnd), value)
-    prefix = rnd.choice(["", "", "attribute.", "attributes.", "attr.", "run.", "foo."])
+    prefix = rnd.choice(["", "", "attribute.", "attributes.", "attr.", "run."] * 4 + ["foo."])
     if kind < 0.8:
         key = rnd.choice(["start_time", "end_time", "created", "Created", "`end_time`"])
         return _comparison(
             rnd, prefix + key, _sign(rnd), rnd.choice(["1005", "2000", _number(rnd)])
         )
     key = rnd.choice(
-        ["run_id", "run_name", "status", "user_id", "artifact_uri", "`run name`", '"Run Name"',
-         "`Run name`", "lifecycle_stage", "experiment_id", "foo", "'status'"]
+        ["run_id", "run_name", "status", "user_id", "artifact_uri", "`run name`", '"Run Name"'] * 4
+        + ["`Run name`", "lifecycle_stage", "experiment_id", "foo", "'status'"]
     )  # fmt: skip
     if kind < 0.87:
         return (
@@ -177,9 +183,105 @@ def run_orders(rnd: random.Random) -> list[str]:
 def _order(rnd: random.Random) -> str:
     field = rnd.choice(
         [f"{rnd.choice(['metrics', 'params', 'tags', 'metric', 'dataset'])}.{_key(rnd)}",
-         rnd.choice(["run_id", "run_name", "status", "user_id", "start_time", "end_time", "Created",
-                     "attributes.start_time", "artifact_uri", "experiment_id", "foo", ""])]
+         rnd.choice(["run_id", "run_name", "status", "user_id", "start_time", "end_time",
+                     "Created", "attributes.start_time", "artifact_uri", "experiment_id", "foo",
+                     ""])]
     )  # fmt: skip
     return field + rnd.choice(
         ["", " ASC", " DESC", " desc", " asc", " SIDEWAYS", " DESC ASC", ", x"]
     )
+
+
+def _of(rnd: random.Random, entities: list[str], fields: list[str], values: list[str]) -> str:
+    """Draw a comparison of text: an attribute or a tag, by any operator."""
+    if rnd.random() < 0.35:
+        entity = rnd.choice(["tags", "tag", "tags", "tagss"])
+        if rnd.random() < 0.2:
+            return f"{entity}.k {rnd.choice(['IS NULL', 'IS NOT NULL'])}"
+        sign = rnd.choice(["=", "!=", "LIKE", "ILIKE", "IN", "<"])
+        value = _list(rnd, values) if sign == "IN" else _single(rnd, rnd.choice(["a", "A", "%a%"]))
+        return f"{entity}.{rnd.choice(['k', '`k`', 'zz'])} {sign} {value}"
+    left = rnd.choice(entities) + rnd.choice(fields)
+    sign = rnd.choice(["=", "!=", "LIKE", "ILIKE", "like", "IN", "NOT IN", "<", "IS NULL"])
+    if sign == "IS NULL":
+        return f"{left} IS NULL"
+    value = _list(rnd, values) if "IN" in sign else _single(rnd, rnd.choice([*values, "%", "_%"]))
+    return f"{left} {sign} {value}"
+
+
+def _single(rnd: random.Random, text: str) -> str:
+    return rnd.choice([f"'{text}'"] * 9 + [text])
+
+
+def _counted(rnd: random.Random, fields: list[str]) -> str:
+    sign = rnd.choice(["=", "!=", "<", "<=", ">", ">=", ">", "LIKE", "IN"])
+    value = rnd.choice(["0", "1", "2", "'1'", "1.5", "1e3", "x", "('1')", "-1", "99999999999999"])
+    return f"{rnd.choice(fields)} {sign} {value}"
+
+
+def experiment_comparison(rnd: random.Random) -> str:
+    """Draw one comparison on experiments."""
+    fields = ["creation_time", "last_update_time", "experiment_id", "attribute.creation_time"]
+    if rnd.random() < 0.3:
+        return _counted(rnd, fields)
+    entities = ["", "", "attribute.", "attributes."]
+    return _of(rnd, entities, ["name", "experiment_id", "`name`", "foo"], ["a", "B", "1", "x%"])
+
+
+def model_comparison(rnd: random.Random) -> str:
+    """Draw one comparison on registered models."""
+    fields = ["name", "name", "name", "`name`", "description", "creation_timestamp"]
+    return _of(rnd, ["", "", "attribute.", "attributes."], fields, ["a", "B", "ab"])
+
+
+def version_comparison(rnd: random.Random) -> str:
+    """Draw one comparison on versions."""
+    if rnd.random() < 0.3:
+        return _counted(rnd, ["version_number", "attribute.version_number", "version"])
+    fields = ["name", "run_id", "source_path", "current_stage", "`name`"]
+    return _of(rnd, ["", "", "attribute."], fields, ["a", "B", "s3://b/1", "s3%"])
+
+
+def logged_model_comparison(rnd: random.Random) -> str:
+    """Draw one comparison on logged models; an unquoted value is one for MLflow, and not here."""
+    kind = rnd.random()
+    if kind < 0.3:
+        fields = ["metrics.m", "metrics.`m`", "creation_timestamp", "creation_time", "metric.m",
+                  "last_updated_timestamp", "attributes.creation_timestamp_ms"]  # fmt: skip
+        sign = rnd.choice(["=", "!=", "<", "<=", ">", ">=", "LIKE", "=="])
+        value = rnd.choice(["0", "0.5", "1", "-1", "'x'", "99999999999999"])
+        return f"{rnd.choice(fields)} {sign} {value}"
+    fields = ["name", "model_id", "model_type", "source_run_id", "experiment_id",
+              "attributes.name", "params.p", "params.`p`", "tags.k", "param.p"]  # fmt: skip
+    if kind < 0.4:
+        value = rnd.choice(["READY", "PENDING", "FAILED", "LOGGED_MODEL_READY", "x"])
+        return rnd.choice(
+            [f"status = '{value}'", f"status != '{value}'", f"status IN ('{value}')"]
+        )
+    sign = rnd.choice(["=", "!=", "LIKE", "ILIKE", "like", "IN", "NOT IN", "<"])
+    values = ["a", "B", "1", "x%", "%A%"]
+    if "IN" in sign:
+        value = ", ".join(f"'{one}'" for one in rnd.sample(values, 2))
+        return f"{rnd.choice(fields)} {sign} ({value})"
+    return f"{rnd.choice(fields)} {sign} '{rnd.choice(values)}'"
+
+
+def orders(rnd: random.Random, fields: list[str]) -> list[str]:
+    """Draw the keys of an order."""
+    some = rnd.sample(fields, rnd.choice([0, 1, 1, 2]))
+    return [one + rnd.choice(["", " ASC", " DESC", " desc", " UP"]) for one in some]
+
+
+ORDERS = {
+    "experiments": ["name", "experiment_id", "creation_time", "last_update_time", "tags.k",
+                    "attribute.name"],
+    "models": ["name", "timestamp", "last_updated_timestamp", "creation_timestamp"],
+    "versions": ["name", "version_number", "creation_timestamp", "last_updated_timestamp",
+                 "run_id"],
+}  # fmt: skip
+COMPARISONS = {
+    "experiments": experiment_comparison,
+    "models": model_comparison,
+    "versions": version_comparison,
+    "logged_models": logged_model_comparison,
+}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 
 import pytest
 
+from assay.ledger.database import open_ledger
+from assay.ledger.writer import Code, Data, Metric, Writer
 from tests import mlflow
 
 pytestmark = [pytest.mark.peer, mlflow.needs("mlflow")]
@@ -49,8 +52,9 @@ with mlflow.start_run(run_name="first", tags={"team": "a"}, description="a note"
     mlflow.set_tag("owner", "bob")
     mlflow.set_tags({"x": 1, "y": "z"})
 again = client.get_run(run.info.run_id)
-give({"status": again.info.status, "name": again.info.run_name, "stage": again.info.lifecycle_stage,
-      "uri": again.info.artifact_uri, "experiment": again.info.experiment_id,
+give({"status": again.info.status, "name": again.info.run_name,
+      "stage": again.info.lifecycle_stage, "uri": again.info.artifact_uri,
+      "experiment": again.info.experiment_id,
       "end": again.info.end_time >= again.info.start_time > 1600000000000,
       "id": again.info.run_id, "params": again.data.params, "metrics": again.data.metrics,
       "tags": again.data.tags})
@@ -146,7 +150,8 @@ from mlflow.entities import Metric
 mlflow.set_experiment(name)
 with mlflow.start_run() as run:
     for begin in range(0, 30_000, 1000):
-        client.log_batch(run.info.run_id, [Metric("m", i, i // 7, i) for i in range(begin, begin + 1000)])
+        points = [Metric("m", i, i // 7, i) for i in range(begin, begin + 1000)]
+        client.log_batch(run.info.run_id, points)
 found = client.get_metric_history(run.info.run_id, "m")
 give([len(found), [m.step for m in found] == list(range(30_000))])
 """,
@@ -262,7 +267,7 @@ give([run.info.run_name, first.info.run_name, first.data.tags["mlflow.runName"],
         ("client.create_experiment('Default')", "RESOURCE_ALREADY_EXISTS", "already exists"),
         ("client.log_metric(run, 'a*b', 1)", "INVALID_PARAMETER_VALUE", "Names may only contain"),
         ("client.log_metric(run, 'k' * 1000, 1)", "INVALID_PARAMETER_VALUE", "250"),
-        ("client.log_param(run, 'p', 'other')", "INVALID_PARAMETER_VALUE", "Changing param values"),
+        ("client.log_param(run, 'p', 'other')", "INVALID_PARAMETER_VALUE", "Changing param"),
         ("client.delete_tag(run, 'none')", "RESOURCE_DOES_NOT_EXIST", "No tag with name: none"),
         ("client.create_run('99999')", "RESOURCE_DOES_NOT_EXIST", "No Experiment with id=9"),
     ],
@@ -324,3 +329,79 @@ with ThreadPoolExecutor(8) as pool:
 give([len(client.get_metric_history(run, f"m{k}")) for k in range(8)])
 """)
     assert found == [25] * 8
+
+
+def test_autologging_of_sklearn_records_parameters_metrics_and_a_model(
+    client: mlflow.Session, name: str
+):
+    found = client.run(
+        """
+import warnings
+warnings.simplefilter("ignore")
+import numpy
+from sklearn.linear_model import LogisticRegression
+mlflow.set_experiment(name)
+mlflow.sklearn.autolog(silent=True)
+try:
+    X = numpy.arange(40.0).reshape(20, 2)
+    model = LogisticRegression(C=0.5, max_iter=50).fit(X, numpy.arange(20) % 2)
+    run = mlflow.last_active_run()
+finally:
+    mlflow.sklearn.autolog(disable=True)
+again = client.get_run(run.info.run_id)
+[output] = again.outputs.model_outputs
+loaded = mlflow.sklearn.load_model(f"models:/{output.model_id}")
+by_run = mlflow.sklearn.load_model(f"runs:/{run.info.run_id}/model")
+give({"params": again.data.params, "metrics": sorted(again.data.metrics), "tags": again.data.tags,
+      "inputs": len(again.inputs.dataset_inputs),
+      "same": bool((loaded.predict(X) == model.predict(X)).all()),
+      "same_by_run": bool((by_run.predict(X) == model.predict(X)).all()),
+      "files": sorted(f.path for f in client.list_artifacts(run.info.run_id))})
+""",
+        name=name,
+    )
+    assert found["params"]["C"] == "0.5"
+    assert found["params"]["max_iter"] == "50"
+    assert "training_accuracy_score" in found["metrics"]
+    assert found["tags"]["estimator_name"] == "LogisticRegression"
+    assert found["tags"]["mlflow.autologging"] == "sklearn"
+    assert found["inputs"] == 1
+    assert (found["same"], found["same_by_run"]) == (True, True)
+    assert any("confusion_matrix" in path for path in found["files"])
+
+
+def test_the_client_reads_what_our_sdk_logged(tmp_path: Path):
+    """What `assay.run()` records is a run of MLflow's, with name, owner, inputs and artifacts."""
+    folder = tmp_path / "served"
+    (folder / "hub").mkdir(parents=True)
+    with open_ledger(folder / "hub" / "ledger.db") as ledger:
+        writer = Writer(ledger)
+        parent = writer.start_run(name="parent", kind="pipeline", owner="ada")
+        code = Code(commit="c" * 40)
+        run = writer.start_run(name="train", kind="stage", parent=parent, owner="ada", code=code)
+        writer.log_params(run, {"lr": 0.1, "layers": [8, 8]})
+        writer.log_metrics(run, [Metric(key="loss", value=math.inf, step=1, at=5)])
+        writer.set_tags(run, {"a": "b"})
+        writer.add_inputs(run, [Data(path="data/x.csv", oid=f"md5:{'a' * 32}", size=3)])
+        writer.finish_run(run, status="finished", at=10_000)
+    with mlflow.hub(folder) as server:
+        found = mlflow.client(
+            server.url,
+            """
+run = client.get_run(id_)
+[data] = run.inputs.dataset_inputs
+give({"name": run.info.run_name, "user": run.info.user_id, "status": run.info.status,
+      "params": run.data.params, "loss": repr(run.data.metrics["loss"]), "tags": run.data.tags,
+      "dataset": [data.dataset.name, data.dataset.digest]})
+""",
+            peer="mlflow-skinny",
+            id_=run,
+        )
+    assert (found["name"], found["user"], found["status"]) == ("train", "ada", "FINISHED")
+    assert found["params"] == {"lr": "0.1", "layers": "[8,8]"}
+    assert found["loss"] == "inf"
+    assert found["tags"] == {
+        "a": "b", "mlflow.runName": "train", "mlflow.user": "ada", "mlflow.parentRunId": parent,
+        "mlflow.source.git.commit": "c" * 40,
+    }  # fmt: skip
+    assert found["dataset"] == ["data/x.csv", f"md5:{'a' * 32}"]

@@ -263,3 +263,32 @@ def test_a_metric_thing_names_its_run(ran: Path):
         assert tree.trace(project, ledger, found).thing == found
     with pytest.raises(Error, match="belongs to no run"):
         things.run_id(things.of_data("md5:" + 32 * "0", path="x"))
+
+
+def test_a_number_in_a_file_is_followed_by_the_content_of_the_file(ran: Path, tmp_path: Path):
+    folder = shutil.copytree(ran, tmp_path / "project", symlinks=True)
+    found = trace(folder, "metrics.json:size")
+    assert found["thing"]["label"] == "metric metrics.json:size = 24"
+    assert lines(found["came_from"])[:2] == [
+        "read from metrics.json", "  written by stage 'evaluate'",
+    ]  # fmt: skip
+    assert trace(folder, "metrics.json@HEAD:size")["came_from"] == found["came_from"]
+    make.write(folder, {"metrics.json": '{"size": 25}'})
+    assert trace(folder, "metrics.json:size")["came_from"][0]["children"][0]["relation"] == ""
+    assert trace(folder, "metrics.json@HEAD:size")["came_from"] == found["came_from"]
+    (folder / "metrics.json").unlink()
+    assert trace(folder, "metrics.json:size")["came_from"] == found["came_from"]
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("metrics.json:sise", "metrics.json: there is no number 'sise' in it\n  hint: did you"),
+        ("params.yaml:xyz", "params.yaml: there is no number 'xyz' in it\n  hint: it has lr, s"),
+        ("nothing.json:a", "'nothing.json' is neither a path, nor a run"),
+    ],
+)
+def test_a_number_that_a_file_does_not_have_is_said(ran: Path, name: str, what: str):
+    shown = make.assay(ran, "trace", name)
+    assert shown.code == 255
+    assert what in shown.err

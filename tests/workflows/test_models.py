@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -278,6 +279,46 @@ def test_data_and_outputs_of_a_version_lie_in_a_second_store_by_hard_link(traine
     assert len(oids) == 5 + 1 + 4  # with a file of 'more', four of the bundle
     for oid in oids:
         assert store.path(oid).samefile(project.cache.path(oid))
+
+
+def test_two_versions_are_compared_by_what_made_them(trained: Path):
+    make.done(trained, "model", "register", "bundle")
+    same = said(trained, "model", "diff", "bikes@1", "bikes")
+    assert {key: found for key, found in same.items() if found} == {
+        "a": "bikes/1",
+        "b": "bikes/1",
+    }
+    text = make.done(trained, "model", "diff", "bikes@1", "bikes@1")
+    assert text == "bikes/1 and bikes/1 are the same in all that was compared.\n"
+    make.write(trained, {"params.yaml": "seed: 8\n", "rows.csv": "a\n2\n"})
+    make.write(trained, {"dvc.yaml": PIPELINE.replace("2.5", "2.25")})
+    make.done(trained, "add", "rows.csv")
+    commit = make.commit(trained)
+    make.done(trained, "repro")
+    make.done(trained, "model", "register", "bundle", "--alias", "candidate")
+    found = said(trained, "model", "diff", "bikes@1", "bikes@candidate")
+    assert found["metrics"] == [{"key": "rmse", "a": 2.5, "b": 2.25, "only": None}]
+    assert [(one["key"], one["a"], one["b"]) for one in found["params"]] == [("seed", 7, 8)]
+    assert [one["key"] for one in found["data"]] == ["rows.csv"]
+    assert commit in {one["b"] for one in found["code"] if one["key"] == "commit"}
+    assert (found["environment"], found["unknown"]) == ([], [])
+    text = make.done(trained, "model", "diff", "bikes@1", "bikes@candidate")
+    assert re.search(r"^rmse +2\.5 +2\.25 +-0\.25", text, re.MULTILINE), text
+    assert "rows.csv  md5:" in text
+    assert "\naliases" in text
+
+
+def test_two_versions_of_other_tools_are_compared_as_far_as_they_are_known(trained: Path):
+    make.done(trained, "model", "register", "bundle")
+    with models.open_ledger(workspace.find()) as ledger:
+        for source in ("s3://b/p", "s3://b/q"):
+            versions.register(ledger, "other", source=source)
+    found = said(trained, "model", "diff", "other@1", "other@2")
+    assert found["facts"] == [{"key": "source", "a": "s3://b/p", "b": "s3://b/q", "only": None}]
+    assert "params of other/1" in found["unknown"]
+    text = make.done(trained, "model", "diff", "bikes@1", "other@2")
+    assert "Not compared, since not recorded here: metrics of other/2, params of other/2" in text
+    assert make.assay(trained, "model", "diff", "bikes@1", "bikes@9").code == 255
 
 
 @pytest.mark.skipif(make.memory() is None, reason="needs a second file system")

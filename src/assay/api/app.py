@@ -163,7 +163,8 @@ class Application:
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """Return the body of a request with JSON."""
-        limit, length, is_json = self.hub.limits.body, 0, scope["method"] in {"GET", "HEAD"}
+        limit, length, method = self.hub.limits.body, 0, scope["method"]
+        is_json = method in {"GET", "HEAD"} or (method == "DELETE" and not _has_body(scope))
         for name, value in scope["headers"]:
             if name == b"content-type":
                 is_json = is_json or value.partition(b";")[0].strip().lower() == _JSON

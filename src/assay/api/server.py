@@ -126,10 +126,6 @@ class _Server(uvicorn.Server):
                 signal.signal(name, handler)
 
 
-class _TooMuch(Exception):
-    """The head of a request is larger than it may be."""
-
-
 class _Protocol(HttpToolsProtocol):
     """uvicorn's protocol, with bounds for the head of a request: its size, and its time."""
 
@@ -138,7 +134,7 @@ class _Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._n_head = 0
+        self._in_head, self._n_head = True, 0
         self._slow: asyncio.TimerHandle | None = None
         self._wait()
 
@@ -147,32 +143,26 @@ class _Protocol(HttpToolsProtocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; a head that does not end is refused."""
+        super().data_received(data)
+        if self._in_head:
+            self._n_head += len(data)
+            if self._n_head > self.largest and not self.transport.is_closing():
+                self.send_400_response("the head of the request is too large")
+
     def on_message_begin(self) -> None:
-        """Begin to count."""
+        """Begin a request."""
         super().on_message_begin()
-        self._n_head = 0
+        self._in_head, self._n_head = True, 0
         if self._slow is None:
             self._wait()
 
-    def on_url(self, url: bytes) -> None:
-        """Count the line of the request."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header."""
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """Stop to wait: a body may take its time."""
+        self._in_head = False
         self._stop_waiting()
         super().on_headers_complete()
-
-    def _count(self, size: int) -> None:
-        self._n_head += size
-        if self._n_head > self.largest:
-            raise _TooMuch
 
     def _wait(self) -> None:
         self._slow = self.loop.call_later(self.seconds, self.transport.close)

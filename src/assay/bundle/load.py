@@ -125,17 +125,21 @@ class Bundle:
         return f"<Bundle {self.id[:19]} {self.index.name or self.index.model.type}>"
 
 
-def load(ref: str | Path, *, force: bool = False, project: Project | None = None) -> Bundle:
-    """Open a bundle, ready to answer.
+def load(ref: str | Path, *, force: bool = False, project: Project | None = None) -> Any:
+    """Open a bundle, ready to answer; or bring a file that a run keeps, and return its path.
 
-    It is refused if a file is changed, missing or one too many, if it was made with another minor
-    version of Python or another version of the packages that its model needs, if its model's file
-    could do harm, or if it does not answer its golden examples as it did.
+    `runs:/RUN/PATH` names what a run keeps: a bundle is opened, any other file or folder is copied
+    to this machine, and its path is returned. `runs:/RUN` is the bundle that the run made.
+
+    A bundle is refused if a file is changed, missing or one too many, if it was made with another
+    minor version of Python or another version of the packages that its model needs, if its
+    model's file could do harm, or if it does not answer its golden examples as it did.
 
     Parameters
     ----------
     ref : str or Path
-        A folder, an id or its beginning, a run, or `MODEL@VERSION` with a number or an alias.
+        A folder, an id or its beginning, a run, `MODEL@VERSION` with a number or an alias, or an
+        address: `runs:/RUN`, `runs:/RUN/PATH`, `models:/MODEL/VERSION`, `models:/MODEL@ALIAS`.
     force : bool
         Open it in another environment, and without the golden examples, to look at it.
     project : Project, optional
@@ -146,9 +150,20 @@ def load(ref: str | Path, *, force: bool = False, project: Project | None = None
     >>> assay.load("bundle").predict([{"hour": 8, "temperature": 21.5}])  # doctest: +SKIP
     array([312.4])
     """
-    from assay.bundle import find
+    from assay.bundle import addresses
 
-    return open_contents(find.find(ref, project=project), force=force)
+    found = addresses.find(ref, project=project)
+    return found if isinstance(found, Path) else open_contents(found, force=force)
+
+
+def open_bundle(ref: str | Path, *, force: bool = False, project: Project | None = None) -> Bundle:
+    """Open a bundle as `load` does; anything else is an error."""
+    from assay.bundle import addresses
+
+    found = addresses.find(ref, project=project)
+    if isinstance(found, Path):
+        raise Error("this is a file that a run keeps, no bundle", where=str(ref))
+    return open_contents(found, force=force)
 
 
 def open_contents(contents: Contents, *, force: bool = False) -> Bundle:

@@ -82,16 +82,17 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "queue": ("Run experiments that wait.", "queue:queue_group"),
     },
     "Runs": {
-        "runs": ("List, show and compare recorded runs.", "runs:runs_group"),
+        "log": ("Show runs with parameters and metrics.", "search:log_command"),
+        "runs": ("List, find, show and compare recorded runs.", "runs:runs_group"),
         "reproduce": ("Run a recorded run again and compare.", "reproduce:reproduce_command"),
         "trace": ("Show what a thing came from, and what came from it.", "trace:trace_command"),
     },
     "Models": {
         "bundle": ("Show, verify and export bundles.", "bundle:bundle_group"),
         "model": ("Register bundles as versions, and name them.", "models:model_group"),
-        "deploy": ("Let an endpoint answer with a version.", "models:deploy_command"),
-        "rollback": ("Let an endpoint answer as before.", "models:rollback_command"),
-        "deployments": ("Show what endpoints answer with.", "models:deployments_group"),
+        "deploy": ("Let an endpoint answer with a version.", "deployments:deploy_command"),
+        "rollback": ("Let an endpoint answer as before.", "deployments:rollback_command"),
+        "deployments": ("Show what endpoints answer with.", "deployments:deployments_group"),
     },
     "Serving": {
         "hub": ("Record runs and models of a team over HTTP.", "hub:hub_command"),

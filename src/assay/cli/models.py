@@ -1,35 +1,28 @@
-"""`model register/list/show/alias`, `deploy`, `rollback`, `deployments list`."""
+"""`model register/list/show/alias/tag/diff/delete`."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from assay.base.clock import iso
-from assay.cli.output import did, json_option, note, show
+from assay.cli.output import did, json_option, show
 from assay.project import workspace
 
 if TYPE_CHECKING:
-    from assay.deploy.deploy import Deployed
-    from assay.ledger.deployments import Deployment
-    from assay.ledger.models import Model
-    from assay.workflows.models import Shown
+    from collections.abc import Sequence
 
-timeout_option = click.option(
-    "--timeout",
-    default=60.0,
-    show_default=True,
-    metavar="S",
-    type=click.FloatRange(min=0),
-    help="Seconds in which the servers have to be ready.",
-)
-reason_option = click.option("--reason", metavar="TEXT", help="Why, for the history.")
+    from assay.ledger.models import Model
+    from assay.ledger.runs import Change
+    from assay.workflows.models import Shown
+    from assay.workflows.version_diff import VersionDiff
 
 
 @click.group("model")
 def model_group() -> None:
-    """Register bundles as versions of a model, and name them."""
+    """Register bundles as versions of a model, name them, compare them."""
 
 
 @model_group.command("register")
@@ -72,7 +65,7 @@ def list_command(as_json: bool) -> int:
     found: list[Model] = []
     if has_ledger(project):
         with models.open_ledger(project) as ledger:
-            found = registry.list_models(ledger)
+            found = [one for one in registry.list_models(ledger) if not models.is_prompt(one)]
     rows = [
         [one.name, str(one.newest or "-"), _aliases(one.aliases), iso(one.updated)]
         for one in found
@@ -94,8 +87,9 @@ def show_command(name: str, as_json: bool) -> int:
     from assay.workflows import models
 
     with models.open_ledger(workspace.find()) as ledger:
-        if "@" in name or "/" in name:
-            shown = models.show(ledger, models.get(ledger, name))
+        version = models.find_version(ledger, name)
+        if version is not None:
+            shown = models.show(ledger, version)
             show(shown, as_json=as_json, text=_version_text(shown))
             return 0
         model, versions = models.show_model(ledger, name)
@@ -107,130 +101,92 @@ def show_command(name: str, as_json: bool) -> int:
 @model_group.command("alias")
 @click.argument("model", metavar="NAME")
 @click.argument("alias")
-@click.argument("version")
+@click.argument("version", required=False)
+@click.option("--delete", is_flag=True, help="Take the alias away.")
 @json_option
-def alias_command(model: str, alias: str, version: str, as_json: bool) -> int:
+def alias_command(model: str, alias: str, version: str | None, delete: bool, as_json: bool) -> int:
     """Let ALIAS name a version, whichever it named before.
 
     VERSION is a number, or another alias of the model NAME.
     """
     from assay.workflows import models
 
+    if delete is (version is not None):
+        raise click.UsageError("Give a VERSION, or --delete.")
     with models.open_ledger(workspace.find()) as ledger:
-        found = models.set_alias(ledger, model, alias, version=version)
-    did(found, as_json=as_json, text=f"{model}@{alias} is {model}/{found.number}")
+        if version is None:
+            found = models.delete_alias(ledger, model, alias)
+            text = f"{model}@{alias} is gone; it was {found.name}"
+        else:
+            found = models.set_alias(ledger, model, alias, version=version)
+            text = f"{model}@{alias} is {found.name}"
+    did(found, as_json=as_json, text=text)
     return 0
 
 
-@click.command("deploy")
-@click.argument("version", metavar="NAME@VERSION")
-@click.option("--to", metavar="ENDPOINT", help="By default the endpoint of assay.yaml.")
-@reason_option
-@click.option("--force", is_flag=True, help="Deploy what the gate refused; needs a reason.")
-@timeout_option
+@model_group.command("tag")
+@click.argument("name", metavar="NAME[@VERSION]")
+@click.argument("tags", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--remove", multiple=True, metavar="KEY", help="Take a tag away; may be repeated.")
 @json_option
-def deploy_command(
-    version: str, to: str | None, reason: str | None, force: bool, timeout: float, as_json: bool
-) -> int:
-    """Let an endpoint answer with a version of a model.
+def tag_command(name: str, tags: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> int:
+    """Set tags of a model, or of one version of it, over those of the same key.
 
-    Its bundle is proved first. Then every running server of the endpoint loads it, proves it
-    again, and switches. If one cannot, all stay with what was there. Exits with 1 if the gate
-    refused the version; one that it never judged, or could not judge, is deployed with a note.
-    Where the endpoint goes to the version already, nothing is changed.
+    Without KEY=VALUE and without --remove, show the tags.
     """
-    from assay.workflows import models
-
-    done = models.deploy(
-        workspace.find(),
-        version,
-        to=to,
-        reason=reason,
-        force=force,
-        timeout=timeout,
-        say=note,
-    )
-    _say(done, as_json=as_json)
-    return 0
-
-
-@click.command("rollback")
-@click.argument("endpoint", required=False)
-@reason_option
-@timeout_option
-@json_option
-def rollback_command(
-    endpoint: str | None, reason: str | None, timeout: float, as_json: bool
-) -> int:
-    """Let ENDPOINT answer with what it answered with before; again goes further back.
-
-    By default it is the endpoint of assay.yaml. Exits with 1 if nothing came before, or nothing
-    was ever deployed to it.
-    """
-    from assay.workflows import models
-
-    done = models.rollback(workspace.find(), endpoint, reason=reason, timeout=timeout)
-    _say(done, as_json=as_json)
-    return 0
-
-
-@click.group("deployments")
-def deployments_group() -> None:
-    """Show what endpoints answer with, and answered with before."""
-
-
-@deployments_group.command("list")
-@click.argument("endpoint", required=False)
-@json_option
-def deployments_list(endpoint: str | None, as_json: bool) -> int:
-    """List deployments with their reasons, newest first: of ENDPOINT, or of all."""
-    from assay.ledger import deployments
-    from assay.project.settings import has_ledger
     from assay.render.tables import text_table
     from assay.workflows import models
 
-    project = workspace.find()
-    found: list[Deployment] = []
-    if has_ledger(project):
-        with models.open_ledger(project) as ledger:
-            found = deployments.list_deployments(ledger, endpoint)
-    rows = [
-        [
-            one.endpoint,
-            f"{one.model}/{one.version}",
-            iso(one.start),
-            "now" if one.end is None else iso(one.end),
-            one.owner or "-",
-            "; ".join(part for part in (one.reason, _ended(one)) if part) or "-",
-        ]
-        for one in found
-    ]
-    header = ["endpoint", "version", "from", "to", "by", "why"]
-    none = f"Nothing was ever deployed{f' to {endpoint!r}' if endpoint else ''}."
-    show(found, as_json=as_json, text=text_table(header, rows) if rows else none)
+    wrong = [tag for tag in tags if "=" not in tag]
+    if wrong:
+        raise click.UsageError(f"'{wrong[0]}' is no KEY=VALUE.")
+    pairs = dict(tag.split("=", 1) for tag in tags)
+    with models.open_ledger(workspace.find()) as ledger:
+        found = models.change_tags(ledger, name, tags=pairs, remove=remove)
+    rows = [[key, value] for key, value in found.tags.items()]
+    text = text_table(["tag", "value"], rows) if rows else f"{found.name} has no tags."
+    (did if tags or remove else show)(found, as_json=as_json, text=text)
     return 0
 
 
-def _ended(one: Deployment) -> str | None:
-    """Return why a deployment ended, where that is more than that another one came."""
-    reason = one.end_reason
-    return None if reason is None or reason.endswith(" came") else reason
+@model_group.command("diff")
+@click.argument("a", metavar="A@VERSION")
+@click.argument("b", metavar="B@VERSION")
+@json_option
+def diff_command(a: str, b: str, as_json: bool) -> int:
+    """Show what differs between two versions, of one model or of two.
+
+    Compared are metrics, parameters, data by content, code, packages and the files of the
+    bundles. What one of them does not know is named, and not compared.
+    """
+    from assay.workflows import models, version_diff
+
+    project = workspace.find()
+    with models.open_ledger(project) as ledger:
+        first, second = models.get(ledger, a), models.get(ledger, b)
+        found = version_diff.diff(ledger, project.objects, first, second)
+    show(found, as_json=as_json, text=_diff_text(found))
+    return 0
 
 
-def _say(done: Deployed, *, as_json: bool) -> None:
-    from assay.deploy import deploy
+@model_group.command("delete")
+@click.argument("name", metavar="NAME[@VERSION]")
+@click.option("--force", is_flag=True, help="Also where an alias names it, or it was deployed.")
+@json_option
+def delete_command(name: str, force: bool, as_json: bool) -> int:
+    """Delete a version, or a model with all of its versions.
 
-    document: dict[str, Any] = {
-        "deployment": done.deployment,
-        "version": done.version,
-        "servers": done.servers,
-        "before": done.before,
-        "alias": done.alias,
-        "is_new": done.is_new,
-    }
-    did(document, as_json=as_json, text=deploy.sentence(done))
-    if not done.servers and not as_json:
-        note(f"start one with 'assay serve {done.deployment.endpoint}'")
+    The number of a deleted version is not given again. What an endpoint answers with is never
+    deleted. Bundles stay, until 'assay gc' finds that nothing names them. Exits with 1 where it
+    is refused.
+    """
+    from assay.workflows import models
+
+    with models.open_ledger(workspace.find()) as ledger:
+        done = models.delete(ledger, name, force=force)
+    free = f"; free now: {', '.join(done.aliases)}" if done.aliases else ""
+    did(done, as_json=as_json, text=f"{done.name} is deleted{free}")
+    return 0
 
 
 def _aliases(aliases: dict[str, int]) -> str:
@@ -253,30 +209,88 @@ def _model_text(model: Model, versions: list[Shown]) -> str:
         for shown in versions
     ]
     header = ["version", "aliases", "gate", "deployed", "registered", "bundle", "run"]
-    head = model.name if model.description is None else f"{model.name}: {model.description}"
-    return f"{head}\n\n{text_table(header, rows)}"
+    tags = ", ".join(f"{key}={value}" for key, value in model.tags.items())
+    facts = _facts([("model", model.name), ("description", model.description), ("tags", tags)])
+    return f"{facts}\n\n{text_table(header, rows) if rows else 'It has no versions.'}"
+
+
+def _facts(facts: Sequence[tuple[str, str | None]]) -> str:
+    from assay.render.tables import visible
+
+    known = [(key, value) for key, value in facts if value]
+    width = max(len(key) for key, _ in known)
+    return "\n".join(f"{key:<{width}}  {visible(value)}" for key, value in known)
 
 
 def _version_text(shown: Shown) -> str:
+    from assay.deploy.verdicts import VERDICT
     from assay.render.tables import format_number, text_table
+    from assay.workflows.models import METRICS
 
     version = shown.version
+    told = {METRICS, VERDICT, "gate", "comparison"}
+    tags = {key: value for key, value in version.tags.items() if key not in told}
     facts = [
-        ("version", f"{version.model}/{version.number}"),
+        ("version", version.name),
         ("description", version.description),
         ("aliases", ", ".join(version.aliases)),
+        ("stage", "" if version.stage == "None" else version.stage),
+        ("status", "" if version.status == "ready" else version.status),
         ("bundle", version.bundle),
         ("source", version.source),
-        ("run", version.run),
+        ("files", version.artifact_uri),
+        ("run", version.run or version.foreign_run),
         ("registered", iso(version.created)),
+        ("by", version.owner),
         ("gate", shown.verdict),
         ("comparison", shown.comparison),
         ("deployed", ", ".join(shown.endpoints)),
+        *((f"tag {key}", value or '""') for key, value in tags.items()),
     ]
-    known = [(key, value) for key, value in facts if value]
-    width = max(len(key) for key, _ in known)
-    text = "\n".join(f"{key:<{width}}  {value}" for key, value in known)
+    text = _facts(facts)
     if not shown.metrics:
         return text
     rows = [[key, format_number(value)] for key, value in shown.metrics.items()]
     return f"{text}\n\n{text_table(['metric', 'value'], rows)}"
+
+
+def _diff_text(found: VersionDiff) -> str:
+    from assay.render.tables import format_change, text_table
+
+    parts = []
+    for title in ("metrics", "params"):
+        changes: tuple[Change, ...] = getattr(found, title)
+        rows = [
+            [c.key, _cell(c.a), _cell(c.b), "" if c.absolute is None else format_change(c.a, c.b)]
+            for c in changes
+        ]
+        if rows:
+            parts.append(text_table([title, found.a, found.b, "change"], rows))
+    for title in ("data", "code", "contents", "facts"):
+        changes = getattr(found, title)
+        if changes:
+            rows = [[c.key, _short(c.a), _short(c.b)] for c in changes]
+            parts.append(text_table([title, found.a, found.b], rows))
+    if found.environment:
+        header = f"environment of {found.b}, beside that of {found.a}"
+        parts.append(text_table([header], [[line] for line in found.environment]))
+    if found.is_empty:
+        parts.append(f"{found.a} and {found.b} are the same in all that was compared.")
+    if found.unknown:
+        parts.append(f"Not compared, since not recorded here: {', '.join(found.unknown)}.")
+    return "\n\n".join(parts)
+
+
+def _cell(value: Any) -> str:
+    from assay.render.tables import format_number
+
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "-" if value is None else format_number(value) if is_number else str(value)
+
+
+def _short(value: Any) -> str:
+    """Return a value for a table: of a hash, as much as tells it apart."""
+    if value is None:
+        return "-"
+    match = re.fullmatch(r"((?:\w+:)?[0-9a-f-]{12})[0-9a-f-]{20,}(\.dir)?", str(value))
+    return f"{match[1]}{match[2] or ''}" if match else str(value)

@@ -113,7 +113,7 @@ def purge_command(
         return 0
     _ask(found, force=force)
     freed = purging.free(project, found)
-    did(_purge_document(freed), as_json=as_json, text=f"Purged {_in_words(freed)}.")
+    did(_purge_document(freed), as_json=as_json, text=f"Purged {_in_words(freed, freed='freed')}.")
     if not freed.is_shrunk:
         note("  the ledger's file keeps its size: another process works on it; purge again later")
     return 0
@@ -126,22 +126,22 @@ def _milliseconds(age: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def _in_words(found: Freed) -> str:
+def _in_words(found: Freed, *, freed: str) -> str:
     counts = {
         "run": len(found.what.runs),
         "logged model": len(found.what.models),
         "experiment": len(found.what.experiments),
     }
     named = [counted(n, what) for what, n in counts.items() if n]
-    freed = f" and freed {counted(found.objects, 'artifact')} ({human_size(found.size)})"
-    return ", ".join(named) + (freed if found.objects else "")
+    files = f" and {freed} {counted(found.objects, 'artifact')} ({human_size(found.size)})"
+    return ", ".join(named) + (files if found.objects else "")
 
 
 def _dry_text(found: Freed) -> str:
     if not found.what:
         kept = "".join(f"\n  {one.id} stays: {one.reason}" for one in found.what.kept)
         return f"Nothing to purge.{kept}"
-    return "\n".join([*_lines(found, most=None), f"Would purge {_in_words(found)}."])
+    return "\n".join([*_lines(found, most=None), f"Would purge {_in_words(found, freed='free')}."])
 
 
 def _lines(found: Freed, *, most: int | None) -> list[str]:
@@ -161,7 +161,7 @@ def _lines(found: Freed, *, most: int | None) -> list[str]:
 def _ask(found: Freed, *, force: bool) -> None:
     if force:
         return
-    lines = [*_lines(found, most=_SHOWN), f"To be removed for good: {_in_words(found)}."]
+    lines = [*_lines(found, most=_SHOWN), f"This purges {_in_words(found, freed='frees')}."]
     sys.stderr.write("\n".join(lines) + "\n")
     if not sys.stdin.isatty():
         raise Negative(
@@ -280,6 +280,7 @@ def import_command(
 def _imported(done: Imported) -> str:
     counts = {
         "new run": done.new,
+        "new logged model": done.models,
         "changed run": done.changed,
         "registered version": done.versions,
         "artifact": done.objects,

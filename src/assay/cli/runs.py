@@ -16,16 +16,24 @@ from assay.cli.run_records import (
     purge_command,
     restore_command,
 )
+from assay.cli.search import search_command
 from assay.project import workspace
 
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
     from assay.ledger.runs import Change, Run, RunDiff, RunRow
+    from assay.ledger.writer import Data
+
+_SAID = frozenset(["mlflow.runName", "mlflow.user", "mlflow.parentRunId"])
+"""Tags of MLflow's clients that say what other lines say."""
 
 
 @click.group("runs")
 def runs_group() -> None:
-    """List, show and compare recorded runs; delete, purge, export and import them."""
+    """List, find, show and compare recorded runs; delete, purge, export and import them."""
+
+
+runs_group.add_command(search_command)
 
 
 for _command in (
@@ -63,9 +71,15 @@ def _has_runs() -> bool:
     help="Only runs with this status.",
 )
 @click.option("--experiment", metavar="NAME", help="Only runs of this experiment.")
+@click.option("--deleted", is_flag=True, help="The deleted runs, and nothing else.")
 @json_option
 def runs_list(
-    limit: int, every: bool, status: str | None, experiment: str | None, as_json: bool
+    limit: int,
+    every: bool,
+    status: str | None,
+    experiment: str | None,
+    deleted: bool,
+    as_json: bool,
 ) -> int:
     """List runs, newest first."""
     from assay.ledger import runs
@@ -74,6 +88,8 @@ def runs_list(
     if not _has_runs():
         show([], as_json=as_json, text="No runs yet.")
         return 0
+    if deleted:
+        return _list_deleted(limit, as_json=as_json)
     with _open() as ledger:
         found = runs.list_(
             ledger,
@@ -86,6 +102,22 @@ def runs_list(
     header = ["run", "name", "kind", "status", "started", "took", "commit"]
     none = "No run is like that." if status or experiment else "No runs yet."
     show(found, as_json=as_json, text=text_table(header, rows) if rows else none)
+    return 0
+
+
+def _list_deleted(limit: int, *, as_json: bool) -> int:
+    from assay.ledger import deleting
+    from assay.render.tables import text_table
+
+    with _open() as ledger:
+        found = deleting.list_deleted(ledger, limit=limit)
+    rows = [
+        [one.id[:13], one.name, one.kind, one.experiment, iso(one.start), iso(one.deleted)]
+        for one in found
+    ]
+    header = ["run", "name", "kind", "experiment", "started", "deleted"]
+    text = text_table(header, rows) if rows else "No run is deleted."
+    show(found, as_json=as_json, text=text)
     return 0
 
 
@@ -114,12 +146,12 @@ def _shown(run: Run, children: list[Run]) -> str:
         ("run", run.id),
         ("name", f"{run.name} ({run.kind})"),
         ("status", run.status + (f": {run.reason}" if run.reason else "")),
-        ("started", f"{iso(run.start)} by {run.owner or 'unknown'} on {run.host or 'unknown'}"),
+        ("started", _started(run)),
         ("took", "-" if run.seconds is None else duration(run.seconds)),
         ("command", (run.command or "").replace("\n", "; ")),
         ("code", _code(run)),
         *_resources(run),
-        *((f"tag {key}", value) for key, value in run.tags.items()),
+        *((f"tag {key}", value) for key, value in run.tags.items() if key not in _SAID),
     ]
     if run.environment is not None:
         software, host = run.environment.software, run.environment.host
@@ -138,6 +170,12 @@ def _shown(run: Run, children: list[Run]) -> str:
         if one.status != "finished" and one.log_tail:
             parts.append(f"last lines of {one.name}:\n" + _indented(_last(one.log_tail)))
     return "\n\n".join(parts)
+
+
+def _started(run: Run) -> str:
+    who = f" by {run.owner}" if run.owner else ""
+    where = f" on {run.host}" if run.host else ""
+    return f"{iso(run.start)}{who}{where}"
 
 
 def _last(log: str) -> list[str]:
@@ -176,14 +214,23 @@ def _blocks(run: Run) -> list[str]:
     blocks = {
         "params": [f"{key} = {value}" for key, value in folded(run.params).items()],
         "metrics": [f"{key} = {format_number(m.value)}" for key, m in run.metrics.items()],
-        "inputs": [f"{d.path}  {_oid(d.oid)}" for d in run.inputs],
+        "inputs": [f"{d.path}  {_oid(d.oid)}{_for(d)}" for d in run.inputs],
         "outputs": [f"{d.path}  {_oid(d.oid)}" for d in run.outputs],
         "artifacts": [f"{a.path}  {human_size(a.size)}" for a in run.artifacts],
     }
     return [f"{title}:\n{_indented(lines)}" for title, lines in blocks.items() if lines]
 
 
+def _for(data: Data) -> str:
+    """Return what a dataset of MLflow's kind is for."""
+    if data.kind != "dataset":
+        return ""
+    return f"  (dataset, {data.context})" if data.context else "  (dataset)"
+
+
 def _oid(oid: str) -> str:
+    if ":" not in oid:  # a digest of MLflow's
+        return oid
     algorithm, _, digest = oid.partition(":")
     return f"{algorithm}:{digest[:12]}{'.dir' if digest.endswith('.dir') else ''}"
 

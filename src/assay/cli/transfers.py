@@ -97,8 +97,8 @@ def _show_pulled(project: Project, synced: Synced, *, as_json: bool) -> None:
     document = _document(synced) | {"changes": change_rows(project, synced.changes)}
     moved = _count(synced)
     counts = summary(synced.changes, fetched=moved)
-    came = f"{counted(synced.n_records, 'run')} fetched" if synced.n_records else ""
-    counts = ", ".join(text for text in (counts, came) if text) or "Everything is up to date."
+    came = [f"{text} fetched" for text in _records(synced)]
+    counts = ", ".join([*([counts] if counts else []), *came]) or "Everything is up to date."
     lines = [change_lines(project, synced.changes), counts]
     did(document, as_json=as_json, text="\n".join(line for line in lines if line))
     _complain(synced)
@@ -106,15 +106,25 @@ def _show_pulled(project: Project, synced: Synced, *, as_json: bool) -> None:
 
 
 def _show(synced: Synced, verb: str, *, as_json: bool) -> None:
-    counts = {"file": _count(synced), "run": synced.n_records}
-    moved = " and ".join(counted(n, what) for what, n in counts.items() if n)
+    moved = " and ".join([*_files(synced), *_records(synced)])
     text = f"{moved} {verb}" if moved else "Everything is up to date."
     did(_document(synced), as_json=as_json, text=text)
     _complain(synced)
 
 
 def _count(synced: Synced) -> int:
-    return synced.data.moved + synced.n_runs + synced.n_imported + synced.n_artifacts
+    return synced.data.moved + synced.n_runs + synced.n_imported
+
+
+def _files(synced: Synced) -> list[str]:
+    return [counted(count, "file")] if (count := _count(synced)) else []
+
+
+def _records(synced: Synced) -> list[str]:
+    """Return how many runs were moved, or only artifacts of them."""
+    if synced.n_records:
+        return [counted(synced.n_records, "run")]
+    return [counted(synced.n_artifacts, "artifact")] if synced.n_artifacts else []
 
 
 def _document(synced: Synced) -> dict[str, Any]:

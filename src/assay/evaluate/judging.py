@@ -77,12 +77,12 @@ def judge(
     Error
         If `assay.yaml` does not say what to evaluate on, or a bundle does not fit the rows.
     """
-    from assay.bundle.load import load
+    from assay.bundle.load import open_bundle
 
     job = _job(project, gate=gate)
-    opened = load(candidate, project=project)
+    opened = open_bundle(candidate, project=project)
     base_name = base or ("" if alone else _production(job))
-    other = load(base_name, project=project) if base_name else None
+    other = open_bundle(base_name, project=project) if base_name else None
     with _open(job) as table:
         rows = _rows(table, job)
         masks = _masks(table, job)

@@ -81,9 +81,7 @@ def resume(name: str) -> tuple[ActiveRun, bool]:
     project = places.find_project()
     place = places.find(project)
     channel = place.channel()
-    with contextlib.suppress(Error):  # said by the next line, where it matters
-        channel.resend()  # what an earlier process left may be of this run
-    known = channel.sink.find(name)
+    known = channel.find(name)
     if known.deleted:
         raise Error(f"the run {known.id} is deleted", hint=f"assay runs restore {known.id}")
     active = ActiveRun(known.id, place=place, experiment=known.experiment, params=known.params)
@@ -100,7 +98,7 @@ def join(id_: str) -> ActiveRun:
     """Return the run `id_` of the ledger that the environment names, begun by somebody else."""
     place = places.find(places.find_project())
     channel = place.channel()
-    known = channel.sink.find(id_)
+    known = channel.find(id_)
     channel.join()
     return ActiveRun(known.id, place=place, experiment=known.experiment, params=known.params)
 

@@ -27,7 +27,8 @@ from assay.ledger.outbox import Outbox
 from assay.ledger.sinks import Unavailable
 
 if TYPE_CHECKING:
-    from assay.ledger.operations import Refusal
+    from assay.ledger.operations import Point, Refusal
+    from assay.ledger.resumed import Known
     from assay.ledger.sinks import Sink
 
 _GATHER = 0.03  # seconds in which a batch comes together
@@ -184,8 +185,24 @@ class Channel:
 
     def resend(self) -> replay.Report:
         """Write what processes left behind that are gone."""
-        with self._sending:
+        with self._asking():
             return replay.replay(self._folder, self.sink.send, to=self.sink.name)
+
+    def find(self, run: str) -> Known:
+        """Return what is known of a run, after what was left behind of it was written."""
+        with contextlib.suppress(Error):  # said by the next line, where it matters
+            self.resend()
+        with self._asking():
+            return self.sink.find(run)
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        with self._sending:
+            try:
+                yield
+            finally:
+                if not self._users:
+                    self.sink.rest()
 
     # in the background
 
@@ -350,8 +367,8 @@ class Channel:
 def _batches(queue: deque[_Waiting]) -> Iterator[list[Operation]]:
     """Take what waits, points of one run together, and yield it in parts that are not large."""
     found: list[Operation] = []
-    run, points = "", []
-    n_points = 0
+    points: list[Point] = []
+    run, n_points = "", 0
     for _ in range(len(queue)):
         one = queue.popleft()
         if type(one) is tuple:

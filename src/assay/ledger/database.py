@@ -253,7 +253,10 @@ def _no_ledger(where: Path | str) -> Error:
 
 
 def _engine(url: URL) -> Engine:
+    import sqlite3
+
     from sqlalchemy import create_engine, event
+    from sqlalchemy.exc import OperationalError
 
     if url.get_backend_name() != "sqlite":
         engine = create_engine(url, pool_pre_ping=True)
@@ -274,7 +277,11 @@ def _engine(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        words = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        try:  # as the driver has it: with each transaction
+            connection.connection.execute(words)
+        except sqlite3.Error as error:
+            raise OperationalError(words, None, error) from error
 
     return engine
 

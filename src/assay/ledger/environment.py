@@ -8,6 +8,8 @@ that two machines set up alike have one environment.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import os
 import platform
@@ -25,6 +27,7 @@ THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+_NVIDIA = Path("/proc/driver/nvidia")
 _INSTRUCTIONS = re.compile(r"(sse4_2|avx\w*|fma|f16c|amx_\w+|asimd\w*|sve\w*|i8mm|bf16)\Z")
 
 
@@ -47,6 +50,8 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     instructions: tuple[str, ...]  # the vector instructions that numeric libraries choose by
     cores: int  # that this process may use
     threads: dict[str, str]  # the variables that limit them, where set
+    gpus: tuple[str, ...] = ()  # the models of NVIDIA's cards
+    gpu_driver: str | None = None
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +136,10 @@ def host_differences(current: Host, recorded: Host) -> list[str]:
             words.append(f"the processor {sign} the instructions {', '.join(sorted(these))}")
     if current.cores != recorded.cores:
         words.append(f"{current.cores} cores, recorded {recorded.cores}")
+    if current.gpus != recorded.gpus:
+        words.append(f"graphics: {_cards(current)}, recorded {_cards(recorded)}")
+    elif current.gpu_driver != recorded.gpu_driver:
+        words.append(f"NVIDIA driver {current.gpu_driver}, recorded {recorded.gpu_driver}")
     words += [
         _set_to(name, current.threads.get(name), recorded.threads.get(name))
         for name in sorted({*current.threads, *recorded.threads})
@@ -158,7 +167,24 @@ def _set_to(name: str, now: str | None, then: str | None) -> str:
     return f"{current}, recorded {then}" if then is not None else f"{current}, recorded unset"
 
 
+def _cards(host: Host) -> str:
+    return ", ".join(host.gpus) or "none"
+
+
 def _packages() -> tuple[str, ...]:
+    """Return what is installed; it is looked up again when a folder of packages has changed."""
+    return _packages_of(tuple((place, _changed(place)) for place in sys.path))
+
+
+def _changed(place: str) -> int | None:
+    try:
+        return os.stat(place or ".").st_mtime_ns  # noqa: PTH116 -- an entry may be empty
+    except OSError:
+        return None
+
+
+@functools.lru_cache(maxsize=4)
+def _packages_of(_places: tuple[tuple[str, int | None], ...]) -> tuple[str, ...]:
     from importlib import metadata
 
     found: dict[str, str] = {}
@@ -183,7 +209,33 @@ def _host() -> Host:
         instructions=tuple(sorted({flag for flag in flags if _INSTRUCTIONS.match(flag)})),
         cores=len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1,
         threads={name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
+        gpus=_nvidia_cards(_NVIDIA),
+        gpu_driver=_nvidia_driver(_NVIDIA),
     )
+
+
+def _nvidia_cards(folder: Path) -> tuple[str, ...]:
+    """Return the models of NVIDIA's graphics cards, as its driver tells them on Linux."""
+    found = []
+    for file in sorted(folder.glob("gpus/*/information")):
+        with contextlib.suppress(OSError):
+            text = file.read_text(encoding="utf-8", errors="replace")
+            found += [
+                value.strip()
+                for name, _, value in (line.partition(":") for line in text.splitlines())
+                if name.strip() == "Model"
+            ]
+    return tuple(found)
+
+
+def _nvidia_driver(folder: Path) -> str | None:
+    """Return the version of NVIDIA's driver, or None where there is none."""
+    try:
+        text = (folder / "version").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    match = re.search(r"(?:Kernel Module|for \S+)\s+(\d+\.[\d.]+)", text)
+    return match[1] if match else None
 
 
 def _cpu_facts() -> dict[str, str]:

@@ -6,6 +6,7 @@ runs, which are deleted and restored with it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from assay.base.errors import Error, NotFound, Taken
 from assay.ledger import rows, values
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Executable
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,14 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     updated: int
     deleted: int | None
     tags: dict[str, str]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What a new run has to know of its experiment."""
+
+    id: int
+    artifact_location: str | None
+    deleted: int | None
 
 
 def create(
@@ -66,6 +75,12 @@ def find(connection: Connection, experiment: int) -> Experiment | None:
     from assay.ledger import tables
 
     return next(iter(_where(connection, tables.experiment.c.id == experiment)), None)
+
+
+def place(connection: Connection, experiment: int) -> Place | None:
+    """Return what a new run has to know of its experiment; None where there is none."""
+    row = connection.execute(_placing(), {"id": experiment}).one_or_none()
+    return None if row is None else Place(*row)
 
 
 def find_by_name(connection: Connection, name: str) -> Experiment | None:
@@ -186,3 +201,13 @@ def _taken(name: str) -> Taken:
     return Taken(
         f"there is an experiment {name!r}", hint="name another one; a deleted one keeps its name"
     )
+
+
+@functools.cache
+def _placing() -> Executable:
+    from sqlalchemy import bindparam, select
+
+    from assay.ledger.tables import experiment as table
+
+    columns = (table.c.id, table.c.artifact_location, table.c.deleted)
+    return select(*columns).where(table.c.id == bindparam("id"))

@@ -29,7 +29,7 @@ from assay.ledger.series import value
 from assay.ledger.writer import Untracked
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column, Connection, Table
+    from sqlalchemy import Column, Connection, Row, Table
 
 _PARTS = frozenset(
     ["experiment", "untracked", "params", "tags", "metrics", "data", "artifacts", "models",
@@ -173,13 +173,22 @@ def of_runs(connection: Connection, ids: Sequence[str]) -> list[RunRecord]:
             parts[id_][name] = part
     return [
         RunRecord(
-            **{name: found[id_]._mapping[name] for name in COLUMNS},  # noqa: SLF001 -- its public way
+            **_row(found[id_], COLUMNS),
             experiment=found[id_].experiment,
             **parts[id_],
         )
         for id_ in ids
         if id_ in found
     ]
+
+
+def _row(row: Row[Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return columns of a row; a place for artifacts that only one machine or hub has is none."""
+    found = {name: row._mapping[name] for name in names}  # noqa: SLF001 -- its public way
+    scheme, is_one, _ = (found["artifact_uri"] or "").partition("://")
+    if not is_one or scheme in {"file", "mlflow-artifacts"}:
+        found["artifact_uri"] = None
+    return found
 
 
 def _parts(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -281,7 +290,7 @@ def of_models(connection: Connection, ids: Sequence[str]) -> list[ModelRecord]:
     files = _tuples(connection, tables.logged_model_artifact, ArtifactRecord, ids, of="model_id")
     return [
         ModelRecord(
-            **{name: found[id_]._mapping[name] for name in MODEL_COLUMNS},  # noqa: SLF001
+            **_row(found[id_], MODEL_COLUMNS),
             experiment=found[id_].experiment,
             params=texts["params"].get(id_, {}),
             tags=texts["tags"].get(id_, {}),

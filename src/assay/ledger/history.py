@@ -118,11 +118,6 @@ def sample(
     return [_point(key, *row) for row in rows]
 
 
-def has_run(connection: Connection, run: str) -> bool:
-    """Tell whether there is a run, deleted or not."""
-    return connection.execute(_knowing(), {"run": run}).one_or_none() is not None
-
-
 def _point(key: str, at: int, step: int, value: float, is_nan: bool) -> Metric:
     return Metric(key=key, value=math.nan if is_nan else value, step=step, at=at)
 
@@ -204,10 +199,3 @@ def _some_steps(dialect: str) -> Executable:
         f"row_number() OVER ({_IN_STEPS}) - 1 AS place {_OF_METRIC}{_STEPS}) ordered "
         f"WHERE place IN ({places}) ORDER BY step, at, value, is_nan"
     )
-
-
-@functools.cache
-def _knowing() -> Executable:
-    from sqlalchemy import text
-
-    return text("SELECT 1 FROM run WHERE id = :run")

@@ -122,7 +122,7 @@ def _cell(value: Any) -> Any:
 
 
 def _schema(data: Any) -> dict[str, str]:
-    kinds = getattr(data, "dtypes", None)
+    kinds: Any = getattr(data, "dtypes", None)
     if hasattr(kinds, "items"):
         return {str(column): str(kind) for column, kind in kinds.items()}
     names, schema = getattr(data, "columns", None), getattr(data, "schema", None)

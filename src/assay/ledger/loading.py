@@ -39,9 +39,9 @@ class Loaded:
 
     Attributes
     ----------
-    new, changed : list of str
-        The runs and logged models that are here now, and those that were here and are not as
-        they were.
+    new, new_models, changed : list of str
+        The runs, and the logged models, that are here now; those of both that were here and are
+        not as they were.
     purged : list of str
         The runs that were left out since they were purged here.
     buried : list of str
@@ -56,6 +56,7 @@ class Loaded:
 
     def __init__(self) -> None:
         self.new: list[str] = []
+        self.new_models: list[str] = []
         self.changed: list[str] = []
         self.purged: list[str] = []
         self.buried: list[str] = []
@@ -72,10 +73,12 @@ class Loader:
     ----------
     at : int
         The present, in Unix milliseconds.
+    orphans : bool
+        Take a part of a run that never comes for a run of its own, instead of refusing it.
     """
 
-    def __init__(self, ledger: Ledger, *, at: int) -> None:
-        self._ledger, self._at = ledger, at
+    def __init__(self, ledger: Ledger, *, at: int, orphans: bool = False) -> None:
+        self._ledger, self._at, self._keeps_orphans = ledger, at, orphans
         self._waiting: list[Record] = []
         self._orphans: list[RunRecord] = []
         self._links: dict[str, tuple[ModelLink, ...]] = {}
@@ -98,6 +101,10 @@ class Loader:
             self._write()
             if len(self._orphans) == before:
                 break
+        if self._keeps_orphans:
+            self._waiting += [msgspec.structs.replace(o, parent_id=None) for o in self._orphans]
+            self._orphans = []
+            self._write()
         self.done.refused += [
             f"the run '{one.id}' is refused: the run '{one.parent_id}' that it is a part of is "
             "not there"
@@ -180,6 +187,8 @@ class Loader:
         if merged != ours:
             self.done.changed.append(merged.id)
             row = self._row(connection, merged)
+            if merged.artifact_uri is None:  # a place that only this machine has stays
+                del row["artifact_uri"]
             connection.execute(tables.run.update().where(tables.run.c.id == merged.id).values(row))
             self._put_parts(connection, [merged])
         if merged == theirs:
@@ -195,7 +204,7 @@ class Loader:
         self.done.runs |= {one.id: one.stamp for one in records}
 
     def _row(self, connection: Connection, record: RunRecord) -> dict[str, Any]:
-        row = {name: getattr(record, name) for name in gathering.COLUMNS}
+        row = _columns(record, gathering.COLUMNS)
         return row | {"experiment_id": self._experiment(connection, record.experiment)}
 
     def _experiment(self, connection: Connection, name: str) -> int:
@@ -244,16 +253,18 @@ class Loader:
             merged = theirs if ours is None else merging.of_models(ours, theirs)
             self.done.files += theirs.files
             if merged != ours:
-                (self.done.new if ours is None else self.done.changed).append(merged.id)
+                (self.done.new_models if ours is None else self.done.changed).append(merged.id)
                 self._put_model(connection, merged, known)
             if merged == theirs:
                 self.done.models[merged.id] = merged.updated
             there[theirs.id] = merged
 
     def _put_model(self, connection: Connection, record: ModelRecord, known: set[str]) -> None:
-        row = {name: getattr(record, name) for name in gathering.MODEL_COLUMNS}
+        row = _columns(record, gathering.MODEL_COLUMNS)
         row["run_id"] = record.run_id if record.run_id in known else None
         row["experiment_id"] = self._experiment(connection, record.experiment)
+        if record.artifact_uri is None:  # a place that only this machine has stays
+            del row["artifact_uri"]
         rows.put(connection, tables.logged_model, [row])
         owner = {"model_id": record.id}
         rows.put_tags(connection, tables.logged_model_param, owner, record.params)
@@ -267,6 +278,10 @@ class Loader:
         ])  # fmt: skip
         files = [msgspec.structs.asdict(one) | owner for one in record.artifacts]
         rows.put(connection, tables.logged_model_artifact, files)
+
+
+def _columns(record: RunRecord | ModelRecord, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in names}
 
 
 def _ids(connection: Connection, names: Sequence[str]) -> set[str]:

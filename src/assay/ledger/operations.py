@@ -300,6 +300,11 @@ def _apply(writer: Writer, one: Operation) -> None:
 
 
 def _start(writer: Writer, one: StartRun) -> None:
+    from assay.ledger.tables import purged
+
+    with writer.ledger.write() as connection:
+        if connection.execute(purged.select().where(purged.c.id == one.run)).first():
+            raise Error(f"the run {one.run} was purged; it does not come back")
     given: dict[str, Any] = {
         name: getattr(one, name)
         for name in one.__struct_fields__

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from assay.base.errors import Error, Usage
 from assay.ledger import block
@@ -77,6 +77,11 @@ class Recording:
         return now  # type: ignore[return-value] # a function of the same parameters
 
 
+@overload
+def run(name: F) -> F: ...
+
+
+@overload
 def run(
     name: str | None = None,
     *,
@@ -84,7 +89,17 @@ def run(
     params: Mapping[str, object] | None = None,
     tags: Mapping[str, object] | None = None,
     resume: str | None = None,
-) -> Recording:
+) -> Recording: ...
+
+
+def run(
+    name: Any = None,
+    *,
+    experiment: str | None = None,
+    params: Mapping[str, object] | None = None,
+    tags: Mapping[str, object] | None = None,
+    resume: str | None = None,
+) -> Any:
     """Record a run in the project's ledger, for the time of a `with` block or of a function.
 
     Inside another run it becomes a part of that. In a stage of `assay repro` the outermost one
@@ -116,7 +131,7 @@ def run(
     ... def train(lr): ...
     """
     if callable(name):  # `@assay.run` without parentheses
-        return run()(name)  # type: ignore[unreachable]
+        return run()(name)
     if resume is not None and (name is not None or experiment is not None):
         raise Usage(
             "a run that goes on has its name and experiment already",
@@ -307,10 +322,16 @@ def _mine() -> ActiveRun | None:
 
 
 def _outer() -> ActiveRun | None:
-    """Return the run that a new one is a part of: of this thread, or else of the main one."""
+    """Return the run that a new one is a part of: of this thread, or else of the main one.
+
+    In the main thread a run that is not this task's is another task's.
+    """
     main = threading.main_thread().ident
+    found = _mine()
+    if found is not None or threading.get_ident() == main:
+        return found
     of_main = [active for thread, active in list(_open) if thread == main]
-    return _mine() or (of_main[-1] if of_main else None)
+    return of_main[-1] if of_main else None
 
 
 def _lone() -> ActiveRun | None:

@@ -281,9 +281,14 @@ def parse(line: bytes) -> Record:
         record: Record = _decoder().decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Error(f"this is no record: {error}") from error
+    check(record)
+    return record
+
+
+def check(record: Record) -> None:
+    """Raise if a record holds what no run has."""
     for problem in _problems(record):
         raise Error(f"{_named(record)} is refused: {problem}")
-    return record
 
 
 def number(value: Value) -> float:
@@ -350,7 +355,7 @@ def _of_run(run: RunRecord) -> Iterable[str]:
         yield "its name, or that of its experiment, is blank"
     yield from _of_files((*run.artifacts, *run.untracked))
     for place in (run.directory, run.code_directory):
-        if place not in {None, "", "."} and not _is_inside(place or ""):
+        if place not in {None, "", "."} and not is_inside(place or ""):
             yield f"the path {place!r} leaves the project"
     for oid in (run.code_diff, run.environment_oid):
         if oid is not None and not _OID.fullmatch(oid):
@@ -381,13 +386,13 @@ def _of_values(values: Iterable[Value]) -> Iterable[str]:
 
 def _of_files(files: Iterable[ArtifactRecord | Untracked]) -> Iterable[str]:
     for file in files:
-        if not _is_inside(file.path):
+        if not is_inside(file.path):
             yield f"the path {file.path!r} leaves its folder"
         if not _OID.fullmatch(file.oid) or file.size < 0:
             yield f"{file.path!r} has no hash, or no size"
 
 
-def _is_inside(path: str) -> bool:
+def is_inside(path: str) -> bool:
     """Say whether a path stays in its folder, and out of git's own."""
     parts = path.split("/")
     return not (

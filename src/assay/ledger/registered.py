@@ -6,10 +6,10 @@ is not there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import bindparam, func, select, tuple_
 
 from assay.base.errors import Error, did_you_mean
 from assay.ledger.found import within
@@ -18,34 +18,54 @@ from assay.ledger.models import Model, Version
 from assay.ledger.tables import alias, model, model_tag, version, version_tag
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import Column, ColumnElement, Connection, Row, Select
 
 _MOST_KEYS = 5_000  # SQLite takes 32,766 values in a statement
+_IS_THERE = model.c.deleted.is_(None)
+
+# Those that every request needs, built once: of one model, and of many.
+_MODEL = model.select().where(model.c.name == bindparam("name"), _IS_THERE)
+_VERSION = version.select().where(
+    version.c.model == bindparam("name"),
+    version.c.number == bindparam("number"),
+    version.c.deleted.is_(None),
+)
+_HELD_MODEL = _MODEL.with_for_update()
+_ALIASES = select(alias.c.model, alias.c.name, alias.c.version).order_by(alias.c.name)
+_TAGS = select(model_tag.c.model, model_tag.c.key, model_tag.c.value).order_by(model_tag.c.key)
+_NEWEST = (
+    select(version.c.model, func.max(version.c.number))
+    .where(version.c.deleted.is_(None))
+    .group_by(version.c.model)
+)
+_VERSION_TAGS = select(
+    version_tag.c.model, version_tag.c.version, version_tag.c.key, version_tag.c.value
+).order_by(version_tag.c.key)
+_ALIASES_OF_ONE = _ALIASES.where(alias.c.model == bindparam("name"))
+_TAGS_OF_ONE = _TAGS.where(model_tag.c.model == bindparam("name"))
+_NEWEST_OF_ONE = _NEWEST.where(version.c.model == bindparam("name"))
+_TAGS_OF_ONE_VERSION = _VERSION_TAGS.where(
+    version_tag.c.model == bindparam("name"), version_tag.c.version == bindparam("number")
+)
 
 
-def models(connection: Connection, query: Select[Any]) -> list[Model]:
+def models(
+    connection: Connection, query: Select[Any], values: Mapping[str, Any] | None = None
+) -> list[Model]:
     """Return the models that a select of whole rows of `model` gives, in its order.
 
     The query leaves deleted ones out: `model.c.deleted.is_(None)`.
     """
-    rows = connection.execute(query).all()
+    rows = connection.execute(query, values).all()
     names = [row.name for row in rows]
     aliases: dict[str, dict[str, int]] = {}
+    for name, key, number in _of(connection, names, alias.c.model, _ALIASES_OF_ONE, _ALIASES):
+        aliases.setdefault(name, {})[key] = number
     tags: dict[str, dict[str, str]] = {}
-    newest: dict[str, int] = {}
-    if names:
-        these = within(connection, alias.c.model, names)
-        of_aliases = select(alias.c.model, alias.c.name, alias.c.version).where(these)
-        for name, key, number in connection.execute(of_aliases.order_by(alias.c.name)):
-            aliases.setdefault(name, {})[key] = number
-        these = within(connection, model_tag.c.model, names)
-        of_tags = select(model_tag.c.model, model_tag.c.key, model_tag.c.value).where(these)
-        for name, key, value in connection.execute(of_tags.order_by(model_tag.c.key)):
-            tags.setdefault(name, {})[key] = value
-        there = (within(connection, version.c.model, names), version.c.deleted.is_(None))
-        highest = select(version.c.model, func.max(version.c.number)).where(*there)
-        by_model = highest.group_by(version.c.model)
-        newest = {row[0]: row[1] for row in connection.execute(by_model)}
+    for name, key, value in _of(connection, names, model_tag.c.model, _TAGS_OF_ONE, _TAGS):
+        tags.setdefault(name, {})[key] = value
+    highest = _of(connection, names, version.c.model, _NEWEST_OF_ONE, _NEWEST)
+    newest = {row[0]: row[1] for row in highest}
     return [
         Model(
             name=row.name,
@@ -60,14 +80,38 @@ def models(connection: Connection, query: Select[Any]) -> list[Model]:
     ]
 
 
-def versions(connection: Connection, query: Select[Any]) -> list[Version]:
+def _of(
+    connection: Connection,
+    names: Sequence[str],
+    column: Column[Any],
+    of_one: Select[Any],
+    of_all: Select[Any],
+) -> Iterable[Any]:
+    """Return the rows of a table that are of some models."""
+    if len(names) == 1:
+        return connection.execute(of_one, {"name": names[0]}).all()
+    if not names:
+        return ()
+    return connection.execute(of_all.where(within(connection, column, names))).all()
+
+
+def versions(
+    connection: Connection,
+    query: Select[Any],
+    values: Mapping[str, Any] | None = None,
+    *,
+    with_aliases: bool = True,
+) -> list[Version]:
     """Return the versions that a select of whole rows of `version` gives, in its order.
 
     The query leaves deleted ones out: `version.c.deleted.is_(None)`.
     """
-    rows = connection.execute(query).all()
+    rows = connection.execute(query, values).all()
     keys = [(row.model, row.number) for row in rows]
-    aliases = _aliases(connection, keys)
+    aliases: dict[tuple[str, int], list[str]] = {}
+    names = list(dict.fromkeys(name for name, _ in keys)) if with_aliases else []
+    for name, one, number in _of(connection, names, alias.c.model, _ALIASES_OF_ONE, _ALIASES):
+        aliases.setdefault((name, number), []).append(one)
     tags = _tags(connection, keys)
     return [
         _as_version(row, aliases=aliases.get(key, []), tags=tags.get(key, {}))
@@ -75,28 +119,18 @@ def versions(connection: Connection, query: Select[Any]) -> list[Version]:
     ]
 
 
-def _aliases(
-    connection: Connection, keys: Sequence[tuple[str, int]]
-) -> dict[tuple[str, int], list[str]]:
-    found: dict[tuple[str, int], list[str]] = {}
-    names = dict.fromkeys(name for name, _ in keys)
-    if names:
-        query = select(alias.c.model, alias.c.version, alias.c.name)
-        query = query.where(within(connection, alias.c.model, names)).order_by(alias.c.name)
-        for name, number, one in connection.execute(query):
-            found.setdefault((name, number), []).append(one)
-    return found
-
-
 def _tags(
     connection: Connection, keys: Sequence[tuple[str, int]]
 ) -> dict[tuple[str, int], dict[str, str]]:
     found: dict[tuple[str, int], dict[str, str]] = {}
-    table = version_tag
-    query = select(table.c.model, table.c.version, table.c.key, table.c.value)
+    if len(keys) == 1:
+        name, number = keys[0]
+        values = {"name": name, "number": number}
+        rows = connection.execute(_TAGS_OF_ONE_VERSION, values).all()
+        return {keys[0]: {key: value for _, _, key, value in rows}}
+    key_of = tuple_(version_tag.c.model, version_tag.c.version)
     for some in _in_parts(keys):
-        these = query.where(tuple_(table.c.model, table.c.version).in_(some))
-        for name, number, key, value in connection.execute(these.order_by(table.c.key)):
+        for name, number, key, value in connection.execute(_VERSION_TAGS.where(key_of.in_(some))):
             found.setdefault((name, number), {})[key] = value
     return found
 
@@ -117,7 +151,7 @@ def _as_version(row: Row[Any], *, aliases: Sequence[str], tags: dict[str, str]) 
 
 def get_model(connection: Connection, name: str) -> Model:
     """Return a model, or raise `NoModel`."""
-    found = models(connection, model.select().where(model.c.name == name, _is_there()))
+    found = models(connection, _MODEL, {"name": name})
     if not found:
         raise no_model(connection, name)
     return found[0]
@@ -125,26 +159,20 @@ def get_model(connection: Connection, name: str) -> Model:
 
 def check_model(connection: Connection, name: str) -> None:
     """Raise `NoModel` where there is no such model; keep others from changing it until the end."""
-    query = select(model.c.name).where(model.c.name == name, _is_there()).with_for_update()
-    if connection.execute(query).first() is None:
+    if connection.execute(_HELD_MODEL, {"name": name}).first() is None:
         raise no_model(connection, name)
 
 
 def no_model(connection: Connection, name: str) -> NoModel:
     """Return the error of a model that is not there, with the name that is near."""
-    known = connection.execute(select(model.c.name).where(_is_there())).scalars()
+    known = connection.execute(select(model.c.name).where(_IS_THERE)).scalars()
     hint = did_you_mean(name, known) or "'assay model list' shows the models of this ledger"
     return NoModel(name, hint=hint)
 
 
-def _is_there() -> Any:
-    return model.c.deleted.is_(None)
-
-
 def get_version(connection: Connection, name: str, number: int) -> Version:
     """Return a version of a model, or raise `NoVersion`, or `NoModel`."""
-    one = (version.c.model == name, version.c.number == number, version.c.deleted.is_(None))
-    found = versions(connection, version.select().where(*one))
+    found = versions(connection, _VERSION, {"name": name, "number": number})
     if not found:
         newest = get_model(connection, name).newest
         raise NoVersion(name, number, newest=newest)
@@ -169,20 +197,33 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in names) or "none"
 
 
-def newest_by_stage(connection: Connection, names: Sequence[str]) -> dict[str, list[Version]]:
+def newest_by_stage(
+    connection: Connection, names: Sequence[str], *, with_aliases: bool = False
+) -> dict[str, list[Version]]:
     """Return the newest version of each of MLflow's stages of models, by model and number."""
-    if not names:
-        return {}
+    found: dict[str, list[Version]] = {}
+    if len(names) == 1:
+        query, values = _NEWEST_BY_STAGE_OF_ONE, {"name": names[0]}
+    elif names:
+        query, values = _newest_by_stage(within(connection, version.c.model, names)), {}
+    else:
+        return found
+    for one in versions(connection, query, values, with_aliases=with_aliases):
+        found.setdefault(one.model, []).append(one)
+    return found
+
+
+def _newest_by_stage(these: ColumnElement[bool]) -> Select[Any]:
     stage = func.coalesce(version.c.stage, "None")
-    there = (within(connection, version.c.model, names), version.c.deleted.is_(None))
-    highest = select(version.c.model, func.max(version.c.number).label("number")).where(*there)
+    highest = select(version.c.model, func.max(version.c.number).label("number"))
+    highest = highest.where(these, version.c.deleted.is_(None))
     newest = highest.group_by(version.c.model, stage).subquery()
     is_newest = (newest.c.model == version.c.model) & (newest.c.number == version.c.number)
     query = version.select().join(newest, is_newest)
-    found: dict[str, list[Version]] = {}
-    for one in versions(connection, query.order_by(version.c.model, version.c.number)):
-        found.setdefault(one.model, []).append(one)
-    return found
+    return query.order_by(version.c.model, version.c.number)
+
+
+_NEWEST_BY_STAGE_OF_ONE = _newest_by_stage(version.c.model == bindparam("name"))
 
 
 def resolve(connection: Connection, name: str) -> tuple[str, int | None]:
@@ -203,7 +244,7 @@ def resolve(connection: Connection, name: str) -> tuple[str, int | None]:
             f"{name!r} names no version of a model", hint="write MODEL/3, MODEL@ALIAS or MODEL"
         )
     names = list(dict.fromkeys(one.model for one in ways))
-    query = model.select().where(model.c.name.in_(names), _is_there())
+    query = model.select().where(model.c.name.in_(names), _IS_THERE)
     there = {one.name: one for one in models(connection, query)}
     found: dict[tuple[str, int | None], Meaning] = {}
     for way in ways:
@@ -223,9 +264,8 @@ def _meant(connection: Connection, found: Model, way: Meaning) -> tuple[str, int
         return None if number is None else (found.name, number)
     if way.number is None:
         return found.name, None
-    one = (version.c.model == found.name, version.c.number == way.number)
-    query = select(version.c.number).where(*one, version.c.deleted.is_(None))
-    return None if connection.execute(query).first() is None else (found.name, way.number)
+    row = connection.execute(_VERSION, {"name": found.name, "number": way.number}).first()
+    return None if row is None else (found.name, way.number)
 
 
 def _two_ways(name: str, found: Sequence[tuple[str, int | None]]) -> Error:

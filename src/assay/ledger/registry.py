@@ -32,6 +32,17 @@ from assay.ledger.tables import (
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+# Those that every request needs, built once.
+_IS_MODEL = (model.c.name == bindparam("of_name"), model.c.deleted.is_(None))
+_IS_VERSION = (
+    version.c.model == bindparam("of_model"),
+    version.c.number == bindparam("of_number"),
+    version.c.deleted.is_(None),
+)
+_TOUCH = model.update().where(*_IS_MODEL).values(updated=bindparam("at"))
+_HELD_VERSION = select(version.c.number).where(*_IS_VERSION).with_for_update()
+_HIGHEST = select(func.max(version.c.number)).where(version.c.model == bindparam("of_model"))
+
 
 def create_model(
     connection: Connection,
@@ -62,8 +73,7 @@ def make_model(connection: Connection, name: str, *, at: int) -> None:
 
 def touch_model(connection: Connection, name: str, *, at: int) -> bool:
     """Let a model count as changed; tell whether there is one."""
-    one = (model.c.name == name, model.c.deleted.is_(None))
-    return connection.execute(model.update().where(*one).values(updated=at)).rowcount == 1
+    return connection.execute(_TOUCH, {"of_name": name, "at": at}).rowcount == 1
 
 
 def _revive(connection: Connection, row: Mapping[str, Any]) -> bool:
@@ -207,15 +217,14 @@ def add_version(
     """
     if run is not None:
         rows.claim_run(connection, run)
-    highest = select(func.max(version.c.number)).where(version.c.model == name)
-    number = (connection.execute(highest).scalar() or 0) + 1
+    number = (connection.execute(_HIGHEST, {"of_model": name}).scalar() or 0) + 1
     row = {
         "model": name, "number": number, "bundle": bundle, "source": source, "run_id": run,
         "description": description, "status": status, "created": at, "updated": at,
         "owner": owner, "run_link": run_link, "model_id": model_id, "artifact_uri": artifact_uri,
         "foreign_run": foreign_run,
     }  # fmt: skip
-    connection.execute(version.insert().values(row))
+    connection.execute(version.insert(), row)
     owned = {"model": name, "version": number}
     rows.put_tags(connection, version_tag, owned, tags or {})
     made_of = (
@@ -300,12 +309,13 @@ def delete_alias(connection: Connection, name: str, alias_name: str) -> None:
 
 def check_version(connection: Connection, name: str, number: int) -> None:
     """Raise `NoVersion` or `NoModel`, or keep others from changing a version until the end."""
-    one = (version.c.model == name, version.c.number == number, version.c.deleted.is_(None))
-    if connection.execute(select(version.c.number).where(*one).with_for_update()).first() is None:
+    values = {"of_model": name, "of_number": number}
+    if connection.execute(_HELD_VERSION, values).first() is None:
         registered.get_version(connection, name, number)
 
 
 def _change_version(connection: Connection, name: str, number: int, **changed: Any) -> None:
-    one = (version.c.model == name, version.c.number == number, version.c.deleted.is_(None))
-    if connection.execute(version.update().where(*one).values(changed)).rowcount == 0:
+    values = {"of_model": name, "of_number": number}
+    query = version.update().where(*_IS_VERSION).values(changed)
+    if connection.execute(query, values).rowcount == 0:
         registered.get_version(connection, name, number)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from assay.ledger import liveness
+from assay.ledger.writer import Artifact
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -53,3 +54,18 @@ def known(connection: Connection, name: str, *, at: int) -> Known:
         deleted=one.deleted is not None,
         params={row.key: row.value for row in connection.execute(texts)},
     )
+
+
+def artifacts(connection: Connection, run: str, path: str) -> list[Artifact]:
+    """Return the file of a run at a path, or all files of the folder there; "" is all."""
+    from sqlalchemy import or_
+
+    from assay.ledger.tables import artifact
+
+    query = artifact.select().where(artifact.c.run_id == run).order_by(artifact.c.path)
+    if path:
+        below = artifact.c.path.startswith(f"{path}/", autoescape=True)
+        query = query.where(or_(artifact.c.path == path, below))
+    return [
+        Artifact(path=row.path, oid=row.oid, size=row.size) for row in connection.execute(query)
+    ]

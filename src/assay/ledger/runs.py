@@ -389,6 +389,7 @@ def _data(connection: Connection, run: str, direction: str) -> tuple[Data, ...]:
             kind=row.kind,
             profile=row.profile,
             details=_details(row.details),
+            context=row.context,
         )
         for row in _of(connection, tables.run_data, run)
         if row.direction == direction

@@ -48,9 +48,9 @@ def listen(heard: Callable[[str, object], None]) -> None:
         if len(_listeners) > 1:
             return
         for place, name, library in _PLACES:
-            module = sys.modules.get(place)
-            original = getattr(module, name, None)
-            if module is not None and original is not None:
+            if library in sys.modules:
+                module = importlib.import_module(place)  # NumPy brings its own when it is touched
+                original = getattr(module, name)
                 _originals[place, name] = original
                 setattr(module, name, _noting(original, library))
 

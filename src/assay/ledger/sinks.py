@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound
@@ -19,7 +19,11 @@ from assay.ledger.operations import Batch, Refusal
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
     from assay.ledger.resumed import Known
+    from assay.ledger.writer import Artifact
     from assay.objects.cache import Cache
+
+
+_BUSY = 2000  # milliseconds
 
 
 class Unavailable(Error):
@@ -37,6 +41,12 @@ class Sink(Protocol):
 
     def find(self, run: str) -> Known:
         """Return what is known of a run."""
+
+    def artifacts(self, run: str, path: str) -> list[Artifact]:
+        """Return the file of a run at a path, or all files of the folder there."""
+
+    def fetch(self, oid: str, objects: Cache) -> None:
+        """Bring an object into a store of this machine."""
 
     def rest(self) -> None:
         """Let go of what can be had again: nothing is sent for a while."""
@@ -80,8 +90,19 @@ class LedgerSink:
         """Return what is known of a run."""
         from assay.ledger import resumed
 
-        with _asked_again(), self._opened().read() as connection:
+        with _asked_again(), self._opened(create=False).read() as connection:
             return resumed.known(connection, run, at=now_ms())
+
+    def artifacts(self, run: str, path: str) -> list[Artifact]:
+        """Return the file of a run at a path, or all files of the folder there."""
+        from assay.ledger import resumed
+
+        with _asked_again(), self._opened(create=False).read() as connection:
+            return resumed.artifacts(connection, run, path)
+
+    def fetch(self, oid: str, objects: Cache) -> None:
+        """Say that an object is missing: a ledger holds none."""
+        raise objects.missing(oid)
 
     def rest(self) -> None:
         """Close the ledger."""
@@ -89,7 +110,7 @@ class LedgerSink:
         if ledger is not None:
             ledger.close()
 
-    def _opened(self) -> Ledger:
+    def _opened(self, *, create: bool = True) -> Ledger:
         """Return the ledger; one whose file was removed or replaced is not written to."""
         from assay.ledger.database import open_ledger
 
@@ -100,8 +121,10 @@ class LedgerSink:
                 if inode is None:
                     raise Unavailable("the ledger is gone", where=self.name, hint="put it back")
         if self._ledger is None:
-            self._ledger = open_ledger(self._where)
-            self._inode = _inode(self._where) if self._ledger.is_sqlite else None
+            self._ledger = open_ledger(self._where, create=create)
+            if self._ledger.is_sqlite:
+                self._inode = _inode(self._where)
+                _be_impatient(self._ledger)
         return self._ledger
 
 
@@ -126,6 +149,17 @@ def _is_passing(cause: BaseException | None) -> bool:
     return isinstance(cause, OSError) and not isinstance(
         cause, (PermissionError, IsADirectoryError)
     )
+
+
+def _be_impatient(ledger: Ledger) -> None:
+    """Let a ledger that another process holds be `Unavailable` soon: a fork may wait for us."""
+    from sqlalchemy import event
+
+    @event.listens_for(ledger.engine, "connect")
+    def configure(connection: Any, _: object) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY}")
+
+    ledger.engine.dispose()
 
 
 def _inode(where: str) -> int | None:

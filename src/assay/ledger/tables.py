@@ -31,6 +31,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    func,
 )
 
 REVISION = "0004"
@@ -167,6 +168,7 @@ latest_metric = Table(  # one row a run and key; the history hangs on its id
     Column("step", BigInteger, nullable=False),
     _moment("at"),
     UniqueConstraint("run_id", "key"),
+    Index(None, "key", "value"),
 )
 
 metric = Table(  # its key is the whole row: the same point twice is one point
@@ -191,6 +193,13 @@ tag = _tags_of(
     _of_run(),
     Column("at", BigInteger),  # when it was set: of two clones' values the newer one counts
 )
+
+INDEXED_SIZE = 1500
+"""Bytes of a key and its value together, below which PostgreSQL's indexes hold them."""
+
+for _searched in (param, tag):
+    _size = func.octet_length(_searched.c.key) + func.octet_length(_searched.c.value)
+    Index(None, _searched.c.key, _searched.c.value, postgresql_where=_size < INDEXED_SIZE)
 
 run_data = Table(
     "run_data",

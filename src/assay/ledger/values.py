@@ -101,7 +101,7 @@ def step(key: str, value: object) -> int:
 def moment(key: str, at: object) -> int:
     """Return a moment in Unix milliseconds; a fraction of one is cut off."""
     found = scalar(at)
-    if isinstance(found, numbers.Real) and 0 <= found < 2**63:
+    if isinstance(found, (int, float)) and 0 <= found < 2**63:
         return int(found)
     raise Error(
         f"the moment of {key!r} is {at!r}; expected are milliseconds since 1970",

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from assay.ledger.runs import Run
 
 
+_STATUS = {"running": "has not ended yet", "killed": "was killed"}
+
+
 class StageVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one stage, or of a script.
 
@@ -160,7 +163,7 @@ def reproduce(
     _refuse_irreproducible(run, plan)
     if run.status != "finished":
         again = "its stages that finished are done" if plan else "it is done"
-        events.say(f"note: the run {run.status}; {again} again")
+        events.say(f"note: the run {_STATUS.get(run.status, run.status)}; {again} again")
     if plan is not None:
         sources.fetch(project, plan, say=events.say)
     chosen = environments.choose(
@@ -182,8 +185,7 @@ def reproduce(
 def _refuse_no_record(project: Project, run: Run, options: Options) -> None:
     if run.kind != "script" or run.command is None:
         raise Error(
-            f"the run {run.id} has no record of what was called (it is a {run.kind} that "
-            f"{run.status})",
+            f"the run {run.id} has no record of what was called (a {run.kind}, {run.status})",
             hint="runs of 'assay repro' and of scripts with 'assay.run()' can be done again; see "
             "'assay runs list'",
         )

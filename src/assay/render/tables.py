@@ -31,7 +31,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     acc          0.5
     loss.train    12
     """
-    lines = [[_visible(cell) for cell in line] for line in even([header, *rows], len(header))]
+    lines = [[visible(cell) for cell in line] for line in even([header, *rows], len(header))]
     right = numeric_columns(lines[1:], n_columns=len(header))
     widths = [
         max((width(cell) for cell in column), default=0) for column in zip(*lines, strict=True)
@@ -147,7 +147,8 @@ def _pad(cell: str, size: int, *, right: bool) -> str:
     return space + cell if right else cell + space
 
 
-def _visible(cell: str) -> str:
+def visible(cell: str) -> str:
+    """Return text whose control characters a terminal shows, and does not obey."""
     if cell.isprintable():
         return cell
     return "".join(

@@ -75,4 +75,6 @@ def quoted(label: str) -> str:
     'a #34;b#34; #60;i#62;'
     """
     plain = " ".join(label.replace(ABOVE, "").replace(OWN, "").splitlines())
-    return re.sub(r"[\"#&<>`*_~\\\[\]{}|;$]", lambda match: f"#{ord(match[0])};", plain)
+    plain = "".join(letter if letter.isprintable() else " " for letter in plain)
+    found = re.sub(r"[\"#&<>`*_~\\\[\]{}|;$]", lambda match: f"#{ord(match[0])};", plain)
+    return found or "-"  # it takes no empty one

@@ -103,14 +103,16 @@ def missing(id_: str) -> NotFound:
 
 def _bundle(ledger: Ledger, name: str) -> Thing | None:
     """Return a bundle by its id or the beginning of it, as far as the ledger knows it."""
-    known = {
-        version.bundle
-        for model in models.list_models(ledger)
-        for version in models.list_versions(ledger, model.name)
-        if version.bundle is not None
-    }
+    from sqlalchemy import select
+
+    from assay.ledger.tables import version
+
+    begins = version.c.bundle.startswith(name, autoescape=True)
+    query = select(version.c.bundle).where(begins, version.c.deleted.is_(None)).distinct()
+    with ledger.read() as connection:
+        known = connection.execute(query.limit(2)).scalars().all()
     exact = [name] if lineage.edges_to(ledger, f"bundle:{name}") else []
-    found = sorted({*exact, *(oid for oid in known if oid.startswith(name))})
+    found = sorted({*exact, *(oid for oid in known if oid is not None)})
     return of(ledger, f"bundle:{found[0]}") if len(found) == 1 else None
 
 
@@ -206,14 +208,18 @@ def _came_from(edge: Edge) -> str:
 
 def decisions_to_deploy(ledger: Ledger, version: Thing) -> list[str]:
     """Return the decisions by which a version was deployed, by their names in the ledger."""
-    edges = lineage.edges_from(ledger, version.id)
-    deployed = [edge.target for edge in edges if edge.relation == "deployed_as"]
-    return [
-        source
-        for one in deployed
-        for source in sources(lineage.edges_to(ledger, one), "deployed_as")
-        if source.startswith("decision:")
-    ]
+    from assay.ledger.tables import edge
+
+    deployed = edge.alias("deployed")
+    query = (
+        edge.select()
+        .join(deployed, deployed.c.target == edge.c.target)
+        .where(deployed.c.source == version.id, deployed.c.relation == "deployed_as")
+        .where(edge.c.relation == "deployed_as", edge.c.source.startswith("decision:"))
+        .order_by(deployed.c.at, deployed.c.target, edge.c.at, edge.c.source)
+    )
+    with ledger.read() as connection:
+        return [row.source for row in connection.execute(query)]
 
 
 def sources(edges: list[Edge], relation: str) -> list[str]:

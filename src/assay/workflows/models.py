@@ -1,7 +1,7 @@
 """What `assay model show/alias/tag/delete`, `deploy` and `rollback` do.
 
-`assay.deploy.registry` makes a bundle a version of a model, `assay.workflows.version_diff` compares
-two of them.
+`assay.deploy.registry` makes a bundle a version of a model, `assay.workflows.version_diff` says
+what differs between two.
 """
 
 from __future__ import annotations
@@ -66,6 +66,17 @@ def open_ledger(project: Project, *, create: bool = False) -> Ledger:
 def get(ledger: Ledger, ref: str) -> Version:
     """Return the version that `MODEL@3`, `MODEL/3`, `MODEL@ALIAS` or `MODEL` names."""
     return models.get_version(ledger, ref)
+
+
+def find_version(ledger: Ledger, name: str) -> Version | None:
+    """Return the version that a name means; None where it means a model."""
+    found = models.find_named(ledger, name)
+    return found if isinstance(found, Version) else None
+
+
+def is_prompt(model: Model) -> bool:
+    """Tell whether a client of MLflow keeps a prompt under this name."""
+    return model.tags.get("mlflow.prompt.is_prompt", "").lower() == "true"
 
 
 def show(ledger: Ledger, version: Version) -> Shown:
@@ -183,10 +194,10 @@ def delete(ledger: Ledger, name: str, *, force: bool = False) -> Deleted:
     """
     found = models.find_named(ledger, name)
     if isinstance(found, Version):
-        versions, aliases = (found.number,), found.aliases
+        versions, aliases = [found.number], [*found.aliases]
     else:
-        versions = tuple(one.number for one in models.list_versions(ledger, found.name))
-        aliases = tuple(found.aliases)
+        versions = [one.number for one in models.list_versions(ledger, found.name)]
+        aliases = [*found.aliases]
     why = _why_not(ledger, found, versions, aliases)
     if why and not force:
         raise Negative(
@@ -199,8 +210,8 @@ def delete(ledger: Ledger, name: str, *, force: bool = False) -> Deleted:
     return Deleted(
         name=found.name,
         is_version=isinstance(found, Version),
-        versions=versions,
-        aliases=aliases,
+        versions=tuple(versions),
+        aliases=tuple(aliases),
     )
 
 

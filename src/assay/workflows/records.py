@@ -209,7 +209,7 @@ def fetch(
     record_state.write(place, state)
     moved, notes = _bring(project, remote, where, loaded, artifacts=artifacts)
     return Travelled(
-        runs=len(loaded.new) + len(loaded.changed),
+        runs=len(loaded.new) + len(loaded.new_models) + len(loaded.changed),
         objects=moved,
         notes=notes,
         complaints=[*complaints, *loaded.refused],
@@ -243,7 +243,7 @@ def _load(
         state.packs |= seen
         state.runs |= loaded.runs
         state.models |= loaded.models
-        state.purged = [*{*state.purged, *loaded.purged, *loaded.buried}]
+        state.purged = [*{*state.purged, *loaded.buried}]
     return loaded, complaints
 
 

@@ -22,6 +22,7 @@ from assay.base.files import explain, writing
 from assay.ledger import deleting, gathering, loading, packs, runs
 from assay.ledger.database import open_ledger
 from assay.objects.cache import Cache
+from assay.objects.hashing import hash_file
 from assay.project.settings import ledger_where
 from assay.project.workspace import Project
 from assay.workflows.live import with_documents
@@ -49,9 +50,10 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """What came out of a file or a foreign store."""
+    """What came out of a file or a foreign store; `models` are new logged models."""
 
     new: int = 0
+    models: int = 0
     changed: int = 0
     versions: int = 0
     objects: int = 0
@@ -196,6 +198,7 @@ def load(
     purged = [f"the run {id_} was purged here and stays away" for id_ in done.purged]
     return Imported(
         new=len(done.new),
+        models=len(done.new_models),
         changed=len(done.changed),
         objects=n_objects,
         complaints=[*complaints, *done.refused, *purged],
@@ -220,9 +223,8 @@ def _objects(archive: zipfile.ZipFile, objects: Cache, folder: Path) -> int:
         place = folder / "object"
         with archive.open(info) as source, place.open("wb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
-        stored = objects.add_file(place)
-        if stored.oid != match[1] + match[2]:
-            objects.remove(stored.oid)
+        if hash_file(place, algorithm="sha256")[0] != match[1] + match[2]:
             raise zipfile.BadZipFile(info.filename)
+        objects.add_file(place)
         count += 1
     return count

@@ -16,6 +16,7 @@ import msgspec
 from assay.base.errors import Error
 from assay.bundle import index as indexes
 from assay.bundle.index import Index
+from assay.deploy import registry
 from assay.ledger import environment as environments
 from assay.ledger import runs
 from assay.ledger.environment import Environment, Software
@@ -84,10 +85,10 @@ def diff(ledger: Ledger, objects: Cache, a: Version, b: Version) -> VersionDiff:
     unknown: list[str] = []
 
     def changes(part: str) -> tuple[Change, ...]:
-        sides = {a.name: getattr(first, part), b.name: getattr(second, part)}
-        missing = [name for name, found in sides.items() if found is None]
+        sides = [getattr(first, part), getattr(second, part)]
+        missing = [one.name for one, known in zip((a, b), sides, strict=True) if known is None]
         unknown.extend(f"{part} of {name}" for name in missing)
-        return () if missing else runs.changes(*sides.values())
+        return () if missing else runs.changes(*sides)
 
     return VersionDiff(
         a=a.name,
@@ -119,6 +120,7 @@ def _environment(
 
 def _known(ledger: Ledger, objects: Cache, version: Version) -> _Known:
     run = None if version.run is None else _run(ledger, version.run)
+    whole = run and registry.whole(ledger, run)  # a stage has the code of its pipeline
     index = None if version.bundle is None else _index(objects, version.bundle)
     with ledger.read() as connection:
         logged = _Logged.of(connection, version)
@@ -128,8 +130,8 @@ def _known(ledger: Ledger, objects: Cache, version: Version) -> _Known:
         metrics=_metrics(version, run, logged),
         params=index.params if index else logged.params or (run.params if run else None),
         data=index.data if index else {one.path: one.oid for one in run.inputs} if run else None,
-        code=runs.code_facts(run.code) if run and run.code.commit else None,
-        environment=run.environment if run else None,
+        code=runs.code_facts(whole.code) if whole and whole.code.commit else None,
+        environment=(run.environment or whole.environment) if run and whole else None,
         packages=_packages(index) if index else None,
         contents={name: one.sha256 for name, one in index.files.items()} if index else files,
     )
@@ -176,9 +178,9 @@ def _facts(version: Version) -> dict[str, Any]:
 
 
 def _metrics(version: Version, run: Run | None, logged: _Logged) -> dict[str, Any] | None:
-    registered = metrics_of(version)
-    if registered is not None:
-        return registered
+    told = metrics_of(version)
+    if told is not None:
+        return told
     if run is None:
         return logged.metrics or None
     return {key: one.value for key, one in run.metrics.items()} | logged.metrics

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from assay.api.mlflow.errors import Refused, invalid
 from assay.base.errors import Error
+from assay.base.files import explain
 from assay.objects.hashing import CHUNK
 from assay.objects.receiving import Arriving, arriving
 
@@ -118,10 +119,12 @@ async def explained(work: Awaitable[T]) -> T:
     """Wait for work that writes files; say of a full disk what it is: no client repeats a 507."""
     try:
         return await work
-    except Error as error:
-        cause = error.__cause__
-        if not isinstance(cause, OSError) or cause.errno not in _FULL:
+    except (Error, OSError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError):
             raise
+        if cause.errno not in _FULL:
+            raise explain(cause, cause.filename or "the store of objects") from error
         raise Refused(
             "RESOURCE_EXHAUSTED",
             f"The hub cannot store this: {cause.strerror}. Nothing of it was kept",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.responses import Response
 
-from assay.api.mlflow import arrivals, paths, sending
+from assay.api.mlflow import arrivals, bundles, paths, sending
 from assay.api.mlflow.calls import call
 from assay.api.mlflow.errors import Refused, exists, invalid, missing
 from assay.base.clock import now_ms
@@ -130,6 +130,8 @@ async def delete(hub: Hub, _ask: AtPath, request: Request) -> None:
 def list_folder(hub: Hub, ask: Listing) -> dict[str, Any]:
     """List a folder for MLflow's client: names that it does not garble."""
     path = paths.check_folder(ask.path)
+    if bundles.is_in(path):
+        return _files((paths.shown(entry.name), entry) for entry in bundles.list_(hub, path))
     with hub.ledger.read() as connection:
         for one in paths.candidates(path):
             place = artifacts.find(connection, one)
@@ -230,10 +232,13 @@ def writable(hub: Hub, path: str) -> Place:
     artifacts.check(place.owner)
     if not place.path:
         raise invalid(f"Invalid path {path!r}: it is a folder; expected is a file in it")
+    paths.check(place.path)  # by itself: `C:/x` leads out of the folder of who downloads it
     return place
 
 
 def _at_path(hub: Hub, path: str) -> Response:
+    if bundles.is_in(path):
+        return sending.FileAnswer.of(hub, bundles.get(hub, path), path)
     with hub.ledger.read() as connection:
         places = [artifacts.find(connection, one) for one in paths.candidates(path)]
         for place in places:

@@ -13,7 +13,7 @@ from assay.ledger.rows import ENDED
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from assay.ledger.experiments import Experiment
+    from assay.ledger.experiments import Experiment, Place
     from assay.ledger.recording import Claim
 
 
@@ -62,7 +62,7 @@ def experiment(connection: Connection, experiment_id: str) -> Experiment:
     return found
 
 
-def active_experiment(connection: Connection, experiment_id: str) -> Experiment:
+def active_experiment(connection: Connection, experiment_id: str) -> Place:
     """Return an experiment that may be written.
 
     Raises
@@ -70,7 +70,9 @@ def active_experiment(connection: Connection, experiment_id: str) -> Experiment:
     Refused
         If there is none, or it is deleted.
     """
-    found = experiment(connection, experiment_id)
+    found = experiments.place(connection, keys.experiment_number(experiment_id))
+    if found is None:
+        raise no_experiment(experiment_id)
     if found.deleted is not None:
         raise invalid(
             f"The experiment {found.id} must be in the 'active' state. Current state is deleted."

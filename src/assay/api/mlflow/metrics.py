@@ -103,7 +103,6 @@ def get_history(hub: Hub, ask: History) -> HistoryAnswer:
             "positive integer."
         )
     with hub.ledger.read() as connection:
-        _check_runs(connection, [ask.run_id])
         page = history.page(
             connection, ask.run_id, ask.metric_key, limit=ask.max_results, token=ask.page_token
         )
@@ -134,7 +133,6 @@ def get_history_bulk_interval(hub: Hub, ask: BulkInterval) -> HistoryAnswer:
         )
     found: list[MetricMessage] = []
     with hub.ledger.read() as connection:
-        _check_runs(connection, ask.run_ids)
         for run in ask.run_ids:
             points = history.sample(
                 connection, run, ask.metric_key, most=ask.max_results, start=start, end=end
@@ -206,12 +204,6 @@ def add_points(connection: Connection, run_id: str, points: Sequence[Point]) -> 
                 for point in of_models
             ],
         )
-
-
-def _check_runs(connection: Connection, runs: Iterable[str]) -> None:
-    for run in runs:
-        if not history.has_run(connection, run):
-            raise claims.no_run(run)
 
 
 def _messages(points: Iterable[Metric], *, run_id: str | None = None) -> list[MetricMessage]:

@@ -97,9 +97,7 @@ async def create(hub: Hub, _ask: InTree, request: Request) -> dict[str, Any]:
         return parts.begin(hub.objects, path, n_parts=ask.num_parts)
 
     upload = await arrivals.in_thread(hub, begin)
-    url = request.url
-    prefix = url.path.partition(_TREE)[0]
-    base = f"{url.scheme}://{url.netloc}{prefix}{_TREE}/part/{upload.id}"
+    base = f"{_address(request)}/part/{upload.id}"
     token = request.headers.get("authorization")
     headers = {} if token is None else {"Authorization": token}
     credentials = [
@@ -163,6 +161,15 @@ async def abort(hub: Hub, _ask: InTree, request: Request) -> None:
     """Give an upload up."""
     ask = from_json(Abort, await _body(hub, request), path={})
     await arrivals.in_thread(hub, parts.abort, hub.objects, ask.upload_id)
+
+
+def _address(request: Request) -> str:
+    """Return where the tree of uploads is for who asks; a proxy before the hub may tell."""
+    url, told = request.url, request.headers
+    scheme = told.get("x-forwarded-proto", "").partition(",")[0].strip()
+    host = told.get("x-forwarded-host", "").partition(",")[0].strip() or url.netloc
+    prefix = url.path.partition(_TREE)[0]
+    return f"{scheme if scheme in {'http', 'https'} else url.scheme}://{host}{prefix}{_TREE}"
 
 
 def _file(folder: str, local: str) -> str:

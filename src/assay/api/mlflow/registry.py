@@ -255,7 +255,8 @@ def get_latest_versions(hub: Hub, ask: LatestVersions) -> Answer:
     with hub.ledger.read() as connection, in_words_of_mlflow():
         registered.get_model(connection, ask.name)
         stages: Sequence[str] = [model_names.check_stage(one) for one in ask.stages] or STAGES
-        found = registered.newest_by_stage(connection, [ask.name]).get(ask.name, [])
+        newest = registered.newest_by_stage(connection, [ask.name], with_aliases=True)
+        found = newest.get(ask.name, [])
     shown = [version_message(one) for one in found if one.stage in stages]
     return {"model_versions": shown} if shown else {}
 

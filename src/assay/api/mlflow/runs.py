@@ -15,7 +15,6 @@ from assay.api.mlflow import claims, keys
 from assay.api.mlflow.asks import Id, Int64, RunStatus, Tag, number
 from assay.api.mlflow.calls import call, write
 from assay.api.mlflow.errors import Refused, invalid
-from assay.api.mlflow.experiments import location
 from assay.base.clock import now_ms
 from assay.base.ids import uuid7
 from assay.ledger import found, recording
@@ -242,9 +241,7 @@ def create(_hub: Hub, ask: CreateRun, connection: Connection) -> RunAnswer:
         owner=owner,
         parent=tags.get(PARENT),
         commit=tags.get(COMMIT),
-        artifact_uri=None
-        if place is None
-        else f"{location(experiment).rstrip('/')}/{run}/artifacts",
+        artifact_uri=None if place is None else f"{place.rstrip('/')}/{run}/artifacts",
     )
     recording.begin(connection, new)
     recording.put_tags(connection, run, tags | {NAME: name}, at=now_ms())

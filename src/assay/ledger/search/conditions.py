@@ -73,7 +73,7 @@ class Conditions:
             return value.is_not(None) & condition if is_nullable else condition
         if leaf.entity == "dataset":
             return self._dataset(leaf)
-        if leaf.entity == "tag" and leaf.key in self.source.derived_tags:
+        if self.follows(leaf):
             return self._derived(leaf)
         return self._beside(leaf)
 
@@ -90,7 +90,22 @@ class Conditions:
                 differs = leaf.operator in {"!=", "NOT IN"}
                 condition = condition | table.c.is_nan if differs else condition & ~table.c.is_nan
             where.append(condition)
-        return table, where
+        return table, [*where, *self._indexed(table, leaf)]
+
+    def _indexed(self, table: Any, leaf: Comparison) -> list[ColumnElement[bool]]:
+        """Return what lets PostgreSQL look a value up in its index, which has only short ones."""
+        from sqlalchemy import func, literal_column
+
+        from assay.ledger.tables import INDEXED_SIZE
+
+        if not self.is_postgres or leaf.operator != "=" or not isinstance(leaf.value, str):
+            return []
+        if table.name not in {"param", "tag"}:
+            return []
+        if len(leaf.key.encode()) + len(leaf.value.encode()) >= INDEXED_SIZE:
+            return []
+        size = func.octet_length(table.c.key) + func.octet_length(table.c.value)
+        return [size < literal_column(str(INDEXED_SIZE))]
 
     def _beside(self, leaf: Comparison) -> ColumnElement[bool]:
         from sqlalchemy import literal_column, select
@@ -116,16 +131,25 @@ class Conditions:
         exists = query.correlate(self.source.table).exists()
         return ~exists if leaf.operator == "IS NULL" else exists
 
-    def _derived(self, leaf: Comparison) -> ColumnElement[bool]:
-        """Return the condition on a tag that follows from a column where none is stored."""
+    def follows(self, leaf: Tree) -> bool:
+        """Say whether a comparison is of a tag that follows from a column, if none is stored."""
+        if not isinstance(leaf, Comparison) or leaf.entity != "tag":
+            return False
+        return leaf.key in self.source.derived_tags
+
+    def by_column(self, leaf: Comparison) -> ColumnElement[bool]:
+        """Return the condition that such a comparison is true of the column, and no tag stored."""
         column = self.source.table.c[self.source.derived_tags[leaf.key]]
         stored = Comparison(entity="tag", key=leaf.key, operator="IS NOT NULL")
+        return column.is_not(None) & self.compared(column, leaf) & ~self._beside(stored)
+
+    def _derived(self, leaf: Comparison) -> ColumnElement[bool]:
+        column = self.source.table.c[self.source.derived_tags[leaf.key]]
         if leaf.operator == "IS NULL":
-            return ~self._beside(stored) & column.is_(None)
+            return column.is_(None) & self._beside(leaf)
         if leaf.operator == "IS NOT NULL":
-            return self._beside(stored) | column.is_not(None)
-        of_column = column.is_not(None) & self.compared(column, leaf)
-        return self._beside(leaf) | (of_column & ~self._beside(stored))
+            return column.is_not(None) | self._beside(leaf)
+        return self.by_column(leaf) | self._beside(leaf)
 
     def compared(self, column: ColumnElement[Any], leaf: Comparison) -> ColumnElement[bool]:
         """Return the condition that a value which is not null compares as a leaf says."""

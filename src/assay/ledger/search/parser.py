@@ -66,6 +66,22 @@ def parse_order(text: str, target: Target) -> Order:
     return Order(entity=entity, key=key, is_descending=is_descending)
 
 
+def parse_field(text: str, target: Target) -> tuple[str, str]:
+    """Return the entity and the key that a field such as ``metrics.`val loss` `` names.
+
+    Examples
+    --------
+    >>> from assay.ledger.search.targets import RUNS
+    >>> parse_field("params.lr", RUNS), parse_field("owner", RUNS)
+    (('param', 'lr'), ('attribute', 'user_id'))
+    """
+    reader = _Reader(text, target)
+    entity, field = reader.field()
+    if reader.here.kind != "end":
+        raise reader.unexpected("the end")
+    return entity, field.name
+
+
 class _Reader:
     """The tokens of one query, and how far they were read."""
 

@@ -11,7 +11,7 @@ from assay.ledger.search.conditions import Conditions
 from assay.ledger.search.ordering import Ordering, ordering, parse_orders
 from assay.ledger.search.parser import Order, parse
 from assay.ledger.search.sources import Source, source
-from assay.ledger.search.targets import RUNS, Target
+from assay.ledger.search.targets import NULLS, RUNS, Target
 from assay.ledger.search.tree import And, Comparison, Tree, leaves
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 View = Literal["active", "deleted", "all"]
 
-FEW = 2000
+FEW = 5000
 """Up to so many rows of a parameter, metric or tag are looked up first, and their runs then."""
 
 _LAST = (
@@ -72,9 +72,12 @@ def find(
     place = pages.load(token, _mark(query, target))
     order = ordering(orders, of, is_postgres=is_postgres, last=_LAST)
     run = of.table
-    chosen = _where(connection, query, tree, of)
+    chosen, by_few = _where(connection, query, tree, of)
     statement = select(run.c.id, run.c.start).select_from(_from(of, order)).where(*chosen)
-    statement = statement.order_by(*order.by)
+    if by_few and not orders:
+        statement = statement.order_by(_unindexed(run.c.start).desc(), run.c.id)
+    else:
+        statement = statement.order_by(*order.by)
     if place.id is not None and place.start is not None:
         later = (run.c.start == place.start) & (run.c.id > place.id)
         statement = statement.where(
@@ -99,7 +102,7 @@ def count(connection: Connection, query: RunQuery, *, target: Target = RUNS) -> 
     from sqlalchemy import func, select
 
     of = source("runs", is_open=target.is_open)
-    chosen = _where(connection, query, parse(query.filter, target), of)
+    chosen, _ = _where(connection, query, parse(query.filter, target), of)
     statement = select(func.count()).select_from(of.table).where(*chosen)
     return int(connection.execute(statement).scalar_one())
 
@@ -117,28 +120,59 @@ def _from(of: Source, order: Ordering) -> Any:
 
 def _where(
     connection: Connection, query: RunQuery, tree: Tree, of: Source
-) -> list[ColumnElement[bool]]:
-    """Return the conditions of a query, in a form that the database is quick with."""
+) -> tuple[list[ColumnElement[bool]], bool]:
+    """Return the conditions of a query, and whether they go by a few rows beside the runs.
+
+    A database without statistics cannot know whether it is quicker to look up the runs of the
+    rows that fulfil a comparison, or the rows of the runs: counting a few of them costs little.
+    """
     from sqlalchemy import select
 
     run = of.table
-    scope = _scope(query, tree, of)
     conditions = Conditions(of, is_postgres=connection.dialect.name == "postgresql")
-    found = [
-        _through_few(connection, part, conditions)
-        for part in (tree.parts if isinstance(tree, And) else (tree,))
-    ]
+    found, by_few = [], False
+    for part in tree.parts if isinstance(tree, And) else (tree,):
+        few = _few(connection, part, conditions)
+        by_few |= few is not None and not conditions.follows(part)
+        found.append(conditions.of(part) if few is None else few)
     if query.of_children:
         parents = select(run.c.parent_id).where(run.c.parent_id.is_not(None), *found)
         found = [run.c.id.in_(parents.where(*_alive(query, tree, of)).correlate(None))]
-    return [*scope, *found]
+    return [*_scope(query, tree, of, by_few=by_few), *found], by_few
 
 
-def _scope(query: RunQuery, tree: Tree, of: Source) -> list[ColumnElement[bool]]:
+def _few(connection: Connection, part: Tree, conditions: Conditions) -> ColumnElement[bool] | None:
+    """Return the condition that a run is one of those of a few rows; None where they are many."""
+    from sqlalchemy import func, literal_column, select
+
+    if not isinstance(part, Comparison) or part.entity not in {"metric", "param", "tag"}:
+        return None
+    if part.operator in NULLS and (part.operator == "IS NULL" or conditions.follows(part)):
+        return None
+    table, where = conditions.rows(part)
+    some: Select[Any] = select(literal_column("1")).select_from(table).where(*where)
+    counted = select(func.count()).select_from(some.limit(FEW + 1).subquery())
+    if connection.execute(counted).scalar_one() > FEW:
+        return None
+    run = conditions.source.table
+    by_rows = run.c.id.in_(select(table.c.run_id).where(*where).correlate(None))
+    return conditions.by_column(part) | by_rows if conditions.follows(part) else by_rows
+
+
+def _unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a column as an expression: SQLite uses no index of it, and goes by another one."""
+    from sqlalchemy.sql.elements import UnaryExpression
+    from sqlalchemy.sql.operators import custom_op
+
+    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
+
+
+def _scope(query: RunQuery, tree: Tree, of: Source, *, by_few: bool) -> list[ColumnElement[bool]]:
     run = of.table
     scope = _alive(query, tree, of)
     if query.experiments is not None:
-        scope.append(run.c.experiment_id.in_(sorted(set(query.experiments))))
+        number = _unindexed(run.c.experiment_id) if by_few else run.c.experiment_id
+        scope.append(number.in_(sorted(set(query.experiments))))
     if query.top_level:
         scope.append(run.c.parent_id.is_(None))
     return scope
@@ -151,28 +185,3 @@ def _alive(query: RunQuery, tree: Tree, of: Source) -> list[ColumnElement[bool]]
     if view == "all":
         return []
     return [deleted.is_(None) if view == "active" else deleted.is_not(None)]
-
-
-def _through_few(
-    connection: Connection, part: Tree, conditions: Conditions
-) -> ColumnElement[bool]:
-    """Return the condition of one part; where few rows fulfil it, by way of these rows.
-
-    A database without statistics cannot know whether it is quicker to look up the runs of the
-    rows, or the rows of the runs: counting a few of them costs little.
-    """
-    from sqlalchemy import func, literal_column, select
-
-    condition = conditions.of(part)
-    if not isinstance(part, Comparison) or part.entity not in {"metric", "param", "tag"}:
-        return condition
-    if part.operator == "IS NULL" or part.key in conditions.source.derived_tags:
-        return condition
-    table, where = conditions.rows(part)
-    some: Select[Any] = select(literal_column("1")).select_from(table).where(*where)
-    n_rows = connection.execute(
-        select(func.count()).select_from(some.limit(FEW + 1).subquery())
-    ).scalar_one()
-    if n_rows > FEW:
-        return condition
-    return conditions.source.table.c.id.in_(select(table.c.run_id).where(*where).correlate(None))

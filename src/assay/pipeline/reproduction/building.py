@@ -91,7 +91,7 @@ def _make(folder: Path, wanted: Software, here: Software) -> _Kept:
     interpreter = _interpreter(wanted)
     uv = shutil.which("uv")
     _make_empty(folder, interpreter, uv=uv, python=wanted.python)
-    same_python = here.python == wanted.python and here.implementation == wanted.implementation
+    same_python = _minor(here) == _minor(wanted)  # packages of another do not fit
     there, notes, missing = _versions(here), [], []
     for name, version in _versions(wanted).items():
         is_same = there.get(name) == version and same_python
@@ -119,6 +119,10 @@ def _make(folder: Path, wanted: Software, here: Software) -> _Kept:
 def _versions(software: Software) -> dict[str, str]:
     pairs = (package.partition("==") for package in software.packages)
     return {name: version for name, _, version in pairs}
+
+
+def _minor(software: Software) -> tuple[str, list[str]]:
+    return software.implementation, software.python.split(".")[:2]
 
 
 def _interpreter(wanted: Software) -> str | None:

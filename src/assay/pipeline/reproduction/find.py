@@ -42,6 +42,7 @@ def find(ledger: Ledger, name: str) -> Recorded:
     """
     from assay.ledger import runs
 
+    name = re.sub(r"\A(run:|runs:/)([^/]+).*", r"\2", name)
     if name.startswith("sha256:"):
         return Recorded(run=_maker(ledger, name, what=f"bundle {name[:19]}"), named=name)
     if re.fullmatch(r"m-[0-9a-f]{32}", name):
@@ -84,13 +85,13 @@ def plan_of(project: Project, run: Run) -> Plan | None:
 
 
 def _of_version(ledger: Ledger, name: str) -> Recorded:
-    from assay.ledger import models, runs
+    from assay.ledger import models
 
     ref = re.sub(r"@v?(?=\d{1,9}\Z)", "/", name.removeprefix("models:/"))
     version = models.get_version(ledger, ref)
     named = f"{version.model}@{version.number}"
     if version.run is not None:
-        return Recorded(run=whole(ledger, runs.get(ledger, version.run)), named=named)
+        return Recorded(run=_get(ledger, version.run), named=named)
     return Recorded(run=_maker_of_version(ledger, version, named), named=named)
 
 
@@ -105,11 +106,11 @@ def _maker_of_version(ledger: Ledger, version: Version, named: str) -> Run:
 
 def _maker(ledger: Ledger, bundle: str, *, what: str) -> Run:
     """Return the first run that made a bundle."""
-    from assay.ledger import lineage, runs
+    from assay.ledger import lineage
 
     for edge in lineage.edges_to(ledger, f"bundle:{bundle}"):
         if edge.relation == "made":
-            return whole(ledger, runs.get(ledger, edge.source.removeprefix("run:")))
+            return _get(ledger, edge.source.removeprefix("run:"))
     raise NotFound(
         f"no run of this ledger made the {what}",
         hint="the record of its run comes with 'assay pull'; see 'assay trace'",
@@ -119,7 +120,6 @@ def _maker(ledger: Ledger, bundle: str, *, what: str) -> Run:
 def _of_logged_model(ledger: Ledger, id_: str) -> Run:
     from sqlalchemy import select
 
-    from assay.ledger import runs
     from assay.ledger.tables import logged_model
 
     with ledger.read() as connection:
@@ -128,7 +128,14 @@ def _of_logged_model(ledger: Ledger, id_: str) -> Run:
         ).scalar()
     if run is None:
         raise NotFound(f"no run of this ledger logged a model '{id_}'", hint="see 'assay trace'")
-    return whole(ledger, runs.get(ledger, run))
+    return _get(ledger, run)
+
+
+def _get(ledger: Ledger, id_: str) -> Run:
+    from assay.ledger import runs
+
+    _refuse_deleted(ledger, id_)
+    return whole(ledger, runs.get(ledger, id_))
 
 
 def _is_model(ledger: Ledger, name: str) -> bool:

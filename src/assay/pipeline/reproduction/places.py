@@ -25,16 +25,19 @@ def moved(
     root, there : Path
         The person's tree, and the work tree.
     has_packages : bool
-        The packages are in an environment of their own: folders outside the tree that PYTHONPATH
-        names are left out.
+        The packages are in an environment of their own: other folders that PYTHONPATH names are
+        left out. In any case those of the tree are, that the work tree does not have.
     """
     found = dict(env)
     given = [entry for entry in env.get("PYTHONPATH", "").split(os.pathsep) if entry]
     places = []
     for entry in given:
-        inside = _inside(Path(entry), root, there)
-        if inside is not None or not has_packages:
-            places.append(str(inside or entry))
+        path = Path(os.path.normpath(root / entry))
+        inside = _inside(path, root, there)
+        if inside is not None:
+            places.append(str(inside))
+        elif not has_packages and not _is_code_of(path, root):
+            places.append(entry)
     installed = [_inside(path, root, there) for path in editable()]
     places += [str(path) for path in installed if path is not None]
     found.pop("PYTHONPATH", None)
@@ -54,6 +57,12 @@ def _inside(path: Path, root: Path, there: Path) -> Path | None:
         return None
     counterpart = there / absolute.relative_to(root)
     return counterpart if counterpart.is_dir() else None
+
+
+def _is_code_of(path: Path, root: Path) -> bool:
+    """Say whether a folder lies in a tree, and in no environment there: it came after the run."""
+    within = [one for one in (path, *path.parents) if one == root or root in one.parents]
+    return bool(within) and not any((one / "pyvenv.cfg").exists() for one in within)
 
 
 def editable() -> Iterator[Path]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.base.errors import Error
+from assay.base.progress import counted
 from assay.pipeline import sources
 from assay.pipeline.executors import Result, Task
 from assay.pipeline.reproduction.environments import Chosen
@@ -35,8 +36,8 @@ class ScriptPart:
 
     Parameters
     ----------
-    place : int
-        Which of the script's runs is meant, counted from 0.
+    place : int or None
+        Which of the script's runs is meant, counted from 0; None finds it by its name.
     parent : str
         The run of the reproduction.
     """
@@ -48,7 +49,7 @@ class ScriptPart:
         run: Run,
         *,
         ledger: Ledger,
-        place: int,
+        place: int | None,
         parent: str,
         say: Say,
         keep_lines: int,
@@ -84,7 +85,7 @@ class ScriptPart:
         try:
             result = self._call(chosen, scratch)
             with open_ledger(scratch, create=False) as other:
-                made = _nth(other, self._place)
+                made = _counterpart(other, self._place, self._run)
                 found = given(other, made)
                 _copy(writer, child, made)
         except BaseException as error:
@@ -187,8 +188,11 @@ def arguments(project: Project, run: Run) -> list[str]:
     return found
 
 
-def place_of(ledger: Ledger, run: Run) -> int:
-    """Return which of the runs of its process a run is, counted from 0."""
+def place_of(ledger: Ledger, run: Run) -> int | None:
+    """Return which of the runs of its process a run is, counted from 0.
+
+    None where its process is not on record: the run came from another clone.
+    """
     from sqlalchemy import select
 
     from assay.ledger import tables
@@ -196,6 +200,8 @@ def place_of(ledger: Ledger, run: Run) -> int:
     table = tables.run
     with ledger.read() as connection:
         row = connection.execute(select(table).where(table.c.id == run.id)).one()
+        if row.pid is None:
+            return None
         query = select(table.c.id).where(
             table.c.parent_id.is_(None), table.c.kind == "script", table.c.start <= row.start,
             table.c.host == row.host, table.c.boot == row.boot, table.c.pid == row.pid,
@@ -232,17 +238,22 @@ def _with_parts(ledger: Ledger, run: Run, prefix: str) -> Iterator[tuple[str, Ru
         yield from _with_parts(ledger, part, f"{prefix}{name}/")
 
 
-def _nth(ledger: Ledger, place: int) -> Run:
+def _counterpart(ledger: Ledger, place: int | None, run: Run) -> Run:
+    """Return the run that corresponds to the recorded one: by its place, else by what it is."""
     from assay.ledger import runs
 
-    found = runs.list_(ledger, kind="script", limit=place + 1000)[::-1]
-    if place >= len(found):
+    found = runs.list_(ledger, kind="script", limit=1_000_000)[::-1]
+    if place is not None and place < len(found):
+        return runs.get(ledger, found[place].id)
+    named = [runs.get(ledger, row.id) for row in found if row.name == run.name]
+    if place is not None or not named:
+        which = "" if place is None else f", number {place + 1}"
         raise Error(
-            f"the script began {len(found)} runs this time, and that of the record was number "
-            f"{place + 1}",
+            f"the script began {counted(len(found), 'run')} this time, and none is that of the "
+            f"record: '{run.name}'{which}",
             hint="see what it printed: it took another way this time",
         )
-    return runs.get(ledger, found[place].id)
+    return next((one for one in named if one.params == run.params), named[0])
 
 
 def _copy(writer: Writer, child: str, made: Run) -> None:

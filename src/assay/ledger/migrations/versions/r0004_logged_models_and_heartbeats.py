@@ -31,6 +31,7 @@ def upgrade() -> None:
         for name, kind in columns.items():
             op.add_column(table, sa.Column(name, kind(), nullable=True))
     op.create_index(op.f("ix_version_model_id"), "version", ["model_id"], unique=False)
+    _index_values()
     _rename("default", "Default")
     _logged_models()
     op.create_table(
@@ -58,10 +59,22 @@ def downgrade() -> None:
         op.drop_table(name)
     _rename("Default", "default")
     op.drop_index(op.f("ix_version_model_id"), table_name="version")
+    for table in ("latest_metric", "param", "tag"):
+        op.drop_index(op.f(f"ix_{table}_key_value"), table_name=table)
     for table, columns in _NEW.items():
         with op.batch_alter_table(table) as batch:
             for name in columns:
                 batch.drop_column(name)
+
+
+def _index_values() -> None:
+    """Make the indexes that searches go by; in PostgreSQL they cannot hold the longest texts."""
+    columns = ["key", "value"]
+    op.create_index(op.f("ix_latest_metric_key_value"), "latest_metric", columns, unique=False)
+    short = sa.text("octet_length(key) + octet_length(value) < 1500")
+    for table in ("param", "tag"):
+        name = op.f(f"ix_{table}_key_value")
+        op.create_index(name, table, columns, unique=False, postgresql_where=short)
 
 
 def _rename(before: str, after: str) -> None:

@@ -1,0 +1,158 @@
+"""What `assay.run()` sends to a hub: batches of operations, and the files that they name.
+
+    POST /api/records                     {"sender", "number", "operations": [{"do": ...}, ...]}
+    GET  /api/records/{run}               what is known of a run, to go on with it
+    GET  /api/records/{run}/artifacts     the files that it keeps
+    PUT, GET, HEAD /api/objects/sha256/…  a file by its content
+
+The operations are those of `assay.ledger.operations`. A batch that comes twice is applied once.
+A file is stored when all of it is there and has the hash that it was sent under.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.responses import Response
+
+from assay.api.mlflow import arrivals, sending
+from assay.api.mlflow.calls import call
+from assay.api.mlflow.errors import Refused, invalid, missing
+from assay.base.clock import now_ms
+from assay.ledger import operations, resumed
+from assay.ledger.artifacts import Kept
+from assay.ledger.operations import Batch, Refusal
+from assay.ledger.resumed import Known
+from assay.ledger.writer import Artifact
+from assay.objects.receiving import Arriving
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from starlette.requests import Request
+
+    from assay.api.hub import Hub
+
+_OID = re.compile(r"[0-9a-f]{64}")
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """A request whose body is read by itself."""
+
+
+class OfRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A question for a run."""
+
+    run: str
+
+
+class FilesOfRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A question for the files of a run."""
+
+    run: str
+    path: str = ""
+
+
+class Files(msgspec.Struct, frozen=True, kw_only=True):
+    """Files of a run."""
+
+    artifacts: list[Artifact]
+
+
+class OfObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A file by its content."""
+
+    oid: str
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a batch: all of it was written but what is refused for good."""
+
+    refused: list[Refusal]
+
+
+@call("POST", "/api/records", version=None)
+async def post(hub: Hub, _ask: Nothing, request: Request) -> Applied:
+    """Write a batch, all of it or nothing."""
+    batch = await arrivals.in_thread(hub, _batch, await _body(request, limit=hub.limits.body))
+
+    def work(connection: Connection) -> list[Refusal]:
+        return operations.apply(connection, batch, at=now_ms())
+
+    return Applied(refused=await asyncio.wrap_future(hub.committer.submit(work)))
+
+
+@call("GET", "/api/records/{run}", version=None)
+def find(hub: Hub, ask: OfRun) -> Known:
+    """Tell what is known of a run."""
+    with hub.ledger.read() as connection:
+        return resumed.known(connection, ask.run, at=now_ms())
+
+
+@call("GET", "/api/records/{run}/artifacts", version=None)
+def artifacts(hub: Hub, ask: FilesOfRun) -> Files:
+    """Tell which files a run keeps at a path or below it."""
+    with hub.ledger.read() as connection:
+        return Files(artifacts=resumed.artifacts(connection, ask.run, ask.path.strip("/")))
+
+
+@call("PUT", "/api/objects/sha256/{oid}", version=None)
+async def put(hub: Hub, ask: OfObject, request: Request) -> Response:
+    """Keep the body under the hash of its content."""
+    wanted = _checked(ask.oid)
+
+    def keep(_: None, arrived: Arriving) -> None:
+        if arrived.hexdigest() != wanted:
+            raise invalid(
+                f"The body has the SHA-256 {arrived.hexdigest()}; it was sent as {wanted}. "
+                "Nothing was stored; send it again"
+            )
+        arrived.finish()
+
+    await arrivals.take(hub, request, lambda: None, keep)
+    return Response(status_code=204)
+
+
+@call("GET", "/api/objects/sha256/{oid}", version=None)
+async def get(hub: Hub, ask: OfObject, request: Request) -> Response:
+    """Answer with a file by its content; to HEAD with whether it is there."""
+    oid = _checked(ask.oid)
+    kept = await arrivals.in_thread(hub, _kept, hub, oid)
+    if request.method == "HEAD":
+        return Response(headers={"Content-Length": str(kept.size)})
+    return await arrivals.in_thread(hub, sending.FileAnswer.of, hub, kept, oid)
+
+
+def _kept(hub: Hub, oid: str) -> Kept:
+    try:
+        size = hub.objects.path(oid).stat().st_size
+    except FileNotFoundError:
+        raise missing(f"There is no object sha256:{oid}") from None
+    return Kept(path=oid, oid=f"sha256:{oid}", size=size, at=0)
+
+
+def _checked(oid: str) -> str:
+    if not _OID.fullmatch(oid):
+        raise invalid("An object is named by the 64 hexadecimal digits of its SHA-256")
+    return oid
+
+
+def _batch(body: bytes) -> Batch:
+    return operations.decode(body, where="the request's body")
+
+
+async def _body(request: Request, *, limit: int) -> bytes:
+    """Return the body; one that is too large is not read to its end."""
+    parts, size = [], 0
+    async for part in request.stream():
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise Refused(
+                "INVALID_PARAMETER_VALUE",
+                f"The request's body is larger than {limit} bytes; send it in several batches",
+                status=413,
+            )
+    return b"".join(parts)

@@ -1,0 +1,243 @@
+"""A hub as the place where runs are recorded: batches and files over HTTP, one connection kept.
+
+A request that is not answered in time, and an answer that says "later" (429, 502, 503, 504, 507),
+are `Unavailable`; another refusal is an error with what the hub says. A batch may arrive twice,
+since a lost answer looks like a lost request: its number lets the hub apply it once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import ssl
+from collections.abc import Callable, Mapping
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from assay.base.errors import Error, NotFound, Usage
+from assay.ledger import operations
+from assay.ledger.operations import Batch, Refusal
+from assay.ledger.resumed import Known
+from assay.ledger.sinks import Unavailable
+from assay.ledger.writer import Artifact
+from assay.objects.hashing import CHUNK
+from assay.objects.receiving import arriving
+
+if TYPE_CHECKING:
+    from assay.objects.cache import Cache
+
+T = TypeVar("T")
+
+TIMEOUT = 10.0
+"""Seconds that an answer may take."""
+
+_LATER = frozenset((408, 425, 429, 500, 502, 503, 504, 507))
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    refused: list[Refusal] = []
+
+
+class _Files(msgspec.Struct, frozen=True):
+    artifacts: list[Artifact]
+
+
+class HubSink:
+    """A hub; used by one thread at a time.
+
+    Parameters
+    ----------
+    url : str
+        Its address; a path before the API's own is kept.
+    objects : Cache, optional
+        Where the files of runs lie on this machine.
+    token : str, optional
+        What the hub lets this process in by.
+    """
+
+    def __init__(self, url: str, *, objects: Cache | None, token: str | None) -> None:
+        parts = urlsplit(url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = 0
+        if not parts.hostname or port == 0:
+            raise Usage(f"the hub's address {url!r} cannot be read", hint="https://HOST:PORT")
+        self._host, self._port, self._is_secure = parts.hostname, port, parts.scheme == "https"
+        self._path = parts.path.rstrip("/")
+        self._objects = objects
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._connection: http.client.HTTPConnection | None = None
+        self._there: set[str] = set()  # objects that the hub has
+        around = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        self.name = f"{parts.scheme}://{around}{f':{port}' if port else ''}{self._path}"
+
+    def send(self, batch: Batch) -> list[Refusal]:
+        """Send the files that the hub lacks, then the batch."""
+        for oid in dict.fromkeys(operations.oids(batch.operations)):
+            self._upload(oid)
+        body = operations.encode(batch)
+        answer = self._ask("POST", "/api/records", body, {"Content-Type": "application/json"})
+        return _decoded(answer, _Answer, where=self.name).refused
+
+    def find(self, run: str) -> Known:
+        """Return what the hub knows of a run."""
+        return _decoded(
+            self._ask("GET", f"/api/records/{quote(run, safe='')}"), Known, where=self.name
+        )
+
+    def artifacts(self, run: str, path: str) -> list[Artifact]:
+        """Return the file of a run at a path, or all files of the folder there."""
+        asked = f"/api/records/{quote(run, safe='')}/artifacts?path={quote(path, safe='')}"
+        return _decoded(self._ask("GET", asked), _Files, where=self.name).artifacts
+
+    def fetch(self, oid: str, objects: Cache) -> None:
+        """Bring an object into a store of this machine; it is checked as it comes."""
+        with arriving(objects) as one:
+            self._ask("GET", f"/api/objects/sha256/{oid}", into=one.write)
+            if one.hexdigest() != oid:
+                raise Unavailable(f"the object sha256:{oid[:12]} came damaged", where=self.name)
+            one.finish()
+
+    def search(self, asked: Mapping[str, object]) -> dict[str, Any]:
+        """Return a page of runs, as the hub answers it."""
+        head = {"Content-Type": "application/json"}
+        answer = self._ask("POST", "/api/runs/search", msgspec.json.encode(asked), head)
+        return _decoded(answer, dict[str, Any], where=self.name)
+
+    def rest(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _upload(self, oid: str) -> None:
+        if oid in self._there:
+            return
+        path = f"/api/objects/sha256/{oid}"
+        try:
+            self._ask("HEAD", path)
+        except NotFound:
+            file = None if self._objects is None else self._objects.path(oid)
+            if file is None or not file.is_file():
+                raise Error(
+                    f"the file sha256:{oid[:12]} of the run is in no store of this machine",
+                    hint="'assay fetch' brings what a remote has",
+                ) from None
+            with file.open("rb") as handle:
+                size = file.stat().st_size
+                self._ask("PUT", path, handle, {"Content-Length": str(size)})
+        self._there.add(oid)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | IO[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        into: Callable[[bytes], object] | None = None,
+    ) -> bytes:
+        """Return the body of an answer; that of a good one goes `into` a function, in blocks.
+
+        Raises
+        ------
+        NotFound
+            If the hub does not know what was asked for.
+        Unavailable
+            If the same request may be answered later.
+        Error
+            If it refuses.
+        """
+        try:
+            status, content = self._exchange(method, path, body, dict(headers or {}), into)
+        except (OSError, http.client.HTTPException, ssl.SSLError) as error:
+            self.rest()
+            raise Unavailable(
+                f"the hub does not answer ({_reason(error)})",
+                where=self.name,
+                hint="is it running, and is its address right?",
+            ) from error
+        if status < 300:
+            return content
+        said = _said(content)
+        if status == 404 and (said is not None or method == "HEAD"):
+            raise NotFound(said or "there is no such thing", where=self.name)
+        if status in _LATER:
+            raise Unavailable(f"the hub says: {said or status}", where=self.name)
+        hints = {
+            401: "set ASSAY_TOKEN, or: assay config hub.token TOKEN",
+            403: "see 'assay hub --help' for who may ask it",
+            404: "it may be no hub of Assay, or an older one",
+        }
+        what = f"the hub refuses: {said or f'status {status}'}"
+        raise Error(what, where=self.name, hint=hints.get(status))
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes | IO[bytes] | None,
+        headers: dict[str, str],
+        into: Callable[[bytes], object] | None,
+    ) -> tuple[int, bytes]:
+        """Send a request; one on a connection that the hub closed meanwhile is sent again."""
+        is_kept = self._connection is not None
+        try:
+            return self._exchange_once(method, path, body, headers, into)
+        except (ConnectionError, http.client.RemoteDisconnected, http.client.BadStatusLine):
+            self.rest()
+            if not is_kept:
+                raise
+            if not isinstance(body, (bytes, type(None))):
+                body.seek(0)
+            return self._exchange_once(method, path, body, headers, into)
+
+    def _exchange_once(
+        self,
+        method: str,
+        path: str,
+        body: bytes | IO[bytes] | None,
+        headers: dict[str, str],
+        into: Callable[[bytes], object] | None,
+    ) -> tuple[int, bytes]:
+        if self._connection is None:
+            self._connection = self._connect()
+        self._connection.request(method, self._path + path, body, headers | self._headers)
+        answer = self._connection.getresponse()
+        if into is None or answer.status >= 300:
+            return answer.status, answer.read()
+        while block := answer.read(CHUNK):
+            into(block)
+        return answer.status, b""
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._is_secure:
+            return http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT)
+        return http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
+
+
+def _decoded(content: bytes, kind: type[T], *, where: str) -> T:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.MsgspecError as error:
+        raise Error(f"the answer is not a hub's: {error}", where=where) from error
+
+
+def _said(content: bytes) -> str | None:
+    """Return the message of an error's body."""
+    with contextlib.suppress(msgspec.MsgspecError):
+        found = msgspec.json.decode(content)
+        if isinstance(found, dict) and isinstance(found.get("message"), str):
+            return str(found["message"])
+    return None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "it took too long"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__

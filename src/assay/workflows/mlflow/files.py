@@ -1,0 +1,282 @@
+"""A folder `mlruns`, in which older MLflow keeps a file for each metric, parameter and tag."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from assay.base.errors import Error
+from assay.ledger.records import ExperimentRecord, ModelMetric
+from assay.workflows.mlflow import FoundModel, FoundRun, Registered, RegisteredVersion, translating
+from assay.workflows.mlflow.translating import Dataset, Facts, Point
+
+_META = "meta.yaml"
+_TRASH, _REGISTRY = ".trash", "models"
+_RESERVED = frozenset(["tags", "datasets", "traces", "models"])
+
+
+class Files:
+    """A folder of MLflow."""
+
+    def __init__(self, root: Path) -> None:
+        self.complaints: list[str] = []
+        self.roots: tuple[Path, ...] = (root,)
+        self._root = root
+        folders = [*_folders(root), *_folders(root / _TRASH)]
+        self._experiments = [
+            (folder, meta)
+            for folder in folders
+            if folder.name not in {_REGISTRY, _TRASH}
+            and (folder / _META).is_file()
+            and (meta := self._meta(folder))
+        ]
+        if not self._experiments and not (root / _REGISTRY).is_dir():
+            raise Error(
+                "this is no folder of MLflow: no experiment is in it",
+                where=root,
+                hint="give the folder 'mlruns' itself, or a database such as 'mlflow.db'",
+            )
+
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+    def _meta(self, folder: Path) -> Mapping[str, Any]:
+        """Return what a folder's `meta.yaml` says; nothing where it cannot be read."""
+        try:
+            found = yaml.load((folder / _META).read_bytes(), Loader=yaml.CSafeLoader)
+        except (OSError, yaml.YAMLError, ValueError) as error:
+            problem = str(error).splitlines()[0]
+            self.complaints.append(f"{self._shown(folder)}/{_META}: it cannot be read: {problem}")
+            return {}
+        if not isinstance(found, dict):
+            self.complaints.append(f"{self._shown(folder)}/{_META}: there is nothing in it")
+            return {}
+        return found
+
+    def _shown(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _texts(self, folder: Path) -> dict[str, str]:
+        """Return the texts in the files of a folder, by their paths in it."""
+        found: dict[str, str] = {}
+        for key, path in _files(folder):
+            try:
+                found[key] = path.read_text(encoding="utf-8", errors="replace")
+            except OSError as error:
+                self.complaints.append(f"{self._shown(path)}: {error.strerror}")
+        return found
+
+    def experiments(self) -> list[ExperimentRecord]:
+        """Return all experiments."""
+        found = []
+        for folder, meta in self._experiments:
+            created = meta.get("creation_time") or 0
+            updated = meta.get("last_update_time") or created
+            one = ExperimentRecord(
+                name=str(meta.get("name") or folder.name),
+                created=created,
+                updated=updated,
+                deleted=updated if meta.get("lifecycle_stage") == "deleted" else None,
+                tags=self._texts(folder / "tags"),
+            )
+            found.append(one)
+        return found
+
+    def runs(self) -> Iterator[FoundRun]:
+        """Go through all runs."""
+        for folder, meta in self._experiments:
+            for run in _folders(folder):
+                if run.name not in _RESERVED and (run / _META).is_file():
+                    yield from self._run(run, folder, str(meta.get("name") or folder.name))
+
+    def _run(self, run: Path, folder: Path, experiment: str) -> Iterator[FoundRun]:
+        meta = self._meta(run)
+        if not meta:
+            return
+        status = meta.get("status")
+        is_deleted = meta.get("lifecycle_stage") == "deleted"
+        facts = Facts(
+            id=str(meta.get("run_id") or meta.get("run_uuid") or run.name),
+            experiment=experiment,
+            name=meta.get("run_name") or meta.get("name") or None,
+            status=translating.STATUSES.get(status, str(status)) if status else "",
+            owner=meta.get("user_id") or None,
+            start=meta.get("start_time"),
+            end=meta.get("end_time"),
+            deleted=(meta.get("deleted_time") or meta.get("end_time") or 0)
+            if is_deleted
+            else None,
+        )
+        datasets, links = self._inputs(run, folder)
+        record = translating.run(
+            facts,
+            params=self._texts(run / "params"),
+            tags=self._texts(run / "tags"),
+            metrics=self._metrics(run / "metrics"),
+            datasets=datasets,
+            models=[*links, *self._outputs(run)],
+        )
+        where = f"{folder.relative_to(self._root).as_posix()}/{run.name}/artifacts"
+        yield FoundRun(record=record, uri=meta.get("artifact_uri"), folder=where)
+
+    def _metrics(self, folder: Path) -> dict[str, list[Point]]:
+        found: dict[str, list[Point]] = {}
+        for key, path in _files(folder):
+            points: list[Point] = []
+            for line in self._lines(path):
+                try:
+                    at, value, *rest = line.split(" ")
+                    points.append((int(rest[0]) if rest else 0, int(at), float(value)))
+                except ValueError:
+                    self.complaints.append(f"{self._shown(path)}: {line[:80]!r} is no point")
+            if points:
+                found[key] = points
+        return found
+
+    def _lines(self, path: Path) -> list[str]:
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            self.complaints.append(f"{self._shown(path)}: {error.strerror}")
+            return []
+        return [line.strip() for line in text.splitlines() if line.strip()]
+
+    def _inputs(
+        self, run: Path, folder: Path
+    ) -> tuple[list[Dataset], list[tuple[str, str, int]]]:  # fmt: skip
+        datasets: list[Dataset] = []
+        links: list[tuple[str, str, int]] = []
+        for place in _folders(run / "inputs"):
+            meta = self._meta(place)
+            source = str(meta.get("source_id"))
+            if meta.get("source_type") != "DATASET":
+                links += [("input", source, 0)] if meta else []
+                continue
+            if os.path.basename(source) != source:  # noqa: PTH119 -- it names a folder
+                continue
+            known = self._meta(folder / "datasets" / source)
+            if known:
+                datasets.append(_dataset(known, meta.get("tags") or {}))
+        return datasets, links
+
+    def _outputs(self, run: Path) -> Iterator[tuple[str, str, int]]:
+        for place in _folders(run / "outputs"):
+            meta = self._meta(place)
+            if meta.get("destination_type") == "MODEL_OUTPUT":
+                yield "output", str(meta.get("destination_id")), int(meta.get("step") or 0)
+
+    def models(self) -> Iterator[FoundModel]:
+        """Go through the logged models."""
+        for folder, of in self._experiments:
+            for place in _folders(folder / "models"):
+                meta = self._meta(place)
+                if not meta:
+                    continue
+                known = {
+                    "id": str(meta.get("model_id") or place.name), "name": str(meta.get("name")),
+                    "status": meta.get("status"), "status_message": meta.get("status_message"),
+                    "type": meta.get("model_type") or None,
+                    "run_id": meta.get("source_run_id") or None,
+                    "created": meta.get("creation_timestamp"),
+                    "updated": meta.get("last_updated_timestamp"),
+                }  # fmt: skip
+                record = translating.model(
+                    known,
+                    experiment=str(of.get("name") or folder.name),
+                    params=self._texts(place / "params"),
+                    tags=self._texts(place / "tags"),
+                    metrics=list(self._model_metrics(place / "metrics")),
+                    deleted=meta.get("lifecycle_stage") == "deleted",
+                )
+                where = f"{place.relative_to(self._root).as_posix()}/artifacts"
+                yield FoundModel(record=record, uri=meta.get("artifact_location"), folder=where)
+
+    def _model_metrics(self, folder: Path) -> Iterator[ModelMetric]:
+        for key, path in _files(folder):
+            for line in self._lines(path):
+                try:
+                    at, value, step, run, *rest = line.split(" ")
+                    point = ModelMetric(
+                        key=key, step=int(step), at=int(at), run_id=run,
+                        value=translating.number(float(value)),
+                        dataset_name=rest[0] if len(rest) > 1 else None,
+                        dataset_digest=rest[1] if len(rest) > 1 else None,
+                    )  # fmt: skip
+                except ValueError:
+                    self.complaints.append(f"{self._shown(path)}: {line[:80]!r} is no point")
+                    continue
+                yield point
+
+    def registered(self) -> list[Registered]:
+        """Return the registered models."""
+        found = []
+        for folder in _folders(self._root / _REGISTRY):
+            meta = self._meta(folder) if (folder / _META).is_file() else {}
+            if not meta:
+                continue
+            versions = [
+                _version(known, self._texts(place / "tags"))
+                for place in _folders(folder)
+                if place.name.startswith("version-") and (known := self._meta(place))
+                and known.get("current_stage") != "Deleted_Internal"
+            ]  # fmt: skip
+            aliases = self._texts(folder / "aliases")
+            one = Registered(
+                name=str(meta.get("name") or folder.name),
+                description=meta.get("description") or None,
+                created=meta.get("creation_timestamp") or 0,
+                updated=meta.get("last_updated_timestamp") or 0,
+                tags=self._texts(folder / "tags"),
+                aliases={key: int(text) for key, text in aliases.items() if text.isdigit()},
+                versions=tuple(sorted(versions, key=lambda version: version.number)),
+            )
+            found.append(one)
+        return found
+
+
+def _dataset(meta: Mapping[str, Any], tags: Mapping[str, Any]) -> Dataset:
+    return Dataset(
+        name=str(meta.get("name")), digest=str(meta.get("digest")),
+        source_type=meta.get("source_type"), source=meta.get("source"),
+        schema=meta.get("schema"), profile=meta.get("profile"),
+        tags={str(key): str(value) for key, value in tags.items()},
+    )  # fmt: skip
+
+
+def _version(meta: Mapping[str, Any], tags: dict[str, str]) -> RegisteredVersion:
+    stage = meta.get("current_stage")
+    return RegisteredVersion(
+        number=int(meta.get("version") or 0),
+        source=meta.get("source") or None,
+        run_id=meta.get("run_id") or None,
+        model_id=meta.get("model_id") or translating.model_of(meta.get("source")),
+        description=meta.get("description") or None,
+        owner=meta.get("user_id") or None,
+        stage=stage if stage not in {None, "None"} else None,
+        status=translating.version_status(meta.get("status")),
+        status_message=meta.get("status_message") or None,
+        run_link=meta.get("run_link") or None,
+        created=meta.get("creation_timestamp") or 0,
+        updated=meta.get("last_updated_timestamp") or meta.get("creation_timestamp") or 0,
+        tags=tags,
+    )
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Go through the files of a folder: the key of each, which may have `/`, and where it lies."""
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(place) / name
+            yield path.relative_to(folder).as_posix(), path

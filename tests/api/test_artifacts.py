@@ -1,0 +1,486 @@
+"""The artifact proxy: files go in and out whole, streamed, and never anywhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import resource
+import socket
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import mlflow
+from tests.api.filing import TREE, Files, digest, until
+
+LARGE = os.urandom(1 << 20) * 3 + b"end"
+
+
+@pytest.fixture
+def files(hub: mlflow.Server) -> Files:
+    return Files(hub)
+
+
+@pytest.fixture(scope="module")
+def store(hub: mlflow.Server) -> Path:
+    """Where the hub keeps objects."""
+    return hub.log.parent / "hub" / "objects" / "sha256"
+
+
+def oid(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def place(store: Path, content: bytes) -> Path:
+    return store / oid(content)[:2] / oid(content)[2:]
+
+
+def kept(store: Path) -> list[Path]:
+    return sorted(path for path in store.rglob("*") if path.is_file())
+
+
+def gone(hub: mlflow.Server) -> int:
+    """Return how many requests ended before their body."""
+    lines = hub.ask("GET", "/metrics").body.decode().splitlines()
+    counts = [line for line in lines if line.startswith("assay_requests_total{")]
+    return sum(int(float(line.split()[-1])) for line in counts if 'status="499"' in line)
+
+
+def left_over(store: Path) -> list[Path]:
+    return [path for path in store.rglob("tmp.*/*") if path.name != "lock"]
+
+
+@pytest.mark.parametrize("content", [b"", b"a", b"x" * (1 << 20), LARGE], ids=len)
+def test_a_file_comes_back_as_it_was(files: Files, content: bytes) -> None:
+    files.put("d/f.bin", content)
+    found = files.ask("GET", "d/f.bin")
+    assert (found.status, found.body) == (200, content)
+    assert found.headers["content-length"] == str(len(content))
+    assert found.headers["etag"] == f'"sha256:{oid(content)}"'
+    assert found.headers["accept-ranges"] == "bytes"
+    assert found.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_same_bytes_are_stored_once(files: Files, store: Path) -> None:
+    content = os.urandom(100)
+    for number in range(5):
+        files.put(f"{number}.bin", content)
+    assert place(store, content).read_bytes() == content
+    assert [one["file_size"] for one in files.list()] == [100] * 5
+
+
+def test_a_file_again_replaces_the_first(files: Files) -> None:
+    files.put("a", b"1")
+    files.put("a", b"22")
+    assert files.get("a") == b"22"
+
+
+def test_lists_have_base_names_or_paths(files: Files) -> None:
+    for path in ("a/b/c.txt", "a/d.txt", "e"):
+        files.put(path, b"" if path == "e" else b"x")
+    assert files.list() == [{"path": "a", "is_dir": True}, {"path": "e", "is_dir": False}]
+    inner = [
+        {"path": "b", "is_dir": True},
+        {"path": "d.txt", "is_dir": False, "file_size": 1},
+    ]
+    for folder in ("a", "a/", "a//"):
+        found = files.hub.ask("GET", f"{TREE}?path={files.root}/{folder}")
+        assert found.json() == {"files": inner}
+    assert [one["path"] for one in files.list("a")] == ["a/b", "a/d.txt"]
+    for nothing in ("e", "no", "a/no"):
+        assert files.hub.ask("GET", f"{TREE}?path={files.root}/{nothing}").json() == {}
+        assert files.list(nothing) == []
+
+
+def test_a_list_of_a_run_names_its_root(files: Files) -> None:
+    found = files.hub.call("GET", "artifacts/list", run_id=files.run)
+    assert found == {"root_uri": f"mlflow-artifacts:/{files.root}"}
+
+
+def test_what_is_not_there_is_404_and_a_folder_is_400(files: Files) -> None:
+    files.put("a/b", b"x")
+    missing, folder, root = (files.ask("GET", path) for path in ("no", "a", "a/no"))
+    assert (missing.status, missing.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert (folder.status, folder.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    assert folder.json()["message"] == "Artifact path refers to a directory, not a file: 'a'"
+    assert root.status == 404
+
+
+def test_deleting_takes_a_file_a_folder_or_nothing(files: Files) -> None:
+    for path in ("a/b", "a/c", "d"):
+        files.put(path, b"x")
+    for path, left in (("no", ["a", "d"]), ("d", ["a"]), ("a/", [])):
+        found = files.ask("DELETE", path)
+        assert (found.status, found.body) == (200, b"{}")
+        assert [one["path"] for one in files.list()] == left
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "part"),
+    [("bytes=0-0", 206, slice(0, 1)), ("bytes=2-4", 206, slice(2, 5)),
+     ("bytes=5-", 206, slice(5, None)), ("bytes=-3", 206, slice(-3, None)),
+     ("bytes=-999999999", 206, slice(None)), ("bytes=3-999999999", 206, slice(3, None)),
+     ("bytes=999999999-", 416, slice(0)), ("bytes=-0", 416, slice(0)),
+     ("bytes=4-2", 416, slice(0)), ("bytes=-", 200, slice(None)), ("bytes=a-b", 200, slice(None)),
+     ("lines=1-2", 200, slice(None)), ("bytes=0-1,3-4", 200, slice(None))],
+)  # fmt: skip
+@pytest.mark.parametrize("content", [b"0123456789", LARGE], ids=len)
+def test_a_range_is_answered(
+    files: Files, content: bytes, asked: str, status: int, part: slice
+) -> None:
+    files.put("f", content)
+    found = files.ask("GET", "f", Range=asked)
+    assert (found.status, found.body) == (status, content[part])
+    if status == 206:
+        start, end, _ = part.indices(len(content))
+        assert found.headers["content-range"] == f"bytes {start}-{end - 1}/{len(content)}"
+    if status == 416:
+        assert found.headers["content-range"] == f"bytes */{len(content)}"
+
+
+def test_a_range_of_another_version_is_all_of_this_one(files: Files) -> None:
+    files.put("f", b"0123")
+    tag = files.ask("GET", "f").headers["etag"]
+    assert files.ask("GET", "f", Range="bytes=1-2", If_Range=tag).body == b"12"
+    assert files.ask("GET", "f", Range="bytes=1-2", If_Range='"old"').body == b"0123"
+    assert files.ask("GET", "f", If_None_Match=tag).status == 304
+
+
+@pytest.mark.parametrize("content", [b"abc", LARGE], ids=len)
+def test_head_answers_without_the_bytes(files: Files, content: bytes) -> None:
+    files.put("f", content)
+    found = files.ask("HEAD", "f")
+    assert (found.status, found.body) == (200, b"")
+    assert found.headers["content-length"] == str(len(content))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "saved"),
+    [("a.txt", "text/plain", "attachment; filename=a.txt"),
+     ("MLmodel", "text/plain", "attachment; filename=MLmodel"),
+     ("x.json", "text/plain", "attachment; filename=x.json"),
+     ("x.html", "text/html", "attachment; filename=x.html"),
+     ("x", "application/octet-stream", "attachment; filename=x"),
+     ("a b.png", "image/png", 'attachment; filename="a b.png"'),
+     ('a"b\\c', "application/octet-stream", 'attachment; filename="a\\"b\\\\c"'),
+     ("日本", "application/octet-stream",
+      "attachment; filename=download; filename*=UTF-8''%E6%97%A5%E6%9C%AC"),
+     ("a\nb", "application/octet-stream", "attachment; filename=ab; filename*=UTF-8''a%0Ab")],
+)  # fmt: skip
+def test_a_browser_saves_it_and_does_not_show_it(
+    files: Files, name: str, kind: str, saved: str
+) -> None:
+    files.put(name, b"<script>")
+    found = files.ask("GET", urllib.parse.quote(name))
+    assert (found.headers["content-type"], found.headers["content-disposition"]) == (kind, saved)
+    query = urllib.parse.urlencode({"run_id": files.run, "path": name})
+    other = files.hub.ask("GET", f"/get-artifact?{query}")
+    assert (other.body, other.headers["content-disposition"]) == (b"<script>", saved)
+
+
+def test_odd_names_never_collide(files: Files) -> None:
+    names = [
+        "h",
+        "h#1",
+        "h#2",
+        "h%231",
+        "q",
+        "q?x",
+        "q%3Fx",
+        "p q",
+        "p%20q",
+        "p+q",
+        "100%",
+        "\uff0523",
+    ]
+    for name in names:
+        files.put(name, name.encode())
+    assert {name: files.get(name) for name in names} == {name: name.encode() for name in names}
+    assert sorted(one["path"] for one in files.list()) == sorted(names)
+    for name in names:
+        query = urllib.parse.urlencode({"run_id": files.run, "path": name})
+        assert files.hub.ask("GET", f"/get-artifact?{query}").body == name.encode()
+    assert files.ask("DELETE", "q?x").status == 200
+    assert files.get("q") == b"q"
+
+
+CLIMBING = [
+    "../x", "a/../../x", "%2e%2e/x", "%2E%2e%2fx", "%252e%252e/x", "%25252e%25252e%25252fx",
+    "..%2fx", "..%5cx", "a/..%5c..%5cx", "./x", "a//b", "%00", "a%00b", "x" * 1000, "%ff",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", CLIMBING)
+def test_a_path_that_climbs_out_is_refused_by_all(files: Files, store: Path, path: str) -> None:
+    before = sorted(store.rglob("*"))
+    for method in ("PUT", "GET", "DELETE"):
+        found = files.ask(method, path, b"x" if method == "PUT" else None)
+        assert (found.status, found.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+        assert found.json()["message"].startswith("Invalid path")
+    assert files.list() == []
+    assert sorted(store.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../x", "%2e%2e/x", "%252e%252e/x", "..\\x", "/etc/passwd", "C:/x", "C:\\x", "\\\\h\\s\\x"],
+)
+def test_a_path_in_a_query_that_climbs_out_is_refused(files: Files, path: str) -> None:
+    run = {"run_id": files.run, "path": path}
+    for address in (
+        f"{TREE}?" + urllib.parse.urlencode({"path": path}),
+        "/api/2.0/mlflow/artifacts/list?" + urllib.parse.urlencode(run),
+        "/get-artifact?" + urllib.parse.urlencode(run),
+    ):
+        found = files.hub.ask("GET", address)
+        assert found.status == 400, address
+        assert found.json()["message"].startswith("Invalid path"), address
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "C:/x", "%2fetc/passwd"])
+def test_an_absolute_path_is_refused(hub: mlflow.Server, path: str) -> None:
+    for method in ("PUT", "GET", "DELETE"):
+        found = hub.ask(method, f"{TREE}/{path}", b"x" if method == "PUT" else None)
+        assert (found.status, found.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+@pytest.mark.parametrize("path", ["C:/x", "C%3A%5Cx"])
+def test_a_drive_of_who_would_download_it_is_refused(files: Files, path: str) -> None:
+    assert files.ask("PUT", path, b"x").status == 400
+    assert files.list() == []
+
+
+def test_a_path_that_is_nobodys_is_refused(files: Files) -> None:
+    for path in ("x", "0/x", f"1/{files.run}/artifacts/x", f"{files.run}/artifacts/x",
+                 "0/traces/tr-1/artifacts/traces.json", f"0/{'0' * 32}/artifacts/x"):  # fmt: skip
+        for method in ("PUT", "GET", "DELETE"):
+            found = files.hub.ask(method, f"{TREE}/{path}", b"x" if method == "PUT" else None)
+            assert found.status == 400
+            assert "no run and no logged model keeps its files at" in found.json()["message"]
+
+
+def test_the_root_is_no_file(files: Files) -> None:
+    found = files.hub.ask("PUT", f"{TREE}/{files.root}", b"x")
+    assert (found.status, "it is a folder" in found.json()["message"]) == (400, True)
+
+
+def test_a_file_is_no_folder(files: Files) -> None:
+    files.put("a", b"x")
+    found = files.ask("PUT", "a/b", b"x")
+    assert (found.status, "'a' is a file" in found.json()["message"]) == (400, True)
+
+
+def test_a_deleted_run_is_read_only(files: Files) -> None:
+    files.put("a", b"x")
+    files.hub.call("POST", "runs/delete", run_id=files.run)
+    found = files.ask("PUT", "b", b"x")
+    assert found.status == 400
+    assert "must be in the 'active' state" in found.json()["message"]
+    assert files.get("a") == b"x"
+
+
+def test_an_unknown_run_is_404(hub: mlflow.Server) -> None:
+    for address in ("/api/2.0/mlflow/artifacts/list?run_id=no", "/get-artifact?run_id=no&path=a"):
+        found = hub.ask("GET", address)
+        assert (found.status, found.json()["message"]) == (404, "Run with id=no not found")
+
+
+@contextlib.contextmanager
+def raw(hub: mlflow.Server) -> Iterator[socket.socket]:
+    parts = urllib.parse.urlsplit(hub.url)
+    with socket.create_connection((str(parts.hostname), parts.port), timeout=20) as opened:
+        yield opened
+
+
+def head(files: Files, name: str, *lines: str) -> bytes:
+    host = urllib.parse.urlsplit(files.hub.url).netloc
+    first = f"PUT {TREE}/{files.root}/{name} HTTP/1.1"
+    return "\r\n".join([first, f"Host: {host}", *lines, "", ""]).encode()
+
+
+def test_an_empty_file_may_come_in_chunks(files: Files) -> None:
+    with raw(files.hub) as opened:
+        opened.sendall(head(files, "empty", "Transfer-Encoding: chunked") + b"0\r\n\r\n")
+        assert b" 200 " in opened.recv(200)
+    assert files.get("empty") == b""
+    assert files.list() == [{"path": "empty", "is_dir": False}]
+
+
+@pytest.mark.parametrize("sent", [0, 100, 3 << 20])
+def test_an_upload_that_is_cut_off_leaves_nothing(files: Files, store: Path, sent: int) -> None:
+    files.put("f", b"before")
+    before, n_gone = kept(store), gone(files.hub)
+    with raw(files.hub) as opened:
+        opened.sendall(head(files, "f", "Content-Length: 10000000") + b"x" * sent)
+    until(lambda: gone(files.hub) == n_gone + 1)
+    until(lambda: kept(store) == before)
+    assert files.get("f") == b"before"
+
+
+def test_chunks_that_are_not_in_form_leave_nothing(files: Files, store: Path) -> None:
+    with raw(files.hub) as opened:
+        opened.sendall(
+            head(files, "f", "Transfer-Encoding: chunked") + b"5\r\nhello\r\nnonsense\r\n"
+        )
+        opened.recv(200)
+    until(lambda: not left_over(store))
+    assert files.list() == []
+
+
+def test_of_a_body_longer_than_it_says_no_more_is_taken(files: Files) -> None:
+    with raw(files.hub) as opened:
+        opened.sendall(head(files, "f", "Content-Length: 5") + b"hello and more")
+        while opened.recv(1000):
+            pass
+    found = files.ask("GET", "f")  # the rest is taken for a request that makes no sense
+    assert found.status == 404 or found.body == b"hello"
+    assert files.hub.lives()
+
+
+@pytest.mark.parametrize("content", [b"abc", LARGE], ids=len)
+def test_a_digest_that_is_told_is_checked(files: Files, store: Path, content: bytes) -> None:
+    assert files.ask("PUT", "a", content, Content_Digest=digest(content)).status == 200
+    wrong = content[:-1] + b"?"
+    found = files.ask("PUT", "a", wrong, Content_Digest=digest(content))
+    assert (found.status, oid(wrong) in found.json()["message"]) == (400, True)
+    assert files.get("a") == content
+    until(lambda: not left_over(store))
+    assert not place(store, wrong).exists()
+    assert files.ask("PUT", "a", content, Content_Digest="sha-256=:?:").status == 400
+
+
+@pytest.mark.parametrize("content", [b"secret", LARGE[1:]], ids=len)
+def test_damaged_bytes_are_not_handed_out_as_whole(
+    files: Files, store: Path, content: bytes
+) -> None:
+    files.put("f", content)
+    place(store, content).chmod(0o644)
+    with place(store, content).open("r+b") as handle:
+        handle.seek(3)
+        handle.write(b"!")
+    if len(content) > 1 << 20:
+        with pytest.raises(http.client.IncompleteRead):
+            files.ask("GET", "f")
+    else:
+        found = files.ask("GET", "f")
+        assert (found.status, "is damaged" in found.json()["message"]) == (400, True)
+    found = files.ask("GET", "f")
+    assert (found.status, found.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+    files.put("f", content)
+    assert files.get("f") == content
+
+
+@pytest.mark.parametrize("content", [b"public", LARGE[2:]], ids=len)
+def test_a_symlink_in_the_store_is_not_followed(
+    files: Files, store: Path, tmp_path: Path, content: bytes
+) -> None:
+    files.put("f", content)
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"x" * len(content))
+    place(store, content).unlink()
+    place(store, content).symlink_to(outside)
+    found = files.ask("GET", "f")
+    assert found.status in {400, 404}
+    assert b"xxx" not in found.body
+    files.put("f", content)
+    assert files.get("f") == content
+    assert outside.read_bytes() == b"x" * len(content)
+
+
+def test_a_full_disk_is_said_to_be_and_leaves_nothing(tmp_path: Path) -> None:
+    with mlflow.hub(tmp_path) as hub:
+        files = Files(hub)
+        files.put("small", b"x")
+        pid = hub.process.pid
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (2 << 20, resource.RLIM_INFINITY))
+        for content in (LARGE, LARGE + LARGE):
+            found = files.ask("PUT", "large", content)
+            assert (found.status, found.json()["error_code"]) == (507, "RESOURCE_EXHAUSTED")
+            assert "File too large. Nothing of it was kept" in found.json()["message"]
+        store = tmp_path / "hub" / "objects" / "sha256"
+        until(lambda: not left_over(store))
+        assert [one["path"] for one in files.list()] == ["small"]
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        files.put("large", LARGE)
+        assert files.get("large") == LARGE
+
+
+class Endless:
+    """A file of some bytes that no memory holds."""
+
+    def __init__(self, size: int) -> None:
+        self.left, self.block, self.digest = size, os.urandom(1 << 20), hashlib.sha256()
+
+    def read(self, most: int = 1 << 20) -> bytes:
+        found = self.block[: min(most, self.left)]
+        self.left -= len(found)
+        self.digest.update(found)
+        return found
+
+
+def peak(pid: int) -> int:
+    """Return the most memory that a process had, in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def test_300_megabytes_go_both_ways_in_a_few(tmp_path: Path) -> None:
+    size = 300 << 20
+    with mlflow.hub(tmp_path) as hub:
+        files = Files(hub)
+        files.put("warm", LARGE)
+        files.get("warm")
+        before, sent = peak(hub.process.pid), Endless(size)
+        address = f"{TREE}/{files.root}/large.bin"
+        with contextlib.closing(hub.connect()) as connection:
+            connection.request("PUT", address, sent, {"Content-Length": str(size)})
+            assert connection.getresponse().status == 200
+        with contextlib.closing(hub.connect()) as connection:
+            connection.request("GET", address)
+            answer, found = connection.getresponse(), hashlib.sha256()
+            while piece := answer.read(1 << 20):
+                found.update(piece)
+        assert found.digest() == sent.digest.digest()
+        assert peak(hub.process.pid) - before < 40 << 20
+
+
+def test_who_leaves_during_a_download_does_no_harm(files: Files) -> None:
+    files.put("f", LARGE)
+    host = urllib.parse.urlsplit(files.hub.url).netloc
+    for _ in range(5):
+        with raw(files.hub) as opened:
+            opened.sendall(f"GET {TREE}/{files.root}/f HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            opened.recv(1000)
+    assert files.get("f") == LARGE
+    assert "Traceback" not in files.hub.said()
+
+
+MLFLOW = "mlflow-python-client/3.17.2"
+
+
+def test_a_name_that_was_cut_does_not_replace_another_file(files: Files) -> None:
+    client = {"User_Agent": MLFLOW}
+    octets, image = "application/octet-stream", "image/png"
+    assert files.ask("PUT", "plot", b"1", Content_Type=image, **client).status == 200
+    assert files.ask("PUT", "plot", b"1", Content_Type=image, **client).status == 200
+    found = files.ask("PUT", "plot", b"2", Content_Type=image, **client)
+    assert (found.status, found.json()["error_code"]) == (400, "RESOURCE_ALREADY_EXISTS")
+    assert "whose name was cut" in found.json()["message"]
+    assert files.get("plot") == b"1"
+    assert files.ask("PUT", "plot", b"3", Content_Type=octets, **client).status == 200
+    assert files.ask("PUT", "plot", b"4", Content_Type=image).status == 200
+    assert files.get("plot") == b"4"
+
+
+@pytest.mark.parametrize("what", ["upload", "download"])
+def test_no_address_of_another_store_is_given(files: Files, what: str) -> None:
+    address = f"/api/2.0/mlflow/artifacts/presigned-{what}-url"
+    found = files.hub.ask("POST", address, {"run_id": files.run, "path": "a"})
+    assert found.status == 400
+    assert f"Presigned {what} is not supported" in found.json()["message"]
+    tree = files.hub.ask("GET", f"/api/2.0/mlflow-artifacts/presigned/{files.root}/a")
+    assert (tree.status, tree.json()["error_code"]) == (501, "NOT_IMPLEMENTED")

@@ -1,0 +1,249 @@
+"""`assay runs delete/restore/purge/export/import`: what a person sees and types."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from assay.ledger import deleting, runs
+from assay.ledger.database import Ledger, open_ledger
+from assay.ledger.writer import Artifact, Metric, Writer
+from assay.project.workspace import Project
+from tests import make
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make.project(tmp_path / "project")
+
+
+def opened(root: Path) -> Ledger:
+    return open_ledger(Project(root).ledger_path)
+
+
+def recorded(root: Path, name: str, files: dict[str, bytes], *, parent: str | None = None) -> str:
+    project = Project(root)
+    with opened(root) as ledger:
+        writer = Writer(ledger)
+        run = writer.start_run(name=name, kind="script", experiment="tries", parent=parent)
+        writer.log_params(run, {"lr": 0.1})
+        writer.log_metrics(run, [Metric(key="loss", value=0.5, step=i, at=i) for i in range(3)])
+        kept = [
+            Artifact(path=path, oid=f"sha256:{project.objects.add(content)}", size=len(content))
+            for path, content in files.items()
+        ]
+        writer.add_artifacts(run, kept)
+        writer.finish_run(run, status="finished")
+    return run
+
+
+def objects(root: Path) -> list[bytes]:
+    store = Project(root).objects
+    return sorted(store.read(oid) for oid in store)
+
+
+def test_a_deleted_run_is_listed_apart_and_comes_back(root: Path):
+    run = recorded(root, "a", {})
+    said = make.done(root, "runs", "delete", run[:13])
+    assert said == f"Deleted 1 run; 'assay runs restore {run[:13]}' brings it back.\n"
+    assert "No runs yet" in make.done(root, "runs", "list")
+    assert run[:13] in make.done(root, "runs", "list", "--deleted")
+    make.done(root, *said.split("'")[1].split()[1:])
+    assert run[:13] in make.done(root, "runs", "list")
+    assert "No run is deleted." in make.done(root, "runs", "list", "--deleted")
+
+
+def test_an_experiment_is_deleted_and_restored_by_name(root: Path):
+    recorded(root, "a", {})
+    said = make.done(root, "runs", "delete", "--experiment", "tries")
+    assert "Deleted the experiment 'tries'" in said
+    assert "No runs yet" in make.done(root, "runs", "list")
+    make.done(root, "runs", "restore", "--experiment", "tries")
+    assert "a" in make.done(root, "runs", "list")
+
+
+@pytest.mark.parametrize("command", ["delete", "restore"])
+def test_nothing_named_is_a_wrong_use(root: Path, command: str):
+    recorded(root, "a", {})
+    said = make.assay(root, "runs", command)
+    assert said.code == 2
+    assert "say which runs" in said.err
+    assert "'assay runs list' shows ids" in said.err
+
+
+def test_a_purge_frees_what_nothing_else_names(root: Path):
+    a = recorded(root, "a", {"model": b"only a", "shared": b"both"})
+    b = recorded(root, "b", {"shared": b"both"})
+    make.done(root, "runs", "delete", a)
+    dry = make.done(root, "runs", "purge", "--dry")
+    assert "Would purge 1 run and free 1 artifact (6 B)." in dry
+    assert a in dry
+    refused = make.assay(root, "runs", "purge")
+    assert refused.code == 1
+    assert "nothing was removed" in refused.err
+    assert objects(root) == [b"both", b"only a"]
+    said = make.done(root, "runs", "purge", "--force")
+    assert said == "Purged 1 run and freed 1 artifact (6 B).\n"
+    assert objects(root) == [b"both"]
+    assert make.done(root, "runs", "purge") == "Nothing to purge.\n"
+    with opened(root) as ledger:
+        assert runs.get(ledger, b).artifacts[0].path == "shared"
+
+
+def test_a_purge_knows_how_old_what_it_takes_is(root: Path):
+    run = recorded(root, "a", {})
+    make.done(root, "runs", "delete", run)
+    assert make.done(root, "runs", "purge", "--older-than", "1h") == "Nothing to purge.\n"
+    with opened(root) as ledger:
+        deleting.restore(ledger, [run])
+        deleting.delete(ledger, [run], at=1)
+    assert "Purged 1 run." in make.done(root, "runs", "purge", "--older-than", "30d", "-f")
+
+
+@pytest.mark.parametrize("age", ["", "30", "d", "1y", "-1d", "1.5h"])
+def test_an_age_that_is_none_is_refused(root: Path, age: str):
+    recorded(root, "a", {})
+    said = make.assay(root, "runs", "purge", "--older-than", age)
+    assert said.code == 2
+    assert "write 12h, 30d or 8w" in said.err
+
+
+def test_a_purged_run_does_not_come_back_with_a_pull(tmp_path: Path, root: Path):
+    make.done(root, "remote", "add", "-d", "store", str(tmp_path / "store"))
+    make.commit(root)
+    run = recorded(root, "a", {"model": b"weights"})
+    kept = recorded(root, "b", {})
+    make.done(root, "push")
+    other = tmp_path / "other"
+    make.git(tmp_path, "clone", "-q", str(root), "other")
+    make.done(other, "pull")
+    make.done(root, "runs", "delete", run)
+    make.done(root, "runs", "purge", "--force")
+    shutil.rmtree(Project(root).assay_dir / "records")  # all is read once more
+    make.done(root, "pull")
+    assert ids(root) == [kept]
+    make.done(root, "push")
+    make.done(other, "pull")
+    assert ids(other) == [kept]
+    assert run[:13] in make.done(other, "runs", "list", "--deleted")
+    make.done(other, "runs", "restore", run)
+    make.done(other, "push")
+    make.done(other, "pull")
+    make.done(root, "pull")
+    assert ids(root) == [kept]
+    assert ids(other) == sorted([run, kept])
+    make.git(tmp_path, "clone", "-q", str(root), "third")
+    make.done(tmp_path / "third", "pull")
+    assert ids(tmp_path / "third") == [kept]
+
+
+def ids(root: Path) -> list[str]:
+    found = json.loads(make.done(root, "runs", "list", "--json", "--all"))
+    return sorted(run["id"] for run in found)
+
+
+def test_runs_go_to_another_project_in_one_file(tmp_path: Path, root: Path):
+    run = recorded(root, "a", {"dir/model #1.bin": b"weights"})
+    other = make.project(tmp_path / "other")
+    file = tmp_path / "a.zip"
+    said = make.done(root, "runs", "export", run, "-o", str(file))
+    assert re.fullmatch(rf"Wrote 1 run and 1 artifact to {file} \(.+\)\.\n", said)
+    assert make.done(other, "runs", "import", str(file)) == "Imported 1 new run, 1 artifact.\n"
+    assert make.done(other, "runs", "import", str(file)) == "All of it is here already.\n"
+    with opened(root) as here, opened(other) as there:
+        assert runs.get(there, run).artifacts == runs.get(here, run).artifacts
+        assert runs.history(there, run, "loss") == runs.history(here, run, "loss")
+    assert objects(other) == [b"weights"]
+
+
+def test_an_export_of_an_experiment_has_all_runs_with_their_parts(tmp_path: Path, root: Path):
+    with opened(root) as ledger:
+        top = Writer(ledger).start_run(name="top", kind="script", experiment="tries")
+        part = recorded(root, "part", {}, parent=top)
+        Writer(ledger).finish_run(top, status="finished")
+    recorded(root, "other", {})
+    make.done(root, "runs", "export", "--experiment", "tries", "-o", "../all.zip")
+    make.done(root, "runs", "export", part, "-o", "../part.zip")
+    for name, count in (("all", 3), ("part", 2)):
+        other = make.project(tmp_path / name)
+        said = make.done(other, "runs", "import", str(tmp_path / f"{name}.zip"))
+        assert said == f"Imported {count} new runs.\n"
+
+
+def test_records_alone_are_exported_and_imported(tmp_path: Path, root: Path):
+    run = recorded(root, "a", {"model": b"weights"})
+    make.done(root, "runs", "export", "--no-artifacts")
+    [file] = root.glob("runs-*.zip")
+    assert file.name == f"runs-{run[:13]}.zip"
+    other = make.project(tmp_path / "other")
+    assert make.done(other, "runs", "import", str(file)) == "Imported 1 new run.\n"
+    said = make.assay(other, "runs", "export", "-o", "x.zip")
+    assert "1 artifact left out: not here" in said.err
+
+
+def test_a_file_is_not_written_over_unless_that_is_asked(root: Path):
+    recorded(root, "a", {})
+    make.write(root, {"x.zip": "mine"})
+    said = make.assay(root, "runs", "export", "-o", "x.zip")
+    assert said.code == 255
+    assert "x.zip: the file is there already" in said.err
+    assert (root / "x.zip").read_text() == "mine"
+    make.done(root, "runs", "export", "-o", "x.zip", "--force")
+    assert zipfile.is_zipfile(root / "x.zip")
+
+
+def test_a_run_that_goes_on_is_not_exported(root: Path):
+    with opened(root) as ledger:
+        run = Writer(ledger).start_run(name="long", kind="script")
+    said = make.assay(root, "runs", "export", run, "-o", "x.zip")
+    assert said.code == 255
+    assert "export it when it has ended" in said.err
+    assert not (root / "x.zip").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04"])
+def test_another_file_is_refused_and_nothing_is_changed(root: Path, content: bytes):
+    make.write(root, {"x.zip": content})
+    said = make.assay(root, "runs", "import", "x.zip")
+    assert said.code == 255
+    assert "x.zip: this is no file of 'assay runs export', or it is cut off" in said.err
+    assert not Project(root).ledger_path.exists()
+
+
+def test_a_missing_file_is_said_to_be(root: Path):
+    said = make.assay(root, "runs", "import", "x.zip")
+    assert (said.code, "x.zip: there is no such file" in said.err) == (255, True)
+
+
+def test_an_archive_with_a_forged_object_or_record_is_refused(tmp_path: Path, root: Path):
+    recorded(root, "a", {"model": b"weights"})
+    make.done(root, "runs", "export", "-o", "a.zip")
+    with zipfile.ZipFile(root / "a.zip") as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    [name] = [name for name in held if name != "records"]
+    other = make.project(tmp_path / "other")
+    for bad in ({name: b"forged"}, {"records": held["records"][:50]}, {"records": b""}):
+        with zipfile.ZipFile(other / "bad.zip", "w") as archive:
+            for key, content in (held | bad).items():
+                archive.writestr(key, content)
+        assert make.assay(other, "runs", "import", "bad.zip").code == 255
+        assert not Project(other).ledger_path.exists()
+    with zipfile.ZipFile(other / "ok.zip", "w") as archive:
+        for key, content in held.items():
+            archive.writestr(key, content)
+        archive.writestr("../../evil", b"evil")
+        archive.writestr("objects/../../../evil", b"evil")
+    assert make.done(other, "runs", "import", "ok.zip").startswith("Imported 1 new run")
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_import_wants_to_know_where_from(root: Path):
+    for arguments in ([], ["x.zip", "--mlflow", "mlruns"]):
+        said = make.assay(root, "runs", "import", *arguments)
+        assert said.code == 2
+        assert "a FILE, or '--mlflow STORE'" in said.err

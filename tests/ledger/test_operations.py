@@ -1,0 +1,147 @@
+"""Operations are written once, in order; what is refused does no harm to what is not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assay.base.errors import Error, NotFound
+from assay.ledger import operations, runs
+from assay.ledger.database import Ledger
+from assay.ledger.operations import (
+    AddArtifacts,
+    AddEdges,
+    AddInputs,
+    Batch,
+    FinishRun,
+    LogMetrics,
+    LogParams,
+    Operation,
+    Refusal,
+    SetTags,
+    StartRun,
+    point,
+)
+from assay.ledger.process import Process
+from assay.ledger.writer import Artifact, Code, Data, Untracked
+
+WHO = Process(host="h", boot="b", pid=1, start="1")
+
+
+def started(run: str = "r", **given: Any) -> StartRun:
+    fields = {"name": "train", "kind": "script", "experiment": "churn", "at": 10, "process": WHO}
+    return StartRun(run=run, **(fields | given))
+
+
+def write(ledger: Ledger, number: int, *found: Operation, sender: str = "s") -> list[Refusal]:
+    batch = Batch(sender=sender, number=number, operations=found)
+    again = operations.decode(operations.encode(batch), where="here")
+    assert again == batch
+    with ledger.write() as connection:
+        return operations.apply(connection, again, at=5)
+
+
+def test_all_that_a_run_says_of_itself_is_recorded(ledger: Ledger):
+    untracked = Untracked(path="new.py", oid="sha256:1", size=3)
+    code = Code(commit="c0ffee", diff="sha256:2", untracked=(untracked,), reproducible=True)
+    data = Data(path="d.csv", oid="md5:1", kind="dataset", details={"a": [1]}, context="train")
+    found = (
+        started(code=code, command="python train.py", owner="ada"),
+        LogParams(run="r", params={"lr": ("0.1", "float"), "big": (str(2**70), "int")}),
+        LogMetrics(run="r", points=(point("loss", math.nan, step=1, at=1),)),
+        LogMetrics(
+            run="r", points=(point("loss", 2.5, step=0, at=1), point("m", 1, step=0, at=1))
+        ),
+        SetTags(run="r", tags={"team": "a"}),
+        AddInputs(run="r", data=(data,), at=11),
+        AddArtifacts(run="r", artifacts=(Artifact(path="a", oid="sha256:3", size=1),), at=11),
+        AddEdges(run="r", edges=(("run:r", "made", "bundle:sha256:4"),), at=11),
+        FinishRun(run="r", status="finished", at=20, exit_status=0, log_tail="done"),
+    )
+    assert write(ledger, 1, *found) == []
+    run = runs.get(ledger, "r")
+    assert (run.name, run.experiment, run.owner, run.host, run.pid) == (
+        "train", "churn", "ada", "h", 1,
+    )  # fmt: skip
+    assert run.code == code
+    assert run.params == {"lr": 0.1, "big": 2**70}
+    assert math.isnan(run.metrics["loss"].value)
+    assert (run.tags, run.inputs) == ({"team": "a"}, (data,))
+    assert [one.path for one in run.artifacts] == ["a"]
+    assert (run.status, run.end, run.log_tail) == ("finished", 20, "done")
+    assert set(operations.oids(found)) == {"1", "2", "3"}
+
+
+def test_a_batch_of_an_older_number_is_not_applied(ledger: Ledger):
+    write(ledger, 1, started(), SetTags(run="r", tags={"team": "a"}))
+    write(ledger, 2, SetTags(run="r", tags={"team": "b"}))
+    write(ledger, 1, SetTags(run="r", tags={"team": "c"}))
+    write(ledger, 2, SetTags(run="r", tags={"team": "d"}))
+    assert runs.get(ledger, "r").tags == {"team": "b"}
+    write(ledger, 1, SetTags(run="r", tags={"team": "e"}), sender="another")
+    assert runs.get(ledger, "r").tags == {"team": "e"}
+
+
+def test_one_refused_operation_leaves_the_others(ledger: Ledger):
+    refused = write(
+        ledger,
+        1,
+        started(),
+        LogParams(run="r", params={"lr": ("1", "int")}),
+        LogParams(run="r", params={"depth": ("3", "int"), "lr": ("2", "int")}),
+        SetTags(run="r", tags={"team": "a"}),
+    )
+    assert [(one.index, one.run) for one in refused] == [(2, "r")]
+    assert "cannot become '2'" in str(refused[0].error())
+    run = runs.get(ledger, "r")
+    assert (run.params, run.tags) == ({"lr": 1}, {"team": "a"})
+
+
+def test_a_batch_of_an_unknown_run_changes_nothing_and_may_come_again(ledger: Ledger):
+    with pytest.raises(NotFound, match="there is no run 'other'"):
+        write(ledger, 1, started(), SetTags(run="other", tags={"team": "a"}))
+    with pytest.raises(NotFound):
+        runs.get(ledger, "r")
+    write(ledger, 1, started(), started("other"), SetTags(run="other", tags={"team": "a"}))
+    assert runs.get(ledger, "other").tags == {"team": "a"}
+
+
+def test_a_run_that_begins_twice_is_one_and_keeps_its_end(ledger: Ledger):
+    write(ledger, 1, started(), FinishRun(run="r", status="failed", at=20))
+    write(ledger, 1, started(name="another"), sender="again")
+    assert (runs.get(ledger, "r").name, runs.get(ledger, "r").status) == ("train", "failed")
+
+
+def test_a_run_that_was_purged_does_not_come_back(ledger: Ledger):
+    from assay.ledger import tables
+
+    with ledger.write() as connection:
+        connection.execute(tables.purged.insert().values(id="r", at=1))
+    (refused,) = write(ledger, 1, started())
+    assert "was purged" in refused.what
+
+
+numbers = st.floats() | st.integers(-(2**53), 2**53).map(float)
+
+
+@given(st.lists(st.tuples(st.text(min_size=1), numbers, st.integers(-(2**63), 2**63 - 1))))
+def test_points_travel_to_the_last_bit(found: Sequence[tuple[str, float, int]]):
+    points = tuple(point(key, value, step=step, at=1) for key, value, step in found)
+    batch = Batch(sender="s", number=1, operations=(LogMetrics(run="r", points=points),))
+    (back,) = operations.decode(operations.encode(batch), where="here").operations
+    assert isinstance(back, LogMetrics)
+    for (key, value, step), one in zip(found, back.points, strict=True):
+        metric = operations._metric(one)
+        assert (metric.key, metric.step) == (key, step)
+        assert metric.value == value or (math.isnan(metric.value) and math.isnan(value))
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"sender": 1}', b'{"sender":"s","number":1}'])
+def test_what_is_no_batch_is_an_error_that_says_where(content: bytes):
+    with pytest.raises(Error, match="line 7: this is no batch of operations"):
+        operations.decode(content, where="line 7")

@@ -1,0 +1,190 @@
+"""Deleting, restoring and purging runs: what goes is gone, what has to stay stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assay.base.errors import Error, NotFound
+from assay.ledger import deleting, models, purge, runs, tables
+from assay.ledger.database import Ledger
+from assay.ledger.environment import capture
+from assay.ledger.writer import Code, Data, Metric, Writer
+
+
+def ended(writer: Writer, name: str, *, parent: str | None = None, at: int = 1) -> str:
+    run = writer.start_run(
+        name=name, kind="script", experiment="e", parent=parent, code=Code(commit="c0"),
+        environment=capture(), at=at,
+    )  # fmt: skip
+    writer.log_params(run, {"p": 1})
+    writer.log_metrics(run, [Metric(key="m", value=float(i), step=i, at=i) for i in range(50)])
+    writer.set_tags(run, {"t": "x"})
+    writer.add_inputs(run, [Data(path="a", oid=f"md5:{name}")])
+    writer.add_artifact(run, "f", f"sha256:{name}", 1)
+    if parent is None:
+        writer.finish_run(run, status="finished")
+    return run
+
+
+def counts(ledger: Ledger) -> dict[str, int]:
+    """Return how many rows each table has that has some."""
+    with ledger.read() as connection:
+        found = {
+            table.name: len(connection.execute(table.select()).all())
+            for table in tables.metadata.sorted_tables
+        }
+    return {name: count for name, count in found.items() if count}
+
+
+def test_a_deleted_run_takes_its_parts_along_and_comes_back_with_them(
+    ledger: Ledger, writer: Writer
+):
+    run = ended(writer, "a")
+    part = ended(writer, "b", parent=run)
+    writer.finish_run(part, status="finished")
+    before = runs.get(ledger, run)
+    assert deleting.delete(ledger, [run[:13]], at=5) == [run, part]
+    assert runs.list_(ledger, top_level=False) == []
+    assert [one.id for one in deleting.list_deleted(ledger)] == sorted([run, part])
+    with pytest.raises(NotFound):
+        runs.get(ledger, run)
+    assert sorted(deleting.restore(ledger, [run])) == sorted([run, part])
+    assert runs.get(ledger, run) == before
+
+
+def test_a_run_that_goes_on_is_not_deleted(ledger: Ledger, writer: Writer):
+    run = ended(writer, "a")
+    open_ = writer.start_run(name="long", kind="script")
+    with pytest.raises(Error, match="goes on; nothing was deleted"):
+        deleting.delete(ledger, [run, open_])
+    assert deleting.list_deleted(ledger) == []
+
+
+def test_what_is_not_deleted_cannot_be_restored_or_purged(ledger: Ledger, writer: Writer):
+    run = ended(writer, "a")
+    for name in (run, "0", "nothing", "", "%"):
+        with pytest.raises(NotFound, match="there is no deleted run") as caught:
+            deleting.restore(ledger, [name])
+        assert caught.value.hint == "'assay runs list --deleted' shows them"
+        with pytest.raises(NotFound, match="there is no deleted run"):
+            purge.find(ledger, [name])
+    assert not purge.find(ledger)
+
+
+def test_an_experiment_takes_its_runs_along(ledger: Ledger, writer: Writer):
+    run = ended(writer, "a")
+    deleting.mark_experiment(ledger, "e", deleted=True, at=5)
+    with pytest.raises(Error, match="experiment 'e' of the run is deleted") as caught:
+        deleting.restore(ledger, [run])
+    assert caught.value.hint == "assay runs restore --experiment 'e'"
+    with pytest.raises(Error, match="'e' is deleted"):
+        deleting.mark_experiment(ledger, "e", deleted=True)
+    deleting.mark_experiment(ledger, "e", deleted=False)
+    assert runs.get(ledger, run).id == run
+    with pytest.raises(NotFound, match="there is no experiment 'x'"):
+        deleting.mark_experiment(ledger, "x", deleted=True)
+
+
+def test_a_purged_run_leaves_nothing_but_its_id(ledger: Ledger, writer: Writer):
+    before = counts(ledger)
+    run = ended(writer, "a")
+    ended_part = ended(writer, "b", parent=run)
+    writer.finish_run(ended_part, status="finished")
+    deleting.mark_experiment(ledger, "e", deleted=True, at=5)
+    found = purge.find(ledger)
+    assert [one.id for one in found.runs] == sorted([run, ended_part])
+    assert found.experiments == ("e",)
+    purge.purge(ledger, found, at=9)
+    assert counts(ledger) == {**before, "purged": 2}
+    assert not purge.find(ledger)
+
+
+def test_the_name_of_a_purged_experiment_is_free(ledger: Ledger, writer: Writer):
+    ended(writer, "a")
+    deleting.mark_experiment(ledger, "e", deleted=True)
+    with pytest.raises(Error, match="deleted"):
+        writer.start_run(name="b", kind="script", experiment="e")
+    purge.purge(ledger, purge.find(ledger), at=9)
+    assert writer.start_run(name="b", kind="script", experiment="e")
+
+
+def test_only_what_was_deleted_long_ago_goes_where_that_is_asked(ledger: Ledger, writer: Writer):
+    old, new = ended(writer, "a"), ended(writer, "b")
+    deleting.delete(ledger, [old], at=100)
+    deleting.delete(ledger, [new], at=200)
+    found = purge.find(ledger, before=150)
+    assert [one.id for one in found.runs] == [old]
+    purge.purge(ledger, found, at=300)
+    assert [one.id for one in deleting.list_deleted(ledger)] == [new]
+    assert [one.id for one in purge.find(ledger, [new]).runs] == [new]
+
+
+def test_a_run_that_a_version_was_made_of_stays(ledger: Ledger, writer: Writer):
+    run, other = ended(writer, "a"), ended(writer, "b")
+    models.register(ledger, "churn", bundle="sha256:1", run=run)
+    deleting.delete(ledger, [run, other])
+    found = purge.find(ledger)
+    assert [one.id for one in found.runs] == [other]
+    assert [(one.id, one.reason) for one in found.kept] == [
+        (run, "the version churn/1 was made of it")
+    ]
+    with pytest.raises(Error, match="churn/1 was made of it"):
+        purge.find(ledger, [run])
+    models.delete_version(ledger, "churn/1")
+    purge.purge(ledger, purge.find(ledger), at=9)
+    assert models.register(ledger, "churn", bundle="sha256:2").number == 2
+
+
+def test_a_part_that_is_not_deleted_outlives_what_it_was_a_part_of(ledger: Ledger, writer: Writer):
+    run = ended(writer, "a")
+    part = ended(writer, "b", parent=run)
+    writer.finish_run(part, status="finished")
+    with ledger.write() as connection:
+        query = tables.run.update().where(tables.run.c.id == run)
+        connection.execute(query.values(deleted=5))
+    purge.purge(ledger, purge.find(ledger), at=9)
+    assert runs.get(ledger, part).parent is None
+    assert runs.get(ledger, part).params == {"p": 1}
+
+
+def test_logged_models_go_with_their_run_unless_they_are_registered(
+    ledger: Ledger, writer: Writer
+):
+    run = ended(writer, "a")
+    with ledger.write() as connection:
+        number = runs_experiment(ledger, run)
+        for id_ in ("m-1", "m-2", "m-3"):
+            connection.execute(tables.logged_model.insert().values(
+                id=id_, name="x", experiment_id=number, status="ready", created=1, updated=1,
+                run_id=run if id_ != "m-3" else None, deleted=1 if id_ == "m-3" else None,
+            ))  # fmt: skip
+    version = models.register(ledger, "churn", bundle="sha256:1")
+    with ledger.write() as connection:
+        query = tables.version.update().where(tables.version.c.number == version.number)
+        connection.execute(query.values(model_id="m-2"))
+    deleting.delete(ledger, [run])
+    found = purge.find(ledger)
+    assert found.models == ("m-1", "m-3")
+    purge.purge(ledger, found, at=9)
+    with ledger.read() as connection:
+        left = connection.execute(tables.logged_model.select()).all()
+    assert [(row.id, row.run_id) for row in left] == [("m-2", None)]
+
+
+def runs_experiment(ledger: Ledger, run: str) -> int:
+    return runs.get(ledger, run).experiment_id
+
+
+def test_the_file_of_a_ledger_shrinks(ledger: Ledger, writer: Writer):
+    for n in range(20):
+        run = writer.start_run(name=str(n), kind="script")
+        writer.set_tags(run, {str(i): "x" * 10_000 for i in range(20)})
+        writer.finish_run(run, status="finished")
+        deleting.delete(ledger, [run])
+    purge.purge(ledger, purge.find(ledger), at=9)
+    assert purge.shrink(ledger)
+    if ledger.is_sqlite:
+        assert Path(ledger.where).stat().st_size < 1_000_000
+        assert not Path(f"{ledger.where}-wal").stat().st_size
