@@ -72,7 +72,7 @@ def names() -> str:
 
 
 def _is_public(name: str) -> bool:
-    return not name.startswith("_") and name not in {"close", "ending"}
+    return not name.startswith("_") and name not in {"close", "made"}
 
 
 def _described(name: str, thing: Any) -> str:
@@ -125,7 +125,7 @@ def settings() -> str:
     """Return our settings as a table."""
     from assay.base.settings import SETTINGS, variable
 
-    kinds = {bool: "true or false", int: "whole number"}
+    kinds = {bool: "true or false", int: "whole number", str: "text"}
     lines = ["| setting | variable | kind | without it | what it is |", "|---|---|---|---|---|"]
     for key, setting in SETTINGS.items():
         default = str(setting.default).lower()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import time
 import urllib.parse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tests import mlflow
 
 TREE = "/api/2.0/mlflow-artifacts/artifacts"
+LARGE = os.urandom(1 << 20) * 3 + b"end"
+"""More than what is read at a time."""
 
 
 class Files:
@@ -55,3 +59,26 @@ def until(answer: Callable[[], bool]) -> None:
 
 def digest(content: bytes) -> str:
     return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
+
+
+def oid(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def place(store: Path, content: bytes) -> Path:
+    return store / oid(content)[:2] / oid(content)[2:]
+
+
+def kept(store: Path) -> list[Path]:
+    return sorted(path for path in store.rglob("*") if path.is_file())
+
+
+def gone(hub: mlflow.Server) -> int:
+    """Return how many requests ended before their body."""
+    lines = hub.ask("GET", "/metrics").body.decode().splitlines()
+    counts = [line for line in lines if line.startswith("assay_requests_total{")]
+    return sum(int(float(line.split()[-1])) for line in counts if 'status="499"' in line)
+
+
+def left_over(store: Path) -> list[Path]:
+    return [path for path in store.rglob("tmp.*/*") if path.name != "lock"]

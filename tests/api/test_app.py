@@ -92,7 +92,7 @@ def failing(hub: Hub, error: Exception, monkeypatch: pytest.MonkeyPatch) -> ASGI
         (Error("odd", hint="do"), 400, "INVALID_PARAMETER_VALUE", "odd; do"),
         (Unavailable("locked"), 503, "TEMPORARILY_UNAVAILABLE", "locked"),
         (Full("disk is full"), 507, "RESOURCE_EXHAUSTED", "disk is full"),
-        (ValueError("secret"), 500, "INTERNAL_ERROR", "the hub failed; see its log"),
+        (ValueError("secret"), 501, "INTERNAL_ERROR", "the hub failed; see its log"),
     ],
 )
 def test_each_error_has_its_status_and_its_code(

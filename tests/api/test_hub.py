@@ -37,6 +37,14 @@ def steps(server: Server, run: str, key: str = "m") -> list[int]:
     return [one["step"] for one in found.get("metrics", [])]
 
 
+def is_at_work(pid: int) -> bool:
+    """Tell whether a process lives; one that nobody waited for does not."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
 def port_of(server: Server) -> int:
     return int(server.url.rpartition(":")[2])
 
@@ -96,6 +104,31 @@ def test_a_worker_that_is_killed_is_started_again(tmp_path: Path):
         assert log(server, run, 1) == 200
         assert server.end() == 0
         assert "another begins" in server.said()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path):
+    with mlflow.hub(tmp_path, "--workers", "2") as server:
+        workers = children(server)
+        server.process.kill()
+        server.process.wait(30)
+        until = time.monotonic() + 60
+        while any(Path(f"/proc/{pid}").exists() for pid in workers):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def test_what_all_workers_counted_is_in_one_scrape(tmp_path: Path):
+    with mlflow.hub(tmp_path, "--workers", "2") as server:
+        run = new_run(server)
+        for step in range(40):  # each over a connection of its own, to either of the workers
+            assert log(server, run, step) == 200
+        wanted = 'assay_requests_total{route="mlflow/runs/log-metric",status="200"} 40'
+        until = time.monotonic() + 60
+        while wanted not in (text := server.ask("GET", "/metrics").body.decode()):
+            assert time.monotonic() < until, text
+            time.sleep(0.1)
+        assert 'assay_request_duration_seconds_count{route="mlflow/runs/log-metric"} 40' in text
 
 
 def test_what_was_answered_is_there_after_kill_9(tmp_path: Path):

@@ -218,3 +218,29 @@ def test_outside_a_project_a_hub_is_enough(
     assert (
         hub.ask("GET", f"/api/objects/{found.artifacts[0].oid.replace(':', '/')}").body == b"hello"
     )
+
+
+def test_runs_at_the_hub_are_found_and_their_files_come_back(
+    hub: mlflow.Server, tmp_path: Path, project: Path
+):
+    with assay.run("train", params={"lr": 0.1}) as run:
+        assay.log_metric("loss", 2)
+        assay.log_metric("bad", float("nan"))
+        assay.log_text("hello", "notes/a.txt")
+        assay.log_text("x" * 3_000_000, "notes/large.txt")
+    with assay.run("other"):
+        assay.log_metric("loss", 3)
+    found = assay.search_runs("metrics.loss < 3", columns=["run_name", "metrics.bad"])
+    assert found["run_name"] == ["train"]
+    assert found["metrics.bad"][0] != found["metrics.bad"][0]
+    whole = assay.search_runs(order_by=["metrics.loss"])
+    assert (whole["run_name"], whole["params.lr"]) == (["train", "other"], ["0.1", None])
+    assert assay.search_runs(limit=1).n_rows == 1
+    for file in (project / ".assay" / "objects").rglob("*"):
+        if file.is_file():
+            file.unlink()  # as on another machine
+    folder = assay.load(f"runs:/{run.id}/notes")
+    assert (folder / "a.txt").read_text() == "hello"
+    assert (folder / "large.txt").stat().st_size == 3_000_000
+    with pytest.raises(assay.Error, match="keeps nothing at 'nota'"):
+        assay.load(f"runs:/{run.id}/nota")

@@ -14,7 +14,7 @@ from assay.bundle import contents
 from assay.ledger import models
 from assay.ledger.database import open_ledger
 from assay.objects.cache import Cache
-from tests import mlflow
+from tests import databases, mlflow
 from tests.bundle import trained
 
 API = "/api/2.0/mlflow/"
@@ -26,9 +26,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("hub")
 
 
+@pytest.fixture(scope="module", params=databases.KINDS)
+def where(request: pytest.FixtureRequest, folder: Path) -> Path | str:
+    """The ledger of the hub: a file, and a database."""
+    if request.param == "sqlite":
+        return folder / "hub" / "ledger.db"
+    server: databases.Postgres = request.getfixturevalue("postgres")
+    return server.database()
+
+
 @pytest.fixture(scope="module")
-def hub(folder: Path) -> Iterator[mlflow.Server]:
-    with mlflow.hub(folder) as server:
+def hub(folder: Path, where: Path | str) -> Iterator[mlflow.Server]:
+    with mlflow.hub(folder, "--ledger", str(where)) as server:
         server.call("POST", "registered-models/create", name="m", description="d")
         server.call("POST", "model-versions/create", name="m", source="s3://b/1")
         server.call("POST", "registered-models/alias", name="m", alias="live", version="1")
@@ -219,12 +228,12 @@ def bundle(hub: mlflow.Server, folder: Path, tmp_path_factory: pytest.TempPathFa
 
 
 def test_the_files_of_a_bundle_are_read_once_it_is_registered(
-    hub: mlflow.Server, folder: Path, bundle: str
+    hub: mlflow.Server, where: Path | str, bundle: str
 ):
     place = f"{TREE}/bundles/{bundle}"
     for path in (f"{place}/bundle.json", f"{TREE}?path=bundles/{bundle}", f"{TREE}/bundles/x/y"):
         assert hub.ask("GET", path).status == 404
-    with open_ledger(folder / "hub" / "ledger.db") as ledger:
+    with open_ledger(where) as ledger:
         models.register(ledger, "ours", bundle=f"sha256:{bundle}")
     listed = hub.ask("GET", f"{TREE}?path=bundles/{bundle}").json()["files"]
     index = hub.ask("GET", f"{place}/bundle.json")
@@ -241,8 +250,8 @@ def test_the_files_of_a_bundle_are_read_once_it_is_registered(
     assert where == {"artifact_uri": f"mlflow-artifacts:/bundles/{bundle}"}
 
 
-def test_a_registered_bundle_that_is_elsewhere_is_told(hub: mlflow.Server, folder: Path):
-    with open_ledger(folder / "hub" / "ledger.db") as ledger:
+def test_a_registered_bundle_that_is_elsewhere_is_told(hub: mlflow.Server, where: Path | str):
+    with open_ledger(where) as ledger:
         models.register(ledger, "elsewhere", bundle=f"sha256:{0:064}")
     found = hub.ask("GET", f"{TREE}/bundles/{0:064}/bundle.json")
     assert found.status == 404

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import assay
-import assay.cli.sync
 from assay.ledger import channel, channels, runs, spool
 from assay.ledger.database import open_ledger
 from tests import make

@@ -449,3 +449,22 @@ def test_without_a_ledger_there_is_nothing_to_do_again(tmp_path: Path):
     assert shown.code == 255
     assert "there is no ledger" in shown.err
     assert not (folder / ".assay" / "ledger.db").exists()
+
+
+def test_parameters_that_git_ignores_are_those_of_the_record(tmp_path: Path):
+    text = """
+stages:
+  a:
+    cmd: cat params.yaml conf/more.json | tr -d ' ' > o
+    params: [lr, opt.m, conf/more.json: [seed]]
+    outs: [o]
+"""
+    files = {
+        ".gitignore": "/params.yaml\n/conf\n/out\n",
+        "params.yaml": '{"lr": 0.1, "opt": {"m": [1, 2]}}',
+        "conf/more.json": '{"seed": 7}',
+    }
+    folder = stages.pipeline(tmp_path / "project", text, files)
+    make.done(folder, "repro")
+    make.write(folder, {"params.yaml": "lr: 9\n", "conf/more.json": "{}"})
+    assert verdict(folder)["sameness"] == "identical"

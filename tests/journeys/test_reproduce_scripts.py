@@ -295,3 +295,16 @@ def test_a_teammate_does_runs_again_from_what_was_pulled(tmp_path: Path):
     for name, kind in ((run, "pipeline"), (script, "script")):
         found = again(colleague, name)
         assert (found["sameness"], found["kind"]) == ("identical", kind)
+
+
+def test_a_parameters_file_that_git_ignores_is_that_of_the_run(tmp_path: Path):
+    folder = make.project(tmp_path / "project")
+    code = (
+        "import assay\nwith assay.run('r'):\n"
+        "    assay.log_metric('n', len(open('params.yaml').read()))\n"
+    )
+    make.write(folder, {".gitignore": "/params.yaml\n", "params.yaml": "a: 1\n", "s.py": code})
+    make.commit(folder)
+    call(folder, "s.py")
+    make.write(folder, {"params.yaml": "a: 1\nb: 2\n"})
+    assert again(folder)["sameness"] == "identical"

@@ -104,7 +104,7 @@ def test_a_fresh_clone_has_metrics_artifacts_and_can_reproduce(origin: Path):
     make.git(ada, "push", "-q")
     bea = clone(origin, "bea")
     out = make.done(bea, "pull")
-    assert "4 runs fetched" in out
+    assert "2 runs fetched" in out
     found = shown(bea, run)["run"]
     assert found["metrics"]["loss"]["value"] == 0.125
     assert found["params"] == {"name": "big"}

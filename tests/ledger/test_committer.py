@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -157,36 +156,25 @@ def test_closing_writes_what_waits_and_takes_nothing_more(ledger: Ledger, run: s
         committer.submit(tagging(run, "late"))
 
 
-def test_a_lock_that_is_let_go_is_waited_for(file: Ledger):
-    run = new_run(file)
-    other = sqlite3.connect(file.where, isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN IMMEDIATE")
-    committer = Committer(file)
-    try:
-        future = committer.submit(tagging(run, "a"))
-        time.sleep(0.3)
-        assert not future.done()
-        other.execute("COMMIT")
+def test_a_lock_that_is_let_go_is_waited_for(committer: Committer, run: str):
+    with open_ledger(committer.ledger.where) as other:
+        with other.write():
+            future = committer.submit(tagging(run, "a"))
+            time.sleep(0.3)
+            assert not future.done()
         assert future.result(30) == "a"
-    finally:
-        other.close()
-        committer.close()
 
 
-def test_a_lock_that_is_kept_makes_writes_fail_and_not_the_writer(file: Ledger):
-    run = new_run(file)
-    other = sqlite3.connect(file.where, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    committer = Committer(file, patience=0.2)
+def test_a_lock_that_is_kept_makes_writes_fail_and_not_the_writer(ledger: Ledger, run: str):
+    committer = Committer(ledger, patience=0.2)
     try:
-        with pytest.raises(Unavailable, match="locked"):
-            committer.submit(tagging(run, "a")).result(30)
-        other.execute("COMMIT")
-        assert committer.submit(tagging(run, "b")).result(30) == "b"
+        with open_ledger(ledger.where) as other:
+            with other.write(), pytest.raises(Unavailable):
+                committer.submit(tagging(run, "a")).result(30)
+            assert committer.submit(tagging(run, "b")).result(30) == "b"
     finally:
-        other.close()
         committer.close()
-    assert tags(file, run) == {"b"}
+    assert tags(ledger, run) == {"b"}
 
 
 def test_a_file_that_is_gone_is_said_to_be_and_found_again(file: Ledger, tmp_path: Path):

@@ -371,3 +371,38 @@ def test_more_than_memory_should_hold_is_written_on_the_way(
             run.log_metric("loss", step, step=step)
             assert len(run.channel._queue) <= 51
     assert len(runs.history(ledger, run.id, "loss")) == 1000
+
+
+def test_tracked_data_that_a_script_reads_is_recorded_by_its_content(
+    project: Path, ledger: Ledger
+):
+    make.write(
+        project,
+        {
+            "data/a.csv": "x\n1\n", "folder/one.csv": "1", "folder/two.csv": "2",
+            "other.csv": "not read", "made.csv": "old", "plain.txt": "in git",
+        },
+    )  # fmt: skip
+    for name in ("data/a.csv", "folder", "other.csv", "made.csv"):
+        make.done(project, "add", name)
+    make.commit(project)
+    with assay.run() as run:
+        np.loadtxt("data/a.csv", skiprows=1)
+        (project / "folder" / "two.csv").read_text()
+        (project / "plain.txt").read_text()
+        (project / "made.csv").unlink()
+        (project / "made.csv").write_text("new")
+        (project / "made.csv").read_text()
+        with assay.run("inner"):
+            pass
+    found = runs.get(ledger, run.id)
+    assert [(one.path, one.kind, one.n_files) for one in found.inputs] == [
+        ("data/a.csv", "dep", None), ("folder", "dep", 2),
+    ]  # fmt: skip
+    assert found.inputs[0].oid in (project / "data" / "a.csv.dvc").read_text().replace(
+        "md5: ", "md5:"
+    )
+    assert runs.get(ledger, found.children[0]).inputs == ()
+    with assay.run() as run:
+        pass
+    assert runs.get(ledger, run.id).inputs == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from typing import Any
 
 KEYS = ["a", "b", "a.b", "val loss", "a/b", "count", "1st", "数", "missing", "it's", "select"]
@@ -44,14 +45,18 @@ def _run(rnd: random.Random, number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def filters(rnd: random.Random, n_filters: int, comparisons: Any) -> list[str]:
+def filters(rnd: random.Random, n_filters: int, target: str) -> list[str]:
     """Draw filters: most can be read, some cannot."""
-    return [_filter(rnd, comparisons) for _ in range(n_filters)]
+    return [_filter(rnd, target) for _ in range(n_filters)]
 
 
-def _filter(rnd: random.Random, comparison: Any) -> str:
+def _filter(rnd: random.Random, target: str) -> str:
+    comparison = COMPARISONS[target]
     parts = [comparison(rnd) for _ in range(rnd.choice([1, 1, 1, 2, 2, 3]))]
-    joint = rnd.choice([" AND "] * 20 + [" and ", "  And\t", " ", " "] * 3 + [" OR ", ", ", "; "])
+    joints = [" AND "] * 20 + [" and ", "  And\t"] * 3 + [" OR ", ", ", "; "]
+    if target == "runs":
+        joints += [" "] * 4  # of others, MLflow takes what follows for a part of a key
+    joint = rnd.choice(joints)
     text = joint.join(parts)
     if rnd.random() < 0.12:
         text = _spoiled(rnd, text)
@@ -220,12 +225,13 @@ def _counted(rnd: random.Random, fields: list[str]) -> str:
 
 
 def experiment_comparison(rnd: random.Random) -> str:
-    """Draw one comparison on experiments."""
+    """Draw one comparison on experiments; 3.17 refuses `like` there, 3.18 takes it."""
     fields = ["creation_time", "last_update_time", "experiment_id", "attribute.creation_time"]
     if rnd.random() < 0.3:
         return _counted(rnd, fields)
     entities = ["", "", "attribute.", "attributes."]
-    return _of(rnd, entities, ["name", "experiment_id", "`name`", "foo"], ["a", "B", "1", "x%"])
+    fields = ["name", "experiment_id", "`name`", "foo"]
+    return _of(rnd, entities, fields, ["a", "B", "1", "x%"]).replace(" like ", " LIKE ")
 
 
 def model_comparison(rnd: random.Random) -> str:
@@ -243,7 +249,10 @@ def version_comparison(rnd: random.Random) -> str:
 
 
 def logged_model_comparison(rnd: random.Random) -> str:
-    """Draw one comparison on logged models; an unquoted value is one for MLflow, and not here."""
+    """Draw one comparison on logged models.
+
+    None has a value without quotes, which MLflow takes, or a status, which 3.17 never finds.
+    """
     kind = rnd.random()
     if kind < 0.3:
         fields = ["metrics.m", "metrics.`m`", "creation_timestamp", "creation_time", "metric.m",
@@ -253,11 +262,6 @@ def logged_model_comparison(rnd: random.Random) -> str:
         return f"{rnd.choice(fields)} {sign} {value}"
     fields = ["name", "model_id", "model_type", "source_run_id", "experiment_id",
               "attributes.name", "params.p", "params.`p`", "tags.k", "param.p"]  # fmt: skip
-    if kind < 0.4:
-        value = rnd.choice(["READY", "PENDING", "FAILED", "LOGGED_MODEL_READY", "x"])
-        return rnd.choice(
-            [f"status = '{value}'", f"status != '{value}'", f"status IN ('{value}')"]
-        )
     sign = rnd.choice(["=", "!=", "LIKE", "ILIKE", "like", "IN", "NOT IN", "<"])
     values = ["a", "B", "1", "x%", "%A%"]
     if "IN" in sign:
@@ -279,7 +283,8 @@ ORDERS = {
     "versions": ["name", "version_number", "creation_timestamp", "last_updated_timestamp",
                  "run_id"],
 }  # fmt: skip
-COMPARISONS = {
+COMPARISONS: dict[str, Callable[[random.Random], str]] = {
+    "runs": run_comparison,
     "experiments": experiment_comparison,
     "models": model_comparison,
     "versions": version_comparison,

@@ -10,7 +10,7 @@ from typing import Any
 from assay.base.errors import Error
 from assay.ledger import tables
 from assay.ledger.database import Ledger
-from assay.ledger.search import others
+from assay.ledger.search import others as search
 from assay.ledger.search.runs import RunQuery, find
 from assay.ledger.search.targets import MLFLOW_RUNS
 from tests import mlflow
@@ -55,17 +55,17 @@ class Stores:
 
     def others(self, target: str, text: str, orders: list[Any]) -> Any:
         """Return what we find of another target."""
-        paging = others.Paging(limit=100)
+        paging = search.Paging(limit=100)
         try:
             with self.ledger.read() as connection:
                 if target == "logged_models":
                     keys = [
-                        others.MetricOrder(
+                        search.MetricOrder(
                             field=one["field_name"], is_descending=not one["ascending"]
                         )
                         for one in orders
                     ]
-                    rows = others.logged_models(
+                    rows = search.logged_models(
                         connection, experiments=[0], filter_=text, order_by=keys, paging=paging
                     )
                     return [row.id for row in connection.execute(rows.query)]
@@ -74,16 +74,16 @@ class Stores:
             return f"ours: {error}"
 
     def _plain(
-        self, connection: Any, target: str, text: str, orders: list[str], paging: others.Paging
+        self, connection: Any, target: str, text: str, orders: list[str], paging: search.Paging
     ) -> list[str]:
         options: dict[str, Any] = {"filter_": text, "order_by": orders, "paging": paging}
         if target == "experiments":
-            rows = others.experiments(connection, view="all", **options)
+            rows = search.experiments(connection, view="all", **options)
             return [str(row.id) for row in connection.execute(rows.query)]
         if target == "models":
-            rows = others.models(connection, **options)
+            rows = search.models(connection, **options)
             return [row.name for row in connection.execute(rows.query)]
-        rows = others.versions(connection, **options)
+        rows = search.versions(connection, **options)
         return [f"{row.model}/{row.number}" for row in connection.execute(rows.query)]
 
 

@@ -19,12 +19,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from assay.api.access import Access
+from assay.api.counts import Counts
 from assay.api.hub import Hub
 from assay.api.mlflow import asks, calls, errors
 from assay.api.mlflow.errors import Refused
 from assay.base.errors import Error
 from assay.ledger.committer import Full, Unavailable
-from assay.serve.metrics import Counter, Histogram, count, gauge, process_lines
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -70,21 +70,15 @@ class Application:
     def __init__(self, hub: Hub, *, access: Access) -> None:
         self.hub, self.access = hub, access
         self.table = calls.Table(calls.CALLS)
-        self.in_progress = 0
-        self.requests = Counter(
-            "assay_requests_total", "Requests that were answered.", "route", "status"
-        )
-        self.durations = Histogram(
-            "assay_request_duration_seconds", "From the request's head to its answer.", "route"
-        )
-        hub.scrape = self.text
+        self.counts = Counts(hub.committer, shared=hub.shared)
+        hub.scrape = self.counts.text
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] != "http":
             return
         began, status, route = time.perf_counter(), 0, "other"
-        self.in_progress += 1
+        self.counts.in_progress += 1
 
         async def counted(message: Message) -> None:
             nonlocal status
@@ -98,13 +92,12 @@ class Application:
             status = 499
         except Exception:  # noqa: BLE001 -- a bug of ours; the hub lives on
             _log.exception("a request was not answered")
-            if not status:
-                error = Refused("INTERNAL_ERROR", _BUG)
+            if not status:  # no 500: MLflow's client would ask again for minutes
+                error = Refused("INTERNAL_ERROR", _BUG, status=501)
                 await _reply(counted, *errors.answer(error))
         finally:
-            self.in_progress -= 1
-            self.requests.add(route, str(status))
-            self.durations.add(time.perf_counter() - began, route)
+            self.counts.in_progress -= 1
+            self.counts.add(route, status, time.perf_counter() - began)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> str:
         """Answer, and return the route that was taken."""
@@ -190,19 +183,6 @@ class Application:
             if size > limit:
                 raise _too_large(limit)
         return b"".join(parts)
-
-    def text(self) -> str:
-        """Return what was counted, as Prometheus wants it."""
-        committer = self.hub.committer
-        lines = [*self.requests.lines(), *self.durations.lines()]
-        lines += gauge(
-            "assay_requests_in_progress", "Requests that are being answered.", self.in_progress
-        )
-        lines += count("assay_writes_total", "Writes to the ledger.", committer.n_writes)
-        lines += count(
-            "assay_transactions_total", "Transactions of the ledger.", committer.n_transactions
-        )
-        return "\n".join((*lines, *process_lines(), ""))
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import msgspec
@@ -53,11 +54,20 @@ class Hub:
         Where runs are recorded.
     objects : Cache
         Where files lie by content.
+    shared : Path, optional
+        A folder of all workers of a hub, where there are several.
     """
 
-    def __init__(self, ledger: Ledger, objects: Cache, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        objects: Cache,
+        *,
+        limits: Limits | None = None,
+        shared: Path | None = None,
+    ) -> None:
         self.ledger, self.objects = ledger, objects
-        self.limits = limits or Limits()
+        self.limits, self.shared = limits or Limits(), shared
         self.committer = Committer(ledger)
         self.scrape: Callable[[], str] = str  # set by the application
         self.threads = ThreadPoolExecutor(N_THREADS, thread_name_prefix="assay-hub")

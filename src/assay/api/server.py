@@ -9,8 +9,10 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -68,7 +70,7 @@ def access(listening: socket.socket, *, token: str | None, names: tuple[str, ...
 
 def run(
     listening: socket.socket,
-    make_hub: Callable[[], Hub],
+    make_hub: Callable[[Path | None], Hub],
     *,
     who: Access,
     n_workers: int = 1,
@@ -79,15 +81,19 @@ def run(
     Parameters
     ----------
     make_hub : callable
-        Opens the ledger; each worker calls it in its own process.
+        Opens the ledger; each worker calls it in its own process, with a folder that they share.
     n_workers : int
         Processes that answer; one that dies is started again.
     """
     bounds = limits or Limits()
     if n_workers == 1:
-        _work(listening, make_hub, who=who, limits=bounds)
+        _work(listening, lambda: make_hub(None), who=who, limits=bounds)
         return
-    _supervise(lambda: _work(listening, make_hub, who=who, limits=bounds), n_workers)
+    with tempfile.TemporaryDirectory(prefix="assay-hub-") as folder:
+        shared = Path(folder)
+        _supervise(
+            lambda: _work(listening, lambda: make_hub(shared), who=who, limits=bounds), n_workers
+        )
 
 
 def _work(
@@ -108,11 +114,23 @@ def _work(
             timeout_keep_alive=int(limits.idle_seconds),
             timeout_graceful_shutdown=int(limits.drain_seconds),
         )
-        _Server(config).run(sockets=[listening])
+        _Server(config, is_worker=hub.shared is not None).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which returns after an orderly end instead of raising the signal again."""
+    """uvicorn, which returns after an orderly end instead of raising the signal again.
+
+    A worker ends when the process that watches over it was killed: it would keep the port.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, is_worker: bool) -> None:
+        super().__init__(config)
+        self._is_worker, self._parent = is_worker, os.getppid()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look whether to end, ten times a second."""
+        is_orphan = self._is_worker and os.getppid() != self._parent
+        return await super().on_tick(counter) or is_orphan
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

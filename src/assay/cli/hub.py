@@ -61,7 +61,7 @@ def hub_command(
         sys.stdout.flush()
         server.run(
             listening,
-            lambda: Hub(open_ledger(places.ledger), places.cache()),
+            lambda shared: Hub(open_ledger(places.ledger), places.cache(), shared=shared),
             who=server.access(listening, token=token, names=names),
             n_workers=workers,
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from assay.workflows.run_files import Imported
 
 _SHOWN = 10
+_DIGITS = 13  # of an id, as lists show it
 _UNITS = {"h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _of_experiment = click.option(
     "--experiment", metavar="NAME", help="The experiment of this name, with all its runs."
@@ -39,9 +40,10 @@ def _open() -> Ledger:
 @_of_experiment
 @json_option
 def delete_command(runs: tuple[str, ...], experiment: str | None, as_json: bool) -> int:
-    """Delete RUNS with their parts; 'assay runs restore' brings them back.
+    """Delete RUNS with their parts.
 
-    What is deleted stays in the ledger until 'assay runs purge'.
+    What is deleted stays in the ledger until 'assay runs purge'; 'assay runs restore' brings it
+    back.
     """
     from assay.ledger import deleting
 
@@ -52,8 +54,10 @@ def delete_command(runs: tuple[str, ...], experiment: str | None, as_json: bool)
         ids = deleting.delete(ledger, runs) if runs else []
     named = [f"the experiment '{experiment}'"] if experiment is not None else []
     named += [counted(len(ids), "run")] if ids else []
-    back = f"--experiment '{experiment}'" if experiment is not None else " ".join(runs)
-    text = f"Deleted {' and '.join(named)}; 'assay runs restore {back}' brings it back."
+    chosen = [id_[:_DIGITS] for id_ in ids[: len(runs)]]  # its parts come after them
+    back = f"--experiment '{experiment}'" if experiment is not None else " ".join(chosen)
+    them = "it" if len(ids) < 2 else "them"
+    text = f"Deleted {' and '.join(named)}; 'assay runs restore {back}' brings {them} back."
     did({"runs": ids, "experiment": experiment}, as_json=as_json, text=text)
     return 0
 
@@ -97,9 +101,9 @@ def _check_named(runs: tuple[str, ...], experiment: str | None) -> None:
 def purge_command(
     runs: tuple[str, ...], older_than: str | None, dry: bool, force: bool, as_json: bool
 ) -> int:
-    """Remove deleted runs for good: rows, names, and artifacts that nothing else names.
+    """Remove deleted runs for good.
 
-    RUNS are deleted runs; without any, all that is deleted goes: runs, logged models, and
+    Rows, names, and artifacts that nothing else names go. RUNS are deleted runs; without any, all that is deleted goes: runs, logged models, and
     experiments that are left without a run, whose names become free. A purged run does not come
     back with 'assay pull'. The number of a model's version is never given again.
     """
@@ -134,7 +138,8 @@ def _in_words(found: Freed, *, freed: str) -> str:
     }
     named = [counted(n, what) for what, n in counts.items() if n]
     files = f" and {freed} {counted(found.objects, 'artifact')} ({human_size(found.size)})"
-    return ", ".join(named) + (files if found.objects else "")
+    last = f" and {named[-1]}" if len(named) > 1 else named[-1]
+    return ", ".join(named[:-1]) + last + (files if found.objects else "")
 
 
 def _dry_text(found: Freed) -> str:
@@ -200,9 +205,9 @@ def export_command(
     force: bool,
     as_json: bool,
 ) -> int:
-    """Write RUNS to one file that 'assay runs import' reads: records, parts, artifacts.
+    """Write RUNS to one file.
 
-    Without RUNS and --experiment it is the latest run. The file is a ZIP archive.
+    'assay runs import' reads it: records, parts, artifacts. Without RUNS and --experiment it is the latest run. The file is a ZIP archive.
     """
     from assay.workflows import run_files
 
@@ -247,9 +252,9 @@ def import_command(
     no_artifacts: bool,
     as_json: bool,
 ) -> int:
-    """Read runs from FILE, which 'assay runs export' wrote, into this project's ledger.
+    """Read runs from a FILE, or from MLflow.
 
-    With --mlflow they come from a store of MLflow, which is only read: experiments, runs with
+    'assay runs export' writes such a file. With --mlflow they come from a store of MLflow, which is only read: experiments, runs with
     their histories, artifacts, logged models, registered models with versions and aliases. What
     is here already stays or is merged, so that importing again brings what is new.
     """

@@ -17,6 +17,7 @@ from assay.cli.run_records import (
     restore_command,
 )
 from assay.cli.search import search_command
+from assay.cli.sync import sync_command
 from assay.project import workspace
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def runs_group() -> None:
 
 
 runs_group.add_command(search_command)
+runs_group.add_command(sync_command)
 
 
 for _command in (

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 from assay.base.progress import counted
 from assay.cli.output import json_option, show
-from assay.cli.runs import runs_group
 
 if TYPE_CHECKING:
     from assay.ledger.replay import Report
 
 
-@runs_group.command("sync")
+@click.command("sync")
 @json_option
-def runs_sync(as_json: bool) -> int:
+def sync_command(as_json: bool) -> int:
     """Send what runs could not record while their ledger or hub was away.
 
     It waits in .assay/spool. The next run sends it by itself; this sends it now. What a process

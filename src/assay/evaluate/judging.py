@@ -372,10 +372,6 @@ def record(project: Project, judged: Judged) -> str:
                 run = edge.source.removeprefix("run:")
                 writer.add_artifact(run, GATE, oid, len(content))
                 writer.set_tags(run, {"gate": answer})
-        for model in models.list_models(ledger):
-            for version in models.list_versions(ledger, model.name):
-                if version.bundle == judged.candidate:
-                    models.describe_version(
-                        ledger, version, tags={"verdict": answer, "comparison": oid}
-                    )
+        for version in models.find_versions(ledger, bundle=judged.candidate):
+            models.describe_version(ledger, version, tags={"verdict": answer, "comparison": oid})
     return oid

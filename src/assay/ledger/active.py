@@ -37,10 +37,11 @@ class ActiveRun:
         code: Code | None = None,
         environment: Environment | None = None,
         params: Mapping[str, str] | None = None,
+        is_part: bool = False,
     ) -> None:
         self.id, self.experiment = id_, experiment
         self.place, self.code, self.environment = place, code, environment
-        self.is_open = True
+        self.is_open, self.is_part = True, is_part
         self.pid = os.getpid()
         self.channel = place.channel()
         self._params = dict(params or {})  # as text

@@ -1,7 +1,7 @@
 """How a run of a script begins and ends: from the record of its circumstances to its status.
 
 What is recorded without being asked for: commit, uncommitted changes and untracked files, command
-line and folder, the parameters file, interpreter, packages, host and graphics cards, seeds that
+line and folder, the parameters file, tracked data that is read, interpreter, packages, host and graphics cards, seeds that
 are set, start, end, exit status, memory, processor time, and the last lines of what is printed.
 """
 
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from assay.base.clock import now_ms
 from assay.base.errors import Error
 from assay.base.ids import uuid7
-from assay.ledger import places, process, seeds, tail
+from assay.ledger import places, process, reads, seeds, tail
 from assay.ledger.active import ActiveRun
 from assay.ledger.operations import AddInputs, FinishRun, ResumeRun, SetTags, StartRun
 from assay.ledger.writer import DEFAULT_EXPERIMENT
@@ -58,8 +58,9 @@ def start(*, name: str | None, experiment: str | None, parent: ActiveRun | None)
         at=now_ms(),
     )
     active = ActiveRun(
-        begun.run, place=place, experiment=belongs_to, code=code, environment=environment
-    )
+        begun.run, place=place, experiment=belongs_to, code=code, environment=environment,
+        is_part=parent is not None,
+    )  # fmt: skip
     active.channel.begin(begun, beat=_sampler(active, project))
     if project is not None and parent is None:
         _note_params_file(active, project)
@@ -186,13 +187,28 @@ def _listening(active: ActiveRun, *, to_all: bool) -> Iterator[Callable[[], str]
         if seed is not None:  # else it was drawn from the system
             active.channel.put(SetTags(run=active.id, tags={f"seed.{library}": str(seed)[:100]}))
 
+    def log() -> str:
+        if project is not None:
+            _note_reads(active, project, reads.of_process.end())
+        return tail.of_process.since(place, n_lines=n_lines) if n_lines else ""
+
+    project = places.find_project() if to_all and not active.is_part else None
+    if project is not None:
+        reads.of_process.begin(project.root)
     seeds.listen(heard)
     try:
-        yield lambda: tail.of_process.since(place, n_lines=n_lines) if n_lines else ""
+        yield log
     finally:
         seeds.forget(heard)
         if n_lines:
             tail.of_process.end()
+
+
+def _note_reads(active: ActiveRun, project: Project, paths: set[str]) -> None:
+    with contextlib.suppress(Error, OSError):  # a file that is gone by now
+        found = reads.tracked(project, paths)
+        if found and os.getpid() == active.pid:
+            active.channel.put(AddInputs(run=active.id, data=found, at=now_ms()))
 
 
 def _sampler(active: ActiveRun, project: Project | None) -> Callable[[], None] | None:

@@ -54,6 +54,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         When each run that has ended, and each logged model, last changed, by id; a run after the
         one that it is a part of. What is a part of a run that goes on, or made by one, is left
         out.
+    parts : set of str
+        Those of the runs that are a part of another.
     models_of : dict
         The logged models that each run made.
     purged : dict
@@ -61,6 +63,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     runs: dict[str, int]
+    parts: set[str]
     models: dict[str, int]
     models_of: dict[str, list[str]]
     purged: dict[str, int]
@@ -85,6 +88,7 @@ def known(connection: Connection) -> Known:
             models_of[of].append(id_)
     return Known(
         runs=runs,
+        parts={id_ for id_ in runs if found[id_].parent_id is not None},
         models=models,
         models_of=models_of,
         purged={row.id: row.at for row in connection.execute(select(purged.id, purged.at))},

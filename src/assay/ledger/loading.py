@@ -42,6 +42,8 @@ class Loaded:
     new, new_models, changed : list of str
         The runs, and the logged models, that are here now; those of both that were here and are
         not as they were.
+    parts : set of str
+        Those of the runs that are a part of another.
     purged : list of str
         The runs that were left out since they were purged here.
     buried : list of str
@@ -58,6 +60,7 @@ class Loaded:
         self.new: list[str] = []
         self.new_models: list[str] = []
         self.changed: list[str] = []
+        self.parts: set[str] = set()
         self.purged: list[str] = []
         self.buried: list[str] = []
         self.runs: dict[str, int] = {}
@@ -155,6 +158,8 @@ class Loader:
                 continue
             known.add(id_)
             self.done.files += record.files
+            if record.parent_id is not None:
+                self.done.parts.add(id_)
             if id_ in there:
                 self._merge(connection, there[id_], record)
             else:

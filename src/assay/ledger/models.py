@@ -171,6 +171,18 @@ def list_versions(ledger: Ledger, model: str) -> list[Version]:
         return found
 
 
+def find_versions(ledger: Ledger, *, bundle: str | None = None) -> list[Version]:
+    """Return the versions of all models, by model and number: those of a bundle, or all."""
+    from assay.ledger import registered
+    from assay.ledger.tables import version
+
+    query = version.select().where(version.c.deleted.is_(None))
+    if bundle is not None:
+        query = query.where(version.c.bundle == bundle)
+    with ledger.read() as connection:
+        return registered.versions(connection, query.order_by(version.c.model, version.c.number))
+
+
 def delete_version(ledger: Ledger, name: str, *, at: int | None = None) -> None:
     """Delete a version; its aliases become free, its number is not given again."""
     from assay.ledger import registry

@@ -57,7 +57,15 @@ def create_model(
     if not rows.add(connection, model, row) and not _revive(connection, row):
         raise ModelTaken(name)
     rows.put_tags(connection, model_tag, {"model": name}, tags or {})
-    return registered.get_model(connection, name)
+    return Model(
+        name=name,
+        description=description,
+        created=at,
+        updated=at,
+        aliases={},
+        tags=dict(sorted((tags or {}).items())),
+        newest=None,
+    )
 
 
 def make_model(connection: Connection, name: str, *, at: int) -> None:

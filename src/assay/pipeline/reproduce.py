@@ -154,13 +154,8 @@ def reproduce(
     record.settle(project)
     with open_ledger(ledger_where(project), create=False) as ledger:
         meant = find.find(ledger, name)
-    run, plan = meant.run, find.plan_of(project, meant.run)
-    if plan is None:
-        _refuse_no_record(project, run, options)
-    else:
-        plan = _chosen_steps(plan, options.stage)
-        _refuse_outside(project, plan)
-    _refuse_irreproducible(run, plan)
+    run = meant.run
+    plan = _plan(project, run, options)
     if run.status != "finished":
         again = "its stages that finished are done" if plan else "it is done"
         events.say(f"note: the run {_STATUS.get(run.status, run.status)}; {again} again")
@@ -180,6 +175,18 @@ def reproduce(
             lost = script.put_data(project, there, run, say=events.say)
         again_ = _Again(project, there, meant, plan, chosen, events=events, options=options)
         return again_.go(lost)
+
+
+def _plan(project: Project, run: Run, options: Options) -> Plan | None:
+    """Return the stages to do again, None for a script; raise where the record does not do."""
+    plan = find.plan_of(project, run)
+    if plan is None:
+        _refuse_no_record(project, run, options)
+    else:
+        plan = _chosen_steps(plan, options.stage)
+        _refuse_outside(project, plan)
+    _refuse_irreproducible(run, plan)
+    return plan
 
 
 def _refuse_no_record(project: Project, run: Run, options: Options) -> None:

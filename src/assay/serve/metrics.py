@@ -56,6 +56,12 @@ class Histogram:
         counts[bisect.bisect_left(BUCKETS, seconds)] += 1
         self.sums[labels] += seconds
 
+    def merge(self, counts: list[int], seconds: float, *labels: str) -> None:
+        """Add durations that another process counted, and their sum."""
+        known = self.counts.get(labels, [0] * (len(BUCKETS) + 1))
+        self.counts[labels] = [a + b for a, b in zip(known, counts, strict=True)]
+        self.sums[labels] = self.sums.get(labels, 0.0) + seconds
+
     def lines(self) -> Iterator[str]:
         """Return the lines of the text format."""
         yield from _head(self.name, "histogram", self.meaning)
@@ -104,7 +110,7 @@ class Metrics:
         found += gauge(
             "assay_requests_in_progress", "Requests that are being answered.", self.in_progress
         )
-        return "\n".join((*found, *extra, *process_lines(), ""))
+        return "\n".join((*found, *extra, *_process(), ""))
 
 
 def gauge(name: str, meaning: str, value: float, **labels: str) -> list[str]:
@@ -118,7 +124,7 @@ def count(name: str, meaning: str, value: float) -> list[str]:
     return [*_head(name, "counter", meaning), f"{name} {_number(value)}"]
 
 
-def process_lines() -> list[str]:
+def _process() -> list[str]:
     """Return what the process uses, under the names that Prometheus's own clients give."""
     used = process.usage()
     lines = count("process_cpu_seconds_total", "CPU time, user and system.", used.cpu_seconds)

@@ -155,10 +155,9 @@ def of_registry(project: Project, ledger: Ledger) -> set[str]:
     from assay.ledger import models, runs
 
     live: set[str] = set()
-    for model in models.list_models(ledger):
-        for version in models.list_versions(ledger, model.name):
-            if version.run is not None:
-                live.update(registry.data_of(project, ledger, runs.get(ledger, version.run)))
+    for version in models.find_versions(ledger):
+        if version.run is not None:
+            live.update(registry.data_of(project, ledger, runs.get(ledger, version.run)))
     return live
 
 

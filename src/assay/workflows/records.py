@@ -49,7 +49,8 @@ class Travelled(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     runs : int
-        Runs and logged models whose record was sent; or those that are new here, or changed.
+        Runs and logged models whose record was sent, or that are new or changed here; the parts
+        of a run count with it, and by themselves where nothing else does.
     objects : int
         Artifacts and other objects that were copied.
     notes : list of str
@@ -152,7 +153,7 @@ def _send_part(
     state.runs |= {id_: part.known.runs[id_] for id_ in part.runs}
     state.models |= {id_: part.known.models[id_] for id_ in part.models}
     state.purged += part.purged
-    return Travelled(runs=len(part.ids), objects=moved, notes=notes)
+    return Travelled(runs=_counted(part.ids, part.known.parts), objects=moved, notes=notes)
 
 
 def _send_objects(
@@ -209,7 +210,7 @@ def fetch(
     record_state.write(place, state)
     moved, notes = _bring(project, remote, where, loaded, artifacts=artifacts)
     return Travelled(
-        runs=len(loaded.new) + len(loaded.new_models) + len(loaded.changed),
+        runs=_counted([*loaded.new, *loaded.new_models, *loaded.changed], loaded.parts),
         objects=moved,
         notes=notes,
         complaints=[*complaints, *loaded.refused],
@@ -333,6 +334,10 @@ def _inside(project: Project, bundles: Iterable[str]) -> list[str]:
 def _listed(remote: Remote) -> set[str]:
     """Return the names of the packs on a remote, with one listing."""
     return {match[1] for key in remote.list_(PREFIX) if (match := _NAME.fullmatch(key))}
+
+
+def _counted(ids: Sequence[str], parts: set[str]) -> int:
+    return sum(id_ not in parts for id_ in ids) or len(ids)
 
 
 def _added(a: Travelled, b: Travelled) -> Travelled:

@@ -458,15 +458,19 @@ def _move_records(
     remote = open_remote(settings)
     if not is_asked and not records.can_travel(remote):
         return synced
+    notes = list(synced.notes)
     if pushing:
+        is_absent = isinstance(remote, LocalRemote) and remote.absence() is not None
         moved = records.push(project, settings, remote)
+        if is_absent and moved.runs:
+            notes.append(f"remote '{settings.name}': made the folder {settings.url}")
     else:
         moved = records.fetch(project, settings, remote, artifacts=request.artifacts)
     return msgspec.structs.replace(
         synced,
         n_records=moved.runs,
         n_artifacts=moved.objects,
-        notes=[*synced.notes, *moved.notes],
+        notes=[*notes, *moved.notes],
         complaints=[*synced.complaints, *moved.complaints],
     )
 

@@ -186,7 +186,8 @@ def _same(tree: Tree) -> Tree:
         case And(parts) | Or(parts):
             some = tuple(_same(part) for part in parts)
             return some[0] if len(some) == 1 else type(tree)(some)
-    return tree
+        case Comparison():
+            return tree
 
 
 def _can_be_written(tree: Tree) -> bool:
@@ -202,7 +203,6 @@ def _can_be_written(tree: Tree) -> bool:
                     one in {"running", "finished", "failed"} or one is None for one in values
                 )
             return not any(isinstance(one, str) and one.endswith("\\") for one in values)
-    return True
 
 
 @given(tree=trees.filter(_can_be_written))

@@ -31,6 +31,8 @@ def parse_orders(texts: Sequence[str], target: Target) -> list[Order]:
     for text in texts:
         order = parse_order(text, target)
         if any((one.entity, one.key) == (order.entity, order.key) for one in orders):
+            if target.repeats_orders:
+                continue
             raise BadQuery(f"`order_by` names {order.key!r} twice", text=text, at=0)
         orders.append(order)
     return orders

@@ -49,6 +49,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     ordered: frozenset[str] = frozenset({"attribute"})  # entities that give an order
     order_only: Mapping[str, str] = {}  # what an order writes -> the name of an attribute
     quotes_attributes: bool = True  # whether an attribute may stand in quotes
+    repeats_orders: bool = False  # whether an order may name a key again, which says nothing new
 
 
 def _fields(*fields: Field, **aliases: str) -> dict[str, Field]:
@@ -60,7 +61,6 @@ def _entities(**names: str) -> dict[str, str]:
     return {written: entity for entity, text in names.items() for written in text.split()}
 
 
-_STRING = TEXTS
 _RUN_ATTRIBUTES = _fields(
     Field("run_id", "text", TEXTS | LISTS),
     Field("run_name", "text", TEXTS),
@@ -73,9 +73,11 @@ _RUN_ATTRIBUTES = _fields(
     Created="start_time",
     **{"run name": "run_name", "Run name": "run_name", "Run Name": "run_name"},
 )
-_DATASET = TEXTS | LISTS
 _DATASET_KEYS = _fields(
-    *(Field(name, "text", _DATASET, is_ordered=False) for name in ("name", "digest", "context"))
+    *(
+        Field(name, "text", TEXTS | LISTS, is_ordered=False)
+        for name in ("name", "digest", "context")
+    )
 )
 
 MLFLOW_RUNS = Target(
@@ -108,6 +110,7 @@ MLFLOW_EXPERIMENTS = Target(
         )
     },
     free={"tag": Field("", "text", TEXTS | NULLS, is_ordered=False)},
+    repeats_orders=True,
 )
 
 MLFLOW_MODELS = Target(

@@ -106,24 +106,21 @@ def choose(
     packages = _differing(now.software, recorded.software)
     if not variables and not packages:
         return Chosen(kind="current", environment=now)
+    built = None
+    if packages:
+        built = building.build(project, recorded.software, now.software, say=say)
+    software = now.software if built is None else built.software
+    made = Environment(
+        software=msgspec.structs.replace(software, hash_seed=recorded.software.hash_seed),
+        host=msgspec.structs.replace(now.host, threads=recorded.host.threads),
+    )
     notes = [_set(name, value) for name, value in variables.items()]
-    if not packages:
-        same = msgspec.structs.replace(now, software=recorded.software)
-        return Chosen(
-            kind="recorded",
-            environment=_with_threads(same, recorded),
-            variables=variables,
-            notes=tuple(notes),
-        )
-    built = building.build(project, recorded.software, now.software, say=say)
-    software = msgspec.structs.replace(built.software, hash_seed=recorded.software.hash_seed)
-    made = msgspec.structs.replace(now, software=software)
     return Chosen(
         kind="recorded",
-        environment=_with_threads(made, recorded),
+        environment=made,
         variables=variables,
-        folder=built.folder,
-        notes=(*notes, *built.notes),
+        folder=None if built is None else built.folder,
+        notes=(*notes, *(built.notes if built is not None else ())),
     )
 
 
@@ -139,11 +136,6 @@ def _variables(now: Environment, recorded: Environment) -> dict[str, str | None]
     here = {HASH_SEED: now.software.hash_seed, **now.host.threads}
     names = (HASH_SEED, *THREAD_VARIABLES)
     return {name: then.get(name) for name in names if then.get(name) != here.get(name)}
-
-
-def _with_threads(made: Environment, recorded: Environment) -> Environment:
-    host = msgspec.structs.replace(made.host, threads=recorded.host.threads)
-    return msgspec.structs.replace(made, host=host)
 
 
 def _set(name: str, value: str | None) -> str:

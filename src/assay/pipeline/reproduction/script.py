@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.base.errors import Error
+from assay.base.files import inside
 from assay.base.progress import counted
 from assay.pipeline import sources
 from assay.pipeline.executors import Result, Task
@@ -295,6 +296,10 @@ def put_data(
             raise sources.gone(project, path, oid, read_by=f"script '{run.name}'")
         lost.append(path)
     tracking.checkout(there, items, force=True, allow_missing=True)
+    for one in run.inputs:
+        if one.kind == "params" and not (there.root / one.path).exists():
+            target = inside(there.root, one.path, where=f"run {run.id}")  # git ignores it
+            target.write_bytes(project.objects.read(one.oid.removeprefix("sha256:")))
     return lost
 
 

@@ -158,6 +158,8 @@ def _stage(step: Step, there: Project) -> Stage:
 def _check_params(stage: Stage, step: Step, there: Project) -> None:
     for file, values in step.entry.params.items():
         path = stage.path(file)
+        if not path.exists() and path.suffix in {".json", ".yaml", ".yml"}:
+            _write_params(path, values)  # git ignores it, so the record is all there is
         data = params.read(path, shown=file) if path.exists() else {}
         if json.dumps(_present(data, values)) != json.dumps(values):
             raise Error(
@@ -165,6 +167,19 @@ def _check_params(stage: Stage, step: Step, there: Project) -> None:
                 where=f"the code of the run, {there.root.name}",
                 hint="the file is not in git and was not kept with the run",
             )
+
+
+def _write_params(path: Path, values: Mapping[str, Any]) -> None:
+    """Write recorded parameters into a file of their own; JSON is YAML, too."""
+    nested: dict[str, Any] = {}
+    for key, value in values.items():
+        *above, last = key.split(".")
+        place = nested
+        for part in above:
+            place = place.setdefault(part, {})
+        place[last] = value
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(nested), encoding="utf-8")
 
 
 def _present(data: Any, values: Mapping[str, Any]) -> dict[str, Any]:
