@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def test_a_file_again_replaces_the_first(files: Files) -> None:
     files.put("a", b"1")
     files.put("a", b"22")
     assert files.get("a") == b"22"
+
+
+def test_who_reads_while_others_write_gets_one_of_the_files_whole(files: Files) -> None:
+    contents = [bytes([number]) * (1 << 21) for number in range(6)]
+    files.put("f", contents[0])
+    with ThreadPoolExecutor(12) as pool:
+        puts = [pool.submit(files.put, "f", one) for one in contents]
+        found = [one.result() for one in [pool.submit(files.get, "f") for _ in contents]]
+        for put in puts:
+            put.result()
+    assert all(one in contents for one in (*found, files.get("f")))
+    assert len(files.list()) == 1
 
 
 def test_lists_have_base_names_or_paths(files: Files) -> None:
@@ -250,6 +263,27 @@ def test_a_deleted_run_is_read_only(files: Files) -> None:
     assert found.status == 400
     assert "must be in the 'active' state" in found.json()["message"]
     assert files.get("a") == b"x"
+
+
+def test_files_of_a_version_are_sent_to_a_browser(hub: mlflow.Server) -> None:
+    model = hub.call("POST", "logged-models", experiment_id="0", name="m")["model"]["info"]
+    hub.ask("PUT", f"{TREE}/0/models/{model['model_id']}/artifacts/d/MLmodel", b"flavors: {}")
+    hub.call("POST", "registered-models/create", name="boats")
+    for fields in ({"source": f"models:/{model['model_id']}", "model_id": model["model_id"]},
+                   {"source": "s3://bucket/a"}):  # fmt: skip
+        hub.call("POST", "model-versions/create", name="boats", **fields)
+    address = "/model-versions/get-artifact?name=boats&version="
+    assert hub.ask("GET", f"{address}1&path=d/MLmodel").body == b"flavors: {}"
+    for rest, status, word in (
+        ("1&path=no", 404, "No such artifact: 'no'"),
+        ("1&path=d", 400, "refers to a directory"),
+        ("1&path=../x", 400, "Invalid path"),
+        ("2&path=a", 400, "The hub does not keep the files of version 2 of 'boats'"),
+        ("3&path=a", 404, "Model Version (name=boats, version=3) not found"),
+        ("x&path=a", 400, "version"),
+    ):
+        found = hub.ask("GET", address + rest)
+        assert (found.status, word in found.json()["message"]) == (status, True), found
 
 
 def test_an_unknown_run_is_404(hub: mlflow.Server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,15 +87,35 @@ def test_what_is_refused_is_said_and_kept(project: Path):
 
 
 def test_a_file_of_a_run_that_nobody_knows_waits_and_is_left_as_it_is(project: Path):
-    run = leave(project)
+    leave(project)
     (left,) = spool.files(project / ".assay" / "spool")
-    content = left.read_bytes().splitlines()
-    header = b'{"to": "%s"}' % str(project / ".assay" / "ledger.db").encode()
-    beginning = next(n for n, line in enumerate(content) if b'"do":"start"' in line and n)
-    del content[beginning]
-    left.write_bytes(b"\n".join([header, *content[1:], b""]))
+    end = left.read_bytes().splitlines()[-1]
+    other = {"do": "tags", "run": "another", "tags": {"team": "a"}}
+    header = {"to": str(project / ".assay" / "ledger.db")}
+    lines = [header, json.loads(end) | {"sender": "s", "operations": [other]}]
+    left.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     before = left.read_bytes()
     shown = make.assay(project, "runs", "sync")
     assert shown.code == 1
-    assert f"there is no run '{run}'" in shown.out
+    assert "there is no run 'another'" in shown.out
     assert left.read_bytes() == before
+
+
+def test_files_of_runs_that_wait_are_not_collected(project: Path):
+    make.write(project, {"f": "1"})
+    make.done(project, "add", "f")
+    make.commit(project)
+    ledger = project / ".assay" / "ledger.db"
+    open_ledger(ledger).close()
+    with contextlib.closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        with assay.run("train") as run:
+            assay.log_text("kept", "note.txt")
+        connection.execute("ROLLBACK")
+    channels._channels.clear()
+    for file in (project / ".assay" / "objects").rglob("*"):
+        if file.is_file():
+            os.utime(file, (1, 1))
+    make.done(project, "gc", "-w", "-f")
+    make.done(project, "runs", "sync")
+    assert assay.load(f"runs:/{run.id}/note.txt").read_text() == "kept"

@@ -21,12 +21,13 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Contents]:
 
 
 @pytest.fixture
-def ledger_path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
+def ledger_path(ledger_where: Path | str) -> Path | str:
+    """A file, and a database: endpoints and servers meet in either."""
+    return ledger_where
 
 
 @pytest.fixture
-def ledger(ledger_path: Path) -> Iterator[Ledger]:
+def ledger(ledger_path: Path | str) -> Iterator[Ledger]:
     with open_ledger(ledger_path) as opened:
         yield opened
 

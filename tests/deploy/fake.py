@@ -30,7 +30,7 @@ class FakeServer:
 
     def __init__(
         self,
-        ledger: Path,
+        ledger: Path | str,
         endpoint: str = "scores",
         *,
         refuses: Collection[int] = (),
@@ -106,7 +106,7 @@ class FakeServer:
 
 
 @contextmanager
-def process(ledger: Path, *, hangs: int) -> Iterator[subprocess.Popen[bytes]]:
+def process(ledger: Path | str, *, hangs: int) -> Iterator[subprocess.Popen[bytes]]:
     """Start a server in a process of its own, which hangs when it loads a version."""
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "tests.deploy.fake", str(ledger), "scores", str(hangs)]
@@ -139,4 +139,4 @@ def _until(holds: object, *, seconds: float = 60.0) -> None:
 
 
 if __name__ == "__main__":
-    FakeServer(Path(sys.argv[1]), sys.argv[2], hangs=[int(n) for n in sys.argv[3:]]).run()
+    FakeServer(sys.argv[1], sys.argv[2], hangs=[int(n) for n in sys.argv[3:]]).run()

@@ -59,7 +59,7 @@ def test_without_a_server_the_row_is_written_and_it_says_so(ledger: Ledger, obje
 
 
 def test_what_an_endpoint_goes_to_already_is_not_written_again(
-    ledger: Ledger, objects: Cache, ledger_path: Path
+    ledger: Ledger, objects: Cache, ledger_path: Path | str
 ):
     first = deploy(ledger, objects, "bikes/1", reason="the first")
     again = deploy(ledger, objects, "bikes@production", reason="once more")
@@ -76,7 +76,7 @@ def test_what_an_endpoint_goes_to_already_is_not_written_again(
 
 
 def test_a_server_that_cannot_answer_with_what_is_deployed_changes_nothing(
-    ledger: Ledger, objects: Cache, ledger_path: Path
+    ledger: Ledger, objects: Cache, ledger_path: Path | str
 ):
     deploy(ledger, objects, "bikes/1")
     add_deployment(ledger, "scores", version="bikes/2")
@@ -110,7 +110,7 @@ def test_a_version_that_the_gate_did_not_let_pass_is_said_to_be_so(
 
 
 def test_it_waits_until_all_servers_answer_with_the_version(
-    ledger: Ledger, objects: Cache, ledger_path: Path
+    ledger: Ledger, objects: Cache, ledger_path: Path | str
 ):
     deploy(ledger, objects, "bikes/1")
     with FakeServer(ledger_path) as fast, FakeServer(ledger_path, seconds=0.4) as slow:
@@ -125,7 +125,7 @@ def test_it_waits_until_all_servers_answer_with_the_version(
 
 
 def test_a_version_that_a_server_refuses_leaves_production_as_it_was(
-    ledger: Ledger, objects: Cache, ledger_path: Path
+    ledger: Ledger, objects: Cache, ledger_path: Path | str
 ):
     deploy(ledger, objects, "bikes/1")
     with FakeServer(ledger_path, refuses=[2]) as server:
@@ -146,7 +146,7 @@ def test_a_version_that_a_server_refuses_leaves_production_as_it_was(
 
 
 def test_one_server_of_two_that_refuses_takes_both_back(
-    ledger: Ledger, objects: Cache, ledger_path: Path
+    ledger: Ledger, objects: Cache, ledger_path: Path | str
 ):
     deploy(ledger, objects, "bikes/1")
     with FakeServer(ledger_path) as good, FakeServer(ledger_path, refuses=[2], seconds=0.5):
@@ -159,7 +159,7 @@ def test_one_server_of_two_that_refuses_takes_both_back(
 
 
 def test_the_first_version_that_is_refused_leaves_nothing_deployed(
-    ledger: Ledger, objects: Cache, ledger_path: Path
+    ledger: Ledger, objects: Cache, ledger_path: Path | str
 ):
     with FakeServer(ledger_path, refuses=[1]), pytest.raises(NotReady) as caught:
         deploy(ledger, objects, "bikes/1")
@@ -168,7 +168,7 @@ def test_the_first_version_that_is_refused_leaves_nothing_deployed(
 
 
 def test_a_server_that_hangs_leaves_production_as_it_was(
-    ledger: Ledger, objects: Cache, ledger_path: Path
+    ledger: Ledger, objects: Cache, ledger_path: Path | str
 ):
     deploy(ledger, objects, "bikes/1")
     with fake.process(ledger_path, hangs=2):
@@ -179,7 +179,7 @@ def test_a_server_that_hangs_leaves_production_as_it_was(
 
 
 def test_a_server_that_dies_while_it_loads_is_not_waited_for(
-    ledger: Ledger, objects: Cache, ledger_path: Path
+    ledger: Ledger, objects: Cache, ledger_path: Path | str
 ):
     deploy(ledger, objects, "bikes/1")
     with fake.process(ledger_path, hangs=2) as dying, FakeServer(ledger_path) as good:
@@ -261,7 +261,7 @@ def test_a_name_that_no_endpoint_can_have_changes_nothing(
 
 
 def test_of_two_deploys_at_once_one_wins_and_the_other_says_so(
-    ledger: Ledger, objects: Cache, ledger_path: Path
+    ledger: Ledger, objects: Cache, ledger_path: Path | str
 ):
     deploy(ledger, objects, "bikes/1")
     said: dict[int, Deployed | Error] = {}
@@ -327,7 +327,7 @@ def test_a_rollback_where_nothing_was_deployed_names_the_nearest(ledger: Ledger,
         rollback(ledger, objects)
 
 
-def test_a_rollback_waits_for_the_servers(ledger: Ledger, objects: Cache, ledger_path: Path):
+def test_a_rollback_waits_for_the_servers(ledger: Ledger, objects: Cache, ledger_path: Path | str):
     deploy(ledger, objects, "bikes/1")
     deploy(ledger, objects, "bikes/2")
     with FakeServer(ledger_path) as server:

@@ -63,7 +63,7 @@ def test_a_server_whose_row_is_gone_is_told_so(ledger: Ledger):
 
 
 def test_a_killed_server_is_not_alive_and_the_next_one_takes_its_row_away(
-    ledger: Ledger, ledger_path: Path
+    ledger: Ledger, ledger_path: Path | str
 ):
     with fake.process(ledger_path, hangs=0) as started:
         assert len(fake.seen(ledger, "scores")) == 1

@@ -34,8 +34,8 @@ WHO = Process(host="h", boot="b", pid=1, start="1")
 
 
 def started(run: str = "r", **given: Any) -> StartRun:
-    fields = {"name": "train", "kind": "script", "experiment": "churn", "at": 10, "process": WHO}
-    return StartRun(run=run, **(fields | given))
+    fields: dict[str, Any] = {"name": "train", "kind": "script", "experiment": "churn", "at": 10}
+    return StartRun(run=run, process=WHO, **(fields | given))
 
 
 def write(ledger: Ledger, number: int, *found: Operation, sender: str = "s") -> list[Refusal]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -319,6 +320,11 @@ def test_a_process_that_forks_while_it_logs_loses_nothing_and_repeats_nothing(le
             children.append(child)
         for child in children:
             assert os.waitpid(child, 0)[1] == 0
+        assay.log_metric("late", 1)
+        until = time.monotonic() + 20
+        while "late" not in runs.get(ledger, run.id).metrics:  # the threads go on after a fork
+            assert time.monotonic() < until
+            time.sleep(0.02)
     assert len(runs.history(ledger, run.id, "parent")) == 400
     for number in range(4):
         assert len(runs.history(ledger, run.id, f"child {number}")) == 50
@@ -406,3 +412,29 @@ def test_tracked_data_that_a_script_reads_is_recorded_by_its_content(
     with assay.run() as run:
         pass
     assert runs.get(ledger, run.id).inputs == ()
+
+
+@pytest.mark.parametrize("key", ["", " ", "a\0b", "\ud800", 5, None, ["a"]])
+def test_a_name_that_is_no_text_is_an_error_at_once(ledger: Ledger, key: Any):
+    with assay.run() as run:
+        for log in (assay.log_metric, assay.set_tag, assay.log_param)[: 2 + isinstance(key, str)]:
+            with pytest.raises((Error, TypeError)):
+                log(key, 1)
+        with pytest.raises((Error, TypeError)):
+            assay.log_metrics({"good": 1, key: 2})
+    found = runs.get(ledger, run.id)
+    assert (found.metrics, found.params, found.tags) == ({}, {}, {})
+
+
+def test_odd_names_and_long_values_come_back_and_what_is_too_long_is_an_error(ledger: Ledger):
+    odd = "a/b:c #?%é\n" + "x" * 1000
+    with assay.run(params={odd: "v" * 100_000}, tags={odd: "t" * 100_000}) as run:
+        assay.log_metric(odd, 1)
+        for log in (assay.log_param, assay.set_tag):
+            with pytest.raises(Error, match=r"has 1,000,001 characters.*\n.*assay\.log_text"):
+                log("long", "v" * 1_000_001)
+            with pytest.raises(Error, match="no text of UTF-8"):
+                log("bad", "\ud800")
+    found = runs.get(ledger, run.id)
+    assert found.metrics[odd].value == 1
+    assert (len(found.params[odd]), len(found.tags[odd])) == (100_000, 100_000)

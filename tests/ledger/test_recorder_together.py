@@ -12,6 +12,7 @@ import pytest
 
 import assay
 from assay.ledger import channels, runs
+from assay.ledger.active import ActiveRun
 from assay.ledger.database import Ledger, open_ledger
 
 WORK = """if True:
@@ -41,6 +42,11 @@ def ledger(where: str) -> Iterator[Ledger]:
     channels._channels.clear()
 
 
+def log(run: ActiveRun, number: int) -> None:
+    for step in range(200):
+        run.log_metric(f"own.{number}", step, step=step)
+
+
 def test_processes_and_threads_of_one_run_lose_nothing(ledger: Ledger):
     with assay.run("shared") as run:
         command = [sys.executable, "-W", "error", "-c", WORK, run.id]
@@ -48,12 +54,7 @@ def test_processes_and_threads_of_one_run_lose_nothing(ledger: Ledger):
             subprocess.Popen([*command, f"w{n}"], stderr=subprocess.PIPE, text=True)
             for n in range(3)
         ]
-        threads = [
-            threading.Thread(
-                target=lambda n=n: [run.log_metric(f"own.{n}", s, step=s) for s in range(200)]
-            )
-            for n in range(3)
-        ]
+        threads = [threading.Thread(target=log, args=(run, n)) for n in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -209,11 +209,12 @@ def test_a_run_that_was_purged_elsewhere_is_deleted_here_once(ledger: Ledger, wr
 
 
 def model(**other: Any) -> ModelRecord:
-    return ModelRecord(**{
+    fields: dict[str, Any] = {
         "id": "m-1", "name": "clf", "experiment": "churn", "status": "ready", "created": 1,
         "updated": 2, "params": {"C": "1"}, "tags": {"a": "b"},
         "artifacts": (ArtifactRecord(path="MLmodel", oid=OID, size=1, at=1),),
-    } | other)  # fmt: skip
+    }  # fmt: skip
+    return ModelRecord(**fields | other)
 
 
 def test_a_logged_model_travels_with_its_run(ledger: Ledger, writer: Writer, other: Ledger):
@@ -292,10 +293,11 @@ def test_a_line_that_is_no_record_is_passed_by(tmp_path: Path):
 
 
 def record(**other: Any) -> RunRecord:
-    return RunRecord(**{
+    fields: dict[str, Any] = {
         "id": "r", "name": "n", "kind": "script", "status": "finished", "experiment": "e",
         "start": 1,
-    } | other)  # fmt: skip
+    }  # fmt: skip
+    return RunRecord(**fields | other)
 
 
 def file(path: str, *, oid: str = OID, size: int = 1) -> ArtifactRecord:
@@ -356,17 +358,26 @@ def test_what_no_run_has_is_refused_and_named(bad: Record, problem: str):
 
 moments = st.integers(0, 3)
 keys = st.sampled_from("ab")
-points = st.lists(
-    st.tuples(moments, moments, st.sampled_from([0.0, 1.0, "nan", "inf", "-inf"])),
-    min_size=1, max_size=4, unique=True,
-).map(lambda found: [
-    (step, at, value)
-    for step, at, value in sorted(
+Point = tuple[int, int, float | str]
+
+
+def ordered(found: list[Point]) -> Points:
+    """Return points in the order of a record."""
+    rows = sorted(
         found, key=lambda p: (p[0], p[1], 0.0 if p[2] == "nan" else float(p[2]), p[2] == "nan")
     )
-]).map(lambda found: Points(
-    steps=[p[0] for p in found], ats=[p[1] for p in found], values=[p[2] for p in found]
-))  # fmt: skip
+    return Points(
+        steps=[row[0] for row in rows], ats=[row[1] for row in rows], values=[r[2] for r in rows]
+    )
+
+
+numbers: list[float | str] = [0.0, 1.0, "nan", "inf", "-inf"]
+points = st.lists(
+    st.tuples(moments, moments, st.sampled_from(numbers)),
+    min_size=1,
+    max_size=4,
+    unique=True,
+).map(ordered)
 data = st.dictionaries(
     st.tuples(st.sampled_from(["input", "output"]), keys, keys),
     st.none() | st.integers(0, 2),
@@ -430,4 +441,4 @@ def test_the_order_in_which_records_of_models_are_merged_never_matters(
 @given(run_records)
 def test_a_record_is_read_as_it_was_written(one: RunRecord):
     line = records.dump(one)
-    assert msgspec.json.decode(line, type=Record) == one  # type: ignore[arg-type]
+    assert msgspec.json.decode(line, type=Record) == one

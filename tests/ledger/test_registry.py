@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import select
 
 from assay.base.errors import Error
 from assay.ledger import lineage, models, registered, registry, tables
-from assay.ledger.database import Ledger
+from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.deployments import add_deployment, end_deployment, list_deployments
 from assay.ledger.model_names import ModelTaken, NoAlias, NoModel, NoVersion, meanings
 from assay.ledger.models import Model, Version
@@ -265,6 +267,21 @@ def test_ten_thousand_versions_are_read_together(ledger: Ledger):
     found = models.list_versions(ledger, "m")
     assert [one.number for one in found] == list(range(10_001, 0, -1))
     assert sum(one.tags == {"k": "v"} for one in found) == 9_998
+
+
+def test_who_registers_at_once_gets_a_number_of_its_own(ledger: Ledger):
+    def register(part: int) -> list[int]:
+        with open_ledger(ledger.where) as own:
+            return [
+                models.register(own, "m", bundle=f"sha256:{number}").number
+                for number in range(part, 30, 6)
+            ]
+
+    with ThreadPoolExecutor(6) as threads:
+        given = [number for numbers in threads.map(register, range(6)) for number in numbers]
+    assert sorted(given) == list(range(1, 31))
+    assert len(models.find_versions(ledger, bundle="sha256:7")) == 1
+    assert len(models.find_versions(ledger)) == 30
 
 
 def test_no_meaning_is_read_twice():

@@ -6,14 +6,27 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import mlflow
+from tests import databases, mlflow
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.Server]:
-    """An empty `assay hub`."""
-    with mlflow.hub(tmp_path_factory.mktemp("hub")) as server:
+@pytest.fixture(
+    scope="module",
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)],
+)
+def hub(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[mlflow.Server]:
+    """An empty `assay hub`, on a file; at full count also on PostgreSQL."""
+    folder = tmp_path_factory.mktemp("hub")
+    if request.param == "sqlite":
+        with mlflow.hub(folder) as server:
+            yield server
+        return
+    postgres: databases.Postgres = request.getfixturevalue("postgres")
+    url = postgres.database()
+    with mlflow.hub(folder, "--ledger", url) as server:
         yield server
+    postgres.drop(url)
 
 
 @pytest.fixture(scope="module")

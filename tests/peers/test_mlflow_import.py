@@ -193,6 +193,8 @@ def test_a_run_that_came_over_is_a_run_like_any_other(
     shown = make.done(root, "runs", "show", made["parent"])
     assert "loss = 0.2" in shown
     assert "dir/a b.txt  1 B" in shown
+    assert f"clf  {made['model']}  ready" in shown
+    assert "d  023233aa  (dataset, training)" in shown
     make.done(root, "runs", "export", made["parent"], "-o", "x.zip")
 
 

@@ -170,6 +170,23 @@ client.create_model_version("refused", f"{a.artifact_uri}/m", run_id=b.run_id)
     assert client.run("give(len(client.search_model_versions(\"name = 'refused'\")))") == 0
 
 
+def test_prompts_are_kept_beside_models_and_not_among_them(client: mlflow.Session):
+    given = client.run("""
+import mlflow.genai
+first = mlflow.genai.register_prompt(name="hello", template="Say {{x}}", tags={"a": "b"})
+second = mlflow.genai.register_prompt(name="hello", template="Say again {{x}}")
+mlflow.genai.set_prompt_alias("hello", alias="prod", version=1)
+found = mlflow.genai.load_prompt("prompts:/hello@prod")
+mlflow.genai.delete_prompt_alias("hello", alias="prod")
+give([
+    [first.version, second.version], found.template, found.tags,
+    [one.name for one in mlflow.genai.search_prompts()],
+    [one.name for one in client.search_registered_models("name = 'hello'")],
+])
+""")
+    assert given == [[1, 2], "Say {{x}}", {"a": "b"}, ["hello"], []]
+
+
 def test_the_skinny_client_does_the_same(skinny: mlflow.Session):
     given = skinny.run("""
 client.create_registered_model("thin")

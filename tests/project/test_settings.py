@@ -175,3 +175,19 @@ def test_a_broken_file_of_settings_is_named(project: Path, text: str):
     shown = make.assay(project, "config", "profile.auto")
     assert shown.code in {2, 255}
     assert ".assay/config.toml" in shown.err
+
+
+def test_a_secret_is_not_shown_and_stands_in_no_file_that_git_keeps(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    make.done(project, "config", "hub.token", "s3cret-token")
+    assert make.done(project, "config", "hub.token") == "***\n"
+    assert "s3cret" not in make.done(project, "config", "--list")
+    assert "s3cret" in (project / ".assay" / "config.toml").read_text()
+    assert make.git(project, "status", "--porcelain", "--ignored").count("config.toml") == 0
+    make.write(project, {"assay.yaml": "settings: {hub: {token: s3cret-token}}\n"})
+    make.done(project, "config", "--unset", "hub.token")
+    shown = make.assay(project, "config", "hub.token")
+    assert shown.code == 255
+    assert "is a secret, and git would keep it for everybody" in shown.err
+    assert "hint: assay config hub.token VALUE" in shown.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from assay.ledger.writer import Writer
 from assay.objects.cache import Cache
 from assay.pipeline import kept
 from assay.project import workspace
-from assay.workflows import models
+from assay.workflows import live, models
 from tests import make, stages
 
 FILES: dict[str, str | bytes] = {
@@ -100,6 +101,7 @@ def test_a_version_is_a_bundle_with_its_run_and_metrics(trained: Path):
     assert shown.metrics == {"rmse": 2.5}
     assert (shown.verdict, shown.gate, shown.endpoints) == (None, None, ())
     assert (version.description, version.status) == ("the first", "ready")
+    assert version.owner == getpass.getuser()
 
 
 def test_the_same_bundle_again_is_the_same_version(trained: Path):
@@ -281,6 +283,18 @@ def test_data_and_outputs_of_a_version_lie_in_a_second_store_by_hard_link(traine
         assert store.path(oid).samefile(project.cache.path(oid))
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [("--alias", "latest", "cannot be an alias"), ("--name", "a@b", "cannot be the name of")],
+)
+def test_a_bundle_is_not_registered_with_a_name_that_means_something_else(
+    trained: Path, option: str, value: str, words: str
+):
+    shown = make.assay(trained, "model", "register", "bundle", option, value)
+    assert (shown.code, words in shown.err) == (255, True)
+    assert said(trained, "model", "list") == []
+
+
 def test_two_versions_are_compared_by_what_made_them(trained: Path):
     make.done(trained, "model", "register", "bundle")
     same = said(trained, "model", "diff", "bikes@1", "bikes")
@@ -319,6 +333,16 @@ def test_two_versions_of_other_tools_are_compared_as_far_as_they_are_known(train
     text = make.done(trained, "model", "diff", "bikes@1", "other@2")
     assert "Not compared, since not recorded here: metrics of other/2, params of other/2" in text
     assert make.assay(trained, "model", "diff", "bikes@1", "bikes@9").code == 255
+
+
+def test_what_a_version_needs_is_kept_though_its_run_was_deleted(trained: Path):
+    make.done(trained, "model", "register", "bundle")
+    with models.open_ledger(workspace.find()) as ledger:
+        before = live.of_registry(workspace.find(), ledger)
+    make.done(trained, "runs", "delete", "latest")
+    with models.open_ledger(workspace.find()) as ledger:
+        assert live.of_registry(workspace.find(), ledger) == before != set()
+    assert said(trained, "model", "diff", "bikes@1", "bikes@1")["unknown"] == []
 
 
 @pytest.mark.skipif(make.memory() is None, reason="needs a second file system")

@@ -61,11 +61,12 @@ def url(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def access(listening: socket.socket, *, token: str | None, names: tuple[str, ...]) -> Access:
-    """Return who may ask: by the names of this machine, and by those that are given."""
-    bound = str(listening.getsockname()[0])
-    own = (socket.gethostname(), socket.getfqdn()) if is_any(bound) else (bound,)
-    return Access(token, hosts=(*own, *names))
+def access(
+    listening: socket.socket, *, host: str, token: str | None, names: tuple[str, ...]
+) -> Access:
+    """Return who may ask: by the host that was asked for, and by names that are given."""
+    own = socket.gethostname() if is_any(str(listening.getsockname()[0])) else host
+    return Access(token, hosts=(own, *names))
 
 
 def run(

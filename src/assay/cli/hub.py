@@ -62,7 +62,7 @@ def hub_command(
         server.run(
             listening,
             lambda shared: Hub(open_ledger(places.ledger), places.cache(), shared=shared),
-            who=server.access(listening, token=token, names=names),
+            who=server.access(listening, host=host, token=token, names=names),
             n_workers=workers,
         )
     return 0

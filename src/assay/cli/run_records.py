@@ -103,9 +103,10 @@ def purge_command(
 ) -> int:
     """Remove deleted runs for good.
 
-    Rows, names, and artifacts that nothing else names go. RUNS are deleted runs; without any, all that is deleted goes: runs, logged models, and
-    experiments that are left without a run, whose names become free. A purged run does not come
-    back with 'assay pull'. The number of a model's version is never given again.
+    Rows, names, and artifacts that nothing else names go. RUNS are deleted runs; without any,
+    all that is deleted goes: runs, logged models, and experiments that are left without a run. A
+    purged run does not come back with 'assay pull'; the number of a model's version is never
+    given again.
     """
     from assay.workflows import purging
 
@@ -207,7 +208,8 @@ def export_command(
 ) -> int:
     """Write RUNS to one file.
 
-    'assay runs import' reads it: records, parts, artifacts. Without RUNS and --experiment it is the latest run. The file is a ZIP archive.
+    'assay runs import' reads it: records, parts, artifacts, as a ZIP archive. Without RUNS and
+    --experiment it is the latest run.
     """
     from assay.workflows import run_files
 
@@ -254,9 +256,9 @@ def import_command(
 ) -> int:
     """Read runs from a FILE, or from MLflow.
 
-    'assay runs export' writes such a file. With --mlflow they come from a store of MLflow, which is only read: experiments, runs with
-    their histories, artifacts, logged models, registered models with versions and aliases. What
-    is here already stays or is merged, so that importing again brings what is new.
+    'assay runs export' writes such a file. A store of MLflow is only read: experiments, runs
+    with their histories, artifacts, logged models, registered models with versions and aliases
+    come. What is here already stays or is merged, so that importing again brings what is new.
     """
     if (file is None) is (mlflow is None):
         raise Usage(

@@ -22,6 +22,7 @@ from assay.project import workspace
 
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
+    from assay.ledger.logged import LoggedModel
     from assay.ledger.runs import Change, Run, RunDiff, RunRow
     from assay.ledger.writer import Data
 
@@ -139,11 +140,22 @@ def runs_show(run: str, as_json: bool) -> int:
     with _open() as ledger:
         found = runs.get(ledger, run)
         children = [runs.get(ledger, child) for child in found.children]
-    show({"run": found, "children": children}, as_json=as_json, text=_shown(found, children))
+        models = _logged_models(ledger, found.id)
+    document = {"run": found, "children": children, "logged_models": models}
+    show(document, as_json=as_json, text=_shown(found, children, models))
     return 0
 
 
-def _shown(run: Run, children: list[Run]) -> str:
+def _logged_models(ledger: Ledger, run: str) -> list[LoggedModel]:
+    """Return the logged models that a run made."""
+    from assay.ledger import found, logged
+
+    with ledger.read() as connection:
+        [one] = found.load(connection, [run], parts=["models"])
+        return logged.load(connection, [id_ for id_, _ in one.models_out])
+
+
+def _shown(run: Run, children: list[Run], models: list[LoggedModel]) -> str:
     facts = [
         ("run", run.id),
         ("name", f"{run.name} ({run.kind})"),
@@ -167,6 +179,9 @@ def _shown(run: Run, children: list[Run]) -> str:
     width = max(len(name) for name, value in facts if value)
     parts = ["\n".join(f"{name:<{width}}  {value}" for name, value in facts if value)]
     parts += _blocks(run)
+    if models:
+        lines = [f"{one.name}  {one.id}  {one.status}" for one in models]
+        parts.append(f"logged models:\n{_indented(lines)}")
     parts += [_child(child) for child in children]
     for one in (run, *children):
         if one.status != "finished" and one.log_tail:

@@ -258,10 +258,13 @@ def _printer(
     return show_them
 
 
+_INFINITE: dict[str, Any] = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
 def _finite(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row as JSON has it: a figure that is none is text."""
     return {
-        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        key: _INFINITE.get(str(value), value) if isinstance(value, float) else value
         for key, value in row.items()
     }
 

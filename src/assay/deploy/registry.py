@@ -20,7 +20,7 @@ from assay.bundle import find
 from assay.bundle.contents import Contents
 from assay.bundle.index import plain
 from assay.deploy.verdicts import VERDICT
-from assay.ledger import lineage, models, runs
+from assay.ledger import lineage, model_names, models, process, runs
 from assay.ledger.database import open_ledger
 from assay.ledger.models import Version
 from assay.ledger.runs import Run
@@ -86,6 +86,8 @@ def register(
             "it is not said which model this is a version of",
             hint="give --name NAME, or write 'model: {name: NAME}' into assay.yaml",
         )
+    if alias is not None:
+        model_names.check_alias(alias)
     folders.keep(found, project.objects)
     project.work_dir.mkdir(exist_ok=True)
     with open_ledger(os.environ.get("ASSAY_LEDGER") or ledger_where(project)) as ledger:
@@ -100,6 +102,7 @@ def register(
                     run=run.id if run else None,
                     description=description,
                     tags=_tags(project, ledger, found, run),
+                    owner=process.user(),
                 )
             else:
                 made = there
@@ -134,7 +137,7 @@ def made_by(ledger: Ledger, bundle: str) -> Run | None:
 def whole(ledger: Ledger, run: Run) -> Run:
     """Return the run of the whole pipeline that a stage's run is a part of."""
     while run.parent is not None:
-        run = runs.get(ledger, run.parent)
+        run = runs.get(ledger, run.parent, with_deleted=True)
     return run
 
 
@@ -159,7 +162,7 @@ def _run(ledger: Ledger, ref: str, found: Contents) -> Run | None:
 
 
 def _get_run(ledger: Ledger, run: str | None) -> Run | None:
-    return None if run is None else runs.get(ledger, run)
+    return None if run is None else runs.get(ledger, run, with_deleted=True)
 
 
 def _tags(project: Project, ledger: Ledger, found: Contents, run: Run | None) -> dict[str, str]:

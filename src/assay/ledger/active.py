@@ -45,6 +45,7 @@ class ActiveRun:
         self.pid = os.getpid()
         self.channel = place.channel()
         self._params = dict(params or {})  # as text
+        self._keys: set[object] = set()  # of metrics, that are known to be good
 
     def log_param(self, key: str, value: object) -> None:
         """Record a parameter; it cannot get another value later."""
@@ -58,10 +59,11 @@ class ActiveRun:
         """
         self._check_open()
         found = {
-            values.key_text("parameter", key): values.dump(key, value)
+            values.check_key("parameter", key): values.dump(key, value)
             for key, value in values.flatten(params).items()
         }
         for key, (text, _) in found.items():
+            values.check_text("parameter", key, text)
             if self._params.get(key, text) != text:
                 raise Error(
                     f"parameter {key!r} of the run is {self._params[key]!r} already; "
@@ -80,8 +82,8 @@ class ActiveRun:
             value = values.number(key, value)
         if type(step) is not int or not -_LARGEST <= step < _LARGEST:
             step = values.step(key, step)
-        if type(key) is not str or not key or key.isspace():
-            key = values.key_text("metric", key)
+        if key not in self._keys:
+            self._keys.add(values.check_key("metric", key))
         if not self.is_open:
             self._check_open()
         self.channel.point(
@@ -95,7 +97,7 @@ class ActiveRun:
         self._check_open()
         moment = now_ms() if at is None else values.moment("metrics", at)
         found = [
-            (values.key_text("metric", key), values.number(key, value), values.step(key, step))
+            (values.check_key("metric", key), values.number(key, value), values.step(key, step))
             for key, value in metrics.items()
         ]
         for name, number, counted in found:
@@ -174,7 +176,10 @@ class ActiveRun:
     def set_tags(self, tags: Mapping[str, object]) -> None:
         """Set tags, over those of the same name."""
         self._check_open()
-        texts = {values.key_text("tag", key): str(value) for key, value in tags.items()}
+        texts = {
+            values.check_key("tag", key): values.check_text("tag", key, str(value))
+            for key, value in tags.items()
+        }
         if texts:
             self.channel.put(SetTags(run=self.id, tags=texts))
 

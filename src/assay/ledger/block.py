@@ -1,8 +1,9 @@
 """How a run of a script begins and ends: from the record of its circumstances to its status.
 
 What is recorded without being asked for: commit, uncommitted changes and untracked files, command
-line and folder, the parameters file, tracked data that is read, interpreter, packages, host and graphics cards, seeds that
-are set, start, end, exit status, memory, processor time, and the last lines of what is printed.
+line and folder, the parameters file, tracked data that is read, interpreter, packages, host and
+graphics cards, seeds that are set, start, end, exit status, memory, processor time, and the last
+lines of what is printed.
 """
 
 from __future__ import annotations

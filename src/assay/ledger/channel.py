@@ -35,7 +35,9 @@ _GATHER = 0.03  # seconds in which a batch comes together
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before what failed is tried again
 _MOST = 100_000  # calls that wait; above that a call helps, so that memory is bounded
 _LARGEST = 5_000  # points of a batch, so that none takes long
+_LONGEST = 100  # its operations
 _FORK = 0.2  # seconds that a fork waits for what is being written
+_SENDER = "assay-send"
 PATIENCE = 5.0
 """Seconds that the beginning and the end of a run wait for a place that is busy."""
 
@@ -218,7 +220,7 @@ class Channel:
                 return
             self._begun()
             self._stop = stop = threading.Event()
-            both = (self._gather_on, "assay-gather"), (self._send_on, "assay-send")
+            both = (self._gather_on, "assay-gather"), (self._send_on, _SENDER)
             found = [
                 threading.Thread(target=run, name=name, args=(stop,), daemon=True)
                 for run, name in both
@@ -239,6 +241,7 @@ class Channel:
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, until - time.monotonic()))
+        self._called.clear()
 
     def _gather_on(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -329,17 +332,20 @@ class Channel:
         until = time.monotonic() + PATIENCE
         with self._progress:
             while self._outbox.written < number and self._away is None:
-                if not any(thread.is_alive() for thread in self._threads):
+                if not self._has_sender():
                     break
                 if time.monotonic() >= until:
                     break
                 self._progress.wait(min(0.5, PATIENCE))
-        if not self._threads:
+        if not self._has_sender():
             while len(self._outbox) and self._send_first():
                 pass
         if self._outbox.written < number and may_tell:
             self._outbox.keep(at_once=True)
             self._tell()
+
+    def _has_sender(self) -> bool:
+        return any(one.name == _SENDER and one.is_alive() for one in self._threads)
 
     def _tell(self) -> None:
         if self._is_told:
@@ -356,6 +362,12 @@ class Channel:
     def before_fork(self) -> None:
         """End the threads, since a forked process would have their locks and not them."""
         self._halt(patience=_FORK)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on where the fork came in between."""
+        if self._users or self._queue or len(self._outbox):
+            self._wake()
+            self._due.set()
 
     def after_fork(self) -> None:
         """Begin with nothing in a forked process: what its parent had waits there."""
@@ -383,7 +395,7 @@ def _batches(queue: deque[_Waiting]) -> Iterator[list[Operation]]:
                 found.append(LogMetrics(run=run, points=tuple(points)))
                 points = []
             found.append(one)  # type: ignore[arg-type] # an operation is never a plain tuple
-        if n_points >= _LARGEST:
+        if n_points >= _LARGEST or len(found) >= _LONGEST:
             if points:
                 found.append(LogMetrics(run=run, points=tuple(points)))
             yield found

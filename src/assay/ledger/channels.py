@@ -76,6 +76,11 @@ def _before_fork() -> None:
         one.before_fork()
 
 
+def _after_fork_in_parent() -> None:
+    for one in list(_channels.values()):
+        one.after_fork_in_parent()
+
+
 def _after_fork_in_child() -> None:
     global _lock  # noqa: PLW0603
     _lock = threading.Lock()
@@ -83,4 +88,8 @@ def _after_fork_in_child() -> None:
         one.after_fork()
 
 
-os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)

@@ -232,14 +232,12 @@ class Committer:
                 )
             self._inode = inode
         if self._connection is None:
-            milliseconds = int(self.patience * 1000)
             connection = self.ledger.engine.connect()
             if path is not None:
+                milliseconds = int(self.patience * 1000)
                 connection.connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
-            else:
-                connection.exec_driver_sql(f"SET lock_timeout = {milliseconds}")
-                connection.commit()
-            self._connection = connection.execution_options(writes=True)
+            options = {"writes": True, "patience": self.patience}
+            self._connection = connection.execution_options(**options)
         return self._connection
 
     def _let_go(self) -> None:

@@ -32,11 +32,6 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT = 60.0
 """Seconds that a process waits for another one's transaction."""
 
-_ALONE = (  # one text, sent at once; the number is "assay", as the migrations lock it
-    f"SET LOCAL lock_timeout = {BUSY_TIMEOUT * 1000:.0f}; "
-    "SET LOCAL idle_in_transaction_session_timeout = 300000; "  # of a writer that is cut off
-    "SELECT pg_advisory_xact_lock(418548769145)"
-)
 _ONE_STATE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
@@ -263,8 +258,9 @@ def _engine(url: URL) -> Engine:
 
         @event.listens_for(engine, "begin")
         def wait(connection: Connection) -> None:
-            if connection.get_execution_options().get("writes"):
-                connection.exec_driver_sql(_ALONE)
+            options = connection.get_execution_options()
+            if options.get("writes"):
+                connection.exec_driver_sql(_alone(options.get("patience", BUSY_TIMEOUT)))
 
         return engine
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None})
@@ -284,6 +280,15 @@ def _engine(url: URL) -> Engine:
             raise OperationalError(words, None, error) from error
 
     return engine
+
+
+def _alone(seconds: float) -> str:
+    """Return what a writer of PostgreSQL begins with: one text, that is sent at once."""
+    return (  # the number is "assay", as the migrations lock it
+        f"SET LOCAL lock_timeout = {seconds * 1000:.0f}; "
+        "SET LOCAL idle_in_transaction_session_timeout = 300000; "  # of a writer that is cut off
+        "SELECT pg_advisory_xact_lock(418548769145)"
+    )
 
 
 def _create_file(path: Path) -> None:

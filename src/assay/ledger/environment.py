@@ -40,7 +40,7 @@ class Software(msgspec.Struct, frozen=True, kw_only=True):
     hash_seed: str | None  # PYTHONHASHSEED
 
 
-class Host(msgspec.Struct, frozen=True, kw_only=True):
+class Host(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The machine, as far as the last digit of a sum may depend on it."""
 
     system: str  # "Linux"

@@ -6,6 +6,7 @@ runs of a page: parameters, latest metrics, tags, inputs, logged models.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,7 @@ import msgspec
 from assay.ledger.writer import Data, Kind, Metric, Status
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column, ColumnElement, Connection
-
-    Part = Iterable[tuple[Any, ...]]
+    from sqlalchemy import BindParameter, Column, ColumnElement, Connection, Select
 
 PARTS = ("params", "metrics", "tags", "datasets", "models")
 """What lies beside a run and is read where it is asked for."""
@@ -66,16 +65,16 @@ def load(
     if not ids:
         return []
     params: dict[str, dict[str, str]] = {}
-    for run, key, value in _params(connection, ids) if "params" in parts else ():
+    for run, key, value in _rows(connection, "param", ids) if "params" in parts else ():
         params.setdefault(run, {})[key] = value
     tags: dict[str, dict[str, str]] = {}
-    for run, key, value in _tags(connection, ids) if "tags" in parts else ():
+    for run, key, value in _rows(connection, "tag", ids) if "tags" in parts else ():
         tags.setdefault(run, {})[key] = value
     metrics = _metrics(connection, ids) if "metrics" in parts else {}
     datasets = _datasets(connection, ids) if "datasets" in parts else {}
     models = _models(connection, ids) if "models" in parts else {}
     found = {}
-    for row in _runs(connection, ids):
+    for row in _rows(connection, "run", ids):
         run = row[0]
         found[run] = FoundRun(
             **dict(zip(_RUN, row, strict=True)),
@@ -93,14 +92,65 @@ def within(
     connection: Connection, column: Column[Any] | ColumnElement[Any], values: Iterable[str]
 ) -> ColumnElement[bool]:
     """Return the condition that a column of text is one of many values, as one parameter."""
-    from sqlalchemy import Text, any_, bindparam, func, select
+    from sqlalchemy import bindparam
+
+    dialect = connection.dialect.name
+    return _among(dialect, column, bindparam(None, _as_one(dialect, values), unique=True))
+
+
+def _among(
+    dialect: str, column: Column[Any] | ColumnElement[Any], values: BindParameter[Any]
+) -> ColumnElement[bool]:
+    """Return the condition that a column is one of the values of a parameter."""
+    from sqlalchemy import Text, any_, func, select, type_coerce
     from sqlalchemy.dialects.postgresql import ARRAY
 
-    if connection.dialect.name == "postgresql":
-        return column == any_(bindparam(None, list(values), type_=ARRAY(Text), unique=True))
-    text = msgspec.json.encode(list(values)).decode()
-    each = func.json_each(text).table_valued("value")
+    if dialect == "postgresql":
+        return column == any_(type_coerce(values, ARRAY(Text)))
+    each = func.json_each(values).table_valued("value")
     return column.in_(select(each.c.value))
+
+
+def _as_one(dialect: str, values: Iterable[str]) -> list[str] | str:
+    """Return many values as one parameter of a statement."""
+    if dialect == "postgresql":
+        return list(values)
+    return msgspec.json.encode(list(values)).decode()
+
+
+def _rows(connection: Connection, of: str, ids: Sequence[str]) -> Sequence[Any]:
+    """Return what is known of runs in one table."""
+    dialect = connection.dialect.name
+    return connection.execute(_statement(of, dialect), {"ids": _as_one(dialect, ids)}).all()
+
+
+@functools.cache
+def _statement(of: str, dialect: str) -> Select[Any]:
+    """Return how a table is asked; made once, since making it takes longer than asking."""
+    from sqlalchemy import bindparam, select
+
+    from assay.ledger import tables
+
+    def those(column: Column[Any]) -> ColumnElement[bool]:
+        return _among(dialect, column, bindparam("ids"))
+
+    if of == "run":
+        return _runs().where(those(tables.run.c.id))
+    table = tables.metadata.tables[of]
+    columns = {
+        "param": ("run_id", "key", "value"),
+        "tag": ("run_id", "key", "value"),
+        "latest_metric": ("run_id", "key", "value", "is_nan", "step", "at"),
+        "run_model": ("run_id", "direction", "model_id", "step"),
+        "run_data": tuple(table.c.keys()),
+    }[of]
+    order = (
+        ("path", "oid") if of == "run_data" else ("model_id",) if of == "run_model" else ("key",)
+    )
+    query = select(*(table.c[name] for name in columns)).where(those(table.c.run_id))
+    if of == "run_data":
+        query = query.where(table.c.direction == "input")
+    return query.order_by(table.c.run_id, *(table.c[name] for name in order))
 
 
 _RUN = (
@@ -109,7 +159,7 @@ _RUN = (
 )  # fmt: skip
 
 
-def _runs(connection: Connection, ids: Sequence[str]) -> Part:
+def _runs() -> Select[Any]:
     from sqlalchemy import select
 
     from assay.ledger.tables import experiment, run
@@ -119,60 +169,20 @@ def _runs(connection: Connection, ids: Sequence[str]) -> Part:
         run.c.stage, run.c.owner, run.c.start, run.c.end, run.c.code_commit, run.c.artifact_uri,
         run.c.deleted, experiment.c.name,
     )  # fmt: skip
-    query = select(*columns).join(experiment, experiment.c.id == run.c.experiment_id)
-    return connection.execute(query.where(within(connection, run.c.id, ids))).all()
-
-
-def _params(connection: Connection, ids: Sequence[str]) -> Part:
-    from sqlalchemy import select
-
-    from assay.ledger.tables import param
-
-    query = select(param.c.run_id, param.c.key, param.c.value)
-    query = query.where(within(connection, param.c.run_id, ids))
-    return connection.execute(query.order_by(param.c.run_id, param.c.key)).all()
-
-
-def _tags(connection: Connection, ids: Sequence[str]) -> Part:
-    from sqlalchemy import select
-
-    from assay.ledger.tables import tag
-
-    query = select(tag.c.run_id, tag.c.key, tag.c.value)
-    query = query.where(within(connection, tag.c.run_id, ids))
-    return connection.execute(query.order_by(tag.c.run_id, tag.c.key)).all()
+    return select(*columns).join(experiment, experiment.c.id == run.c.experiment_id)
 
 
 def _metrics(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Metric]]:
-    from sqlalchemy import select
-
-    from assay.ledger.tables import latest_metric as table
-
-    query = (
-        select(
-            table.c.run_id, table.c.key, table.c.value, table.c.is_nan, table.c.step, table.c.at
-        )
-        .where(within(connection, table.c.run_id, ids))
-        .order_by(table.c.run_id, table.c.key)
-    )
     found: dict[str, dict[str, Metric]] = {}
-    for run, key, value, is_nan, step, at in connection.execute(query).all():
+    for run, key, value, is_nan, step, at in _rows(connection, "latest_metric", ids):
         number = math.nan if is_nan else value
         found.setdefault(run, {})[key] = Metric(key=key, value=number, step=step, at=at)
     return found
 
 
 def _datasets(connection: Connection, ids: Sequence[str]) -> dict[str, list[Data]]:
-    from sqlalchemy import select
-
-    from assay.ledger.tables import run_data as table
-
-    query = select(table).where(
-        within(connection, table.c.run_id, ids), table.c.direction == "input"
-    )
-    query = query.order_by(table.c.run_id, table.c.path, table.c.oid)
     found: dict[str, list[Data]] = {}
-    for row in connection.execute(query).all():
+    for row in _rows(connection, "run_data", ids):
         details = row.details and msgspec.json.decode(row.details, type=dict[str, Any])
         found.setdefault(row.run_id, []).append(
             Data(
@@ -192,15 +202,7 @@ def _datasets(connection: Connection, ids: Sequence[str]) -> dict[str, list[Data
 def _models(
     connection: Connection, ids: Sequence[str]
 ) -> dict[tuple[str, str], list[tuple[str, int]]]:
-    from sqlalchemy import select
-
-    from assay.ledger.tables import run_model as table
-
-    query = select(table.c.run_id, table.c.direction, table.c.model_id, table.c.step)
-    query = query.where(within(connection, table.c.run_id, ids))
     found: dict[tuple[str, str], list[tuple[str, int]]] = {}
-    for run, direction, model, step in connection.execute(
-        query.order_by(table.c.run_id, table.c.model_id)
-    ).all():
+    for run, direction, model, step in _rows(connection, "run_model", ids):
         found.setdefault((run, direction), []).append((model, step))
     return found

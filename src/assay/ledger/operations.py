@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
+_REMEMBERED = 90 * 86_400_000  # milliseconds that a sender is known for after its last batch
+
+
 class Point(msgspec.Struct, frozen=True, array_like=True):
     """One point of a metric; JSON has no number for some values: they are text."""
 
@@ -223,6 +226,7 @@ def apply(connection: Connection, batch: Batch, *, at: int) -> list[Refusal]:
     refused = apply_all(connection, batch.operations)
     row = {"number": batch.number, "at": at}
     if known is None:
+        connection.execute(table.delete().where(table.c.at < at - _REMEMBERED))
         connection.execute(table.insert().values(row | {"id": batch.sender}))
     else:
         connection.execute(table.update().where(table.c.id == batch.sender).values(row))

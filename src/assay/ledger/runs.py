@@ -72,10 +72,15 @@ class Run(RunRow, frozen=True, kw_only=True):
     children: tuple[str, ...]  # oldest first
 
 
-def get(ledger: Ledger, name: str) -> Run:
+def get(ledger: Ledger, name: str, *, with_deleted: bool = False) -> Run:
     """Return the run of an id, the unique beginning of one, or `latest~N`.
 
     The latest runs are those that people began; reproductions of them do not count.
+
+    Parameters
+    ----------
+    with_deleted : bool
+        Whether it may be deleted, as the run of a registered version may be; `name` is its id.
     """
     from sqlalchemy import select
 
@@ -83,7 +88,11 @@ def get(ledger: Ledger, name: str) -> Run:
 
     run = tables.run
     with ledger.read() as connection:
-        row = connection.execute(_rows().where(run.c.id == _resolve(connection, name))).one()
+        id_ = name if with_deleted else _resolve(connection, name)
+        query = _rows(with_deleted=with_deleted).where(run.c.id == id_)
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            raise _missing(name)
         children = select(run.c.id).where(run.c.parent_id == row.id, run.c.deleted.is_(None))
         return Run(
             **_listed(row),
@@ -275,18 +284,17 @@ _AS_STORED = (
 )  # fmt: skip
 
 
-def _rows() -> Select[Any]:
-    """Select runs that are not deleted with their experiment's name, newest first."""
+def _rows(*, with_deleted: bool = False) -> Select[Any]:
+    """Select runs, of which none is deleted, with their experiment's name, newest first."""
     from sqlalchemy import select
 
     from assay.ledger.tables import experiment, run
 
-    return (
-        select(run, experiment.c.name.label("experiment"))
-        .join(experiment, experiment.c.id == run.c.experiment_id)
-        .where(run.c.deleted.is_(None))
-        .order_by(run.c.start.desc(), run.c.id.desc())
-    )
+    query = select(run, experiment.c.name.label("experiment"))
+    query = query.join(experiment, experiment.c.id == run.c.experiment_id)
+    if not with_deleted:
+        query = query.where(run.c.deleted.is_(None))
+    return query.order_by(run.c.start.desc(), run.c.id.desc())
 
 
 def _listed(row: Row[Any]) -> dict[str, Any]:

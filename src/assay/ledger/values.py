@@ -15,6 +15,9 @@ from typing import Any
 
 from assay.base.errors import Error
 
+LONGEST = 1_000_000
+"""Characters of a value that is no file."""
+
 Scalar = str | int | float | bool | None
 
 _READERS: dict[str, Callable[[str], Any]] = {
@@ -124,6 +127,34 @@ def flatten(params: Mapping[str, object], *, under: str = "") -> dict[str, objec
         else:
             flat[f"{under}{key}"] = value
     return flat
+
+
+def check_text(kind: str, key: str, text: str) -> str:
+    """Return a text that a ledger and a hub take, or raise and say of what it is the value."""
+    if len(text) > LONGEST:
+        raise Error(
+            f"the value of {kind} {key!r} has {len(text):,} characters, more than {LONGEST:,}",
+            hint="keep it as a file: assay.log_text(...)",
+        )
+    if not _is_plain(text):
+        raise Error(f"the value of {kind} {key!r} is {text[:80]!r}, which is no text of UTF-8")
+    return text
+
+
+def check_key(kind: str, key: object) -> str:
+    """Return a key that a ledger takes: text of UTF-8, not blank, without a null character."""
+    found = key_text(kind, key)
+    if "\0" in found or not _is_plain(found):
+        raise Error(f"the name of a {kind} is {found[:80]!r}, which is no plain text of UTF-8")
+    return found
+
+
+def _is_plain(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def key_text(kind: str, key: object) -> str:

@@ -278,6 +278,7 @@ def _fetched(project: Project, keep: Keep, lost: Sequence[str]) -> list[str]:
 
 def _ours(project: Project, oids: set[str], *, now: float | None) -> list[Part]:
     """Return what our own two stores hold that nobody names; without a ledger nobody can tell."""
+    from assay.ledger import spool
     from assay.ledger.database import open_ledger
 
     places = live.ledgers(project)
@@ -291,6 +292,7 @@ def _ours(project: Project, oids: set[str], *, now: float | None) -> list[Part]:
             ours |= live.of_ledger(project, ledger)
             data |= live.of_registry(project, ledger)
     ours |= live.profiles_of(project, oids)
+    ours |= live.with_documents(project.objects, spool.oids(project.assay_dir / "spool"))
     if project.uses_git:
         data |= live.of_commits(project, live.loop_tips(project))
     data, listed = live.split(data)

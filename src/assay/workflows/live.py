@@ -157,7 +157,8 @@ def of_registry(project: Project, ledger: Ledger) -> set[str]:
     live: set[str] = set()
     for version in models.find_versions(ledger):
         if version.run is not None:
-            live.update(registry.data_of(project, ledger, runs.get(ledger, version.run)))
+            run = runs.get(ledger, version.run, with_deleted=True)
+            live.update(registry.data_of(project, ledger, run))
     return live
 
 

@@ -8,8 +8,11 @@ never meet; a fetch reads the packs that it has not seen. Runs that go on do not
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +43,7 @@ MOST = 1 << 30
 """Bytes of artifacts that a pull brings unasked, those of the newest runs first."""
 
 _PACK = 5000  # runs in one
+_LEFT = 86_400  # seconds
 _NAME = re.compile(rf"{PREFIX}/([0-9a-f]{{64}})")
 
 
@@ -77,7 +81,11 @@ def push(project: Project, settings: RemoteSettings, remote: Remote) -> Travelle
         return Travelled()
     place = record_state.path_of(project, settings, ledger=str(where))
     state = record_state.read(place)
-    state.forget(state.packs.keys() - _listed(remote))
+    listed = _listed(remote)
+    lost = state.packs.keys() - listed
+    state.forget(lost)
+    if lost and (others := sorted(listed - state.packs.keys())):
+        _learn(project, remote, others, state)
     now = record_state.of_file(where)
     if now is not None and state.ledger == now:
         return Travelled()
@@ -119,11 +127,12 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 def _new(known: Known, state: State) -> Iterator[Part]:
     """Go through what a remote has not, so much at a time as goes into one pack."""
-    runs = [id_ for id_, at in known.runs.items() if state.runs.get(id_) != at]
+    gone = set(state.purged)
+    changed = [id_ for id_, at in known.runs.items() if state.runs.get(id_) != at]
+    runs = [id_ for id_ in changed if id_ not in gone]
     models = [id_ for id_, at in known.models.items() if state.models.get(id_) != at]
     models += [id_ for run in runs for id_ in known.models_of.get(run, ())]
-    models = list(dict.fromkeys(models))
-    gone = set(state.purged)
+    models = [id_ for id_ in dict.fromkeys(models) if id_ not in gone]
     purged = {id_: at for id_, at in known.purged.items() if id_ not in gone}
     for begin in range(0, max(len(runs), 1), _PACK):
         is_last = begin + _PACK >= len(runs)
@@ -148,12 +157,66 @@ def _send_part(
 ) -> Travelled:
     """Send one pack: first what it names, so that nobody reads of what is not there."""
     moved, notes = _send_objects(project, remote, found)
-    name = _send_pack(project, remote, found)
-    state.packs[name] = part.ids
+    old = [n for n, ids in state.packs.items() if not part.purged.keys().isdisjoint(ids)]
+    rest, old = _without(project, remote, old, part.purged.keys()) if old else ([], [])
+    name = _send_pack(project, remote, [*found, *rest])
+    remote.remove([f"{PREFIX}/{one}" for one in old if one != name])
+    held = [id_ for one in old for id_ in state.packs.pop(one)]
+    state.packs[name] = [*part.ids, *(id_ for id_ in held if id_ not in part.purged)]
     state.runs |= {id_: part.known.runs[id_] for id_ in part.runs}
     state.models |= {id_: part.known.models[id_] for id_ in part.models}
     state.purged += part.purged
     return Travelled(runs=_counted(part.ids, part.known.parts), objects=moved, notes=notes)
+
+
+def _without(
+    project: Project, remote: Remote, names: Sequence[str], gone: AbstractSet[str]
+) -> tuple[list[Record], list[str]]:
+    """Return what packs hold beside the records of runs that are gone, and which could be read.
+
+    It goes into the new pack, and then the old ones are removed.
+    """
+    found: list[Record] = []
+    whole: list[str] = []
+    for name, read in _read(project, remote, names):
+        whole.append(name)
+        found += [one for one in read if _is_buried(one) or getattr(one, "id", None) not in gone]
+    return found, whole
+
+
+def _learn(project: Project, remote: Remote, names: Sequence[str], state: State) -> None:
+    """Note what packs hold that others wrote, before what they replaced is sent once more."""
+    from assay.ledger.records import ModelRecord, RunRecord
+
+    for _, read in _read(project, remote, names):
+        state.runs |= {one.id: one.stamp for one in read if isinstance(one, RunRecord)}
+        state.models |= {one.id: one.updated for one in read if isinstance(one, ModelRecord)}
+        gone = {getattr(one, "id", "") for one in read if _is_buried(one)}
+        state.purged = [*{*state.purged, *gone}]
+
+
+def _is_buried(record: Record) -> bool:
+    from assay.ledger.records import PurgedRecord
+
+    return isinstance(record, PurgedRecord)
+
+
+def _read(
+    project: Project, remote: Remote, names: Sequence[str]
+) -> Iterator[tuple[str, list[Record]]]:
+    """Go through packs of a remote with all that they hold; one that is damaged is left out."""
+    from assay.ledger import packs
+
+    with temporary(project) as folder:
+        for name in _downloaded(remote, names, Path(folder), []):
+            complaints: list[str] = []
+            place = Path(folder) / PREFIX / name
+            try:
+                found = list(packs.read(place, where=name, complaints=complaints))
+            except Error:
+                continue
+            if not complaints:
+                yield name, found
 
 
 def _send_objects(
@@ -347,10 +410,16 @@ def _added(a: Travelled, b: Travelled) -> Travelled:
 
 
 def temporary(project: Project) -> tempfile.TemporaryDirectory[str]:
-    """Return a folder for records on their way, which goes with its `with`."""
+    """Return a folder for records on their way, which goes with its `with`.
+
+    What killed processes left a day ago goes, too.
+    """
     place = project.assay_dir / "records"
     try:
         place.mkdir(exist_ok=True)
+        for left in place.glob(".*"):
+            if left.stat().st_mtime < time.time() - _LEFT:
+                shutil.rmtree(left, ignore_errors=True)
         return tempfile.TemporaryDirectory(dir=place, prefix=".")
     except OSError as error:
         raise explain(error, place) from error

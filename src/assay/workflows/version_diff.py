@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from assay.base.errors import Error
 from assay.bundle import index as indexes
 from assay.bundle.index import Index
 from assay.deploy import registry
@@ -119,7 +118,7 @@ def _environment(
 
 
 def _known(ledger: Ledger, objects: Cache, version: Version) -> _Known:
-    run = None if version.run is None else _run(ledger, version.run)
+    run = None if version.run is None else runs.get(ledger, version.run, with_deleted=True)
     whole = run and registry.whole(ledger, run)  # a stage has the code of its pipeline
     index = None if version.bundle is None else _index(objects, version.bundle)
     with ledger.read() as connection:
@@ -135,13 +134,6 @@ def _known(ledger: Ledger, objects: Cache, version: Version) -> _Known:
         packages=_packages(index) if index else None,
         contents={name: one.sha256 for name, one in index.files.items()} if index else files,
     )
-
-
-def _run(ledger: Ledger, run: str) -> Run | None:
-    try:
-        return runs.get(ledger, run)
-    except Error:  # it was deleted since
-        return None
 
 
 def _index(objects: Cache, bundle: str) -> Index | None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from assay.ledger import tables
 from assay.ledger.database import Ledger, open_ledger
@@ -106,7 +107,8 @@ def comparisons(draw: st.DrawFn) -> Comparison:
     if operator in {"LIKE", "NOT LIKE", "ILIKE", "NOT ILIKE"}:
         value: Any = draw(texts | st.sampled_from(["%", "%a%", "_", "a_%", "%[%", "%*", "%\\%"]))
     else:
-        of = {"number": numbers, "moment": st.integers(0, 5), "any": texts | numbers}
+        moments = st.integers(0, 5) | st.sampled_from([0.5, 2**62, 1e300])
+        of = {"number": numbers, "moment": moments, "any": texts | numbers}
         one = of.get(field.type, texts)
         value = draw(st.lists(one, min_size=1, max_size=3).map(tuple) if "IN" in operator else one)
     return Comparison(entity=entity, key=key, operator=operator, value=value)  # type: ignore[arg-type]
@@ -135,7 +137,7 @@ def filled(
         yield ledger
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     drawn=st.lists(rows(), min_size=1, max_size=6), some=st.lists(trees, min_size=1, max_size=6)
 )
@@ -152,6 +154,58 @@ def test_the_conditions_find_what_the_tree_means(
             found = [row.id for row in connection.execute(query)]
             meant = [run for run, row in zip(ids, drawn, strict=True) if is_true(tree, row)]
             assert found == meant, tree
+
+
+PATTERNS = ["%", "%a%", "_", "a_%", "%[%", "%*%", "%?b", "%\\%", "[%", "A%", "%ä"]
+FIGURES = [0, 1, 3, 0.1, -1.0, 1000, 1e300]
+EMPTY: Row = {
+    "run_name": "r", "status": "running", "user_id": None, "stage": None, "start_time": 1,
+    "end_time": None, "duration": None, "metric": {}, "param": {}, "tag": {}, "dataset": [],
+}  # fmt: skip
+FIELDS: dict[tuple[str, str], list[Row]] = {
+    ("attribute", "user_id"): [EMPTY | {"user_id": text} for text in [*TEXTS, None]],
+    ("attribute", "end_time"): [EMPTY | {"end_time": at} for at in (None, 0, 1, 3, 1000)],
+    ("param", "a"): [EMPTY | {"param": {"a": text, "b": "a"}} for text in TEXTS],
+    ("tag", "a"): [EMPTY | {"tag": {"a": text}} for text in TEXTS],
+    ("metric", "a"): [EMPTY | {"metric": {"a": number, "b": 1.0}} for number in NUMBERS],
+    ("dataset", "name"): [
+        EMPTY | {"dataset": [{"name": text, "digest": "d", "context": None}]} for text in TEXTS
+    ],
+}
+
+
+def compared(entity: str, key: str) -> Iterator[Comparison]:
+    """Yield comparisons of a field by each of its operators with each value."""
+    fixed = {one.name: one for one in RUNS.fixed.get(entity, {}).values()}
+    field = fixed.get(key) or RUNS.free[entity]
+    numbers: list[Any] = [*FIGURES] if field.type in {"number", "moment", "any"} else []
+    words: list[Any] = [*TEXTS] if field.type in {"text", "any"} else []
+    for operator in sorted(field.operators):
+        values: list[Any] = [None] if operator in NULLS else [*numbers, *words]
+        if "LIKE" in operator:
+            values = [*TEXTS, *PATTERNS]
+        if "IN" in operator and operator not in NULLS and "LIKE" not in operator:
+            values = [(one, (numbers or words)[0]) for one in values]
+        for value in values:
+            yield Comparison(entity=entity, key=key, operator=operator, value=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("entity", "key"), FIELDS)
+def test_each_operator_with_each_value_finds_what_it_means(
+    filled: Ledger, entity: str, key: str
+) -> None:
+    drawn = [*FIELDS[entity, key], EMPTY]
+    ids = fill(filled, drawn)
+    of = source("runs", is_open=True)
+    wrong = []
+    with filled.read() as connection:
+        conditions = Conditions(of, is_postgres=connection.dialect.name == "postgresql")
+        for leaf in compared(entity, key):
+            query = select(of.table.c.id).where(conditions.of(leaf)).order_by(of.table.c.id)
+            found = list(connection.execute(query).scalars())
+            if found != [run for run, row in zip(ids, drawn, strict=True) if is_true(leaf, row)]:
+                wrong.append(leaf)
+    assert wrong == []
 
 
 def written(tree: Tree) -> str:

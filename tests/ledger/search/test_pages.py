@@ -6,6 +6,7 @@ import pytest
 
 from assay.ledger import tables
 from assay.ledger.database import Ledger
+from assay.ledger.search import others
 from assay.ledger.search.pages import BadToken
 from assay.ledger.search.runs import RunQuery, find
 
@@ -76,3 +77,12 @@ def test_a_token_of_another_query_is_refused(ten: Ledger, other: RunQuery) -> No
 def test_a_token_that_was_changed_is_refused(ten: Ledger, token: str) -> None:
     with ten.read() as connection, pytest.raises(BadToken, match="page token"):
         find(connection, RunQuery(), limit=4, token=token)
+
+
+@pytest.mark.parametrize("number", ["99999999999999", "-99999999999999999999", "0"])
+def test_a_number_beyond_all_versions_is_no_error(ledger: Ledger, number: str) -> None:
+    paging = others.Paging(limit=1)
+    with ledger.read() as connection:
+        text = f"version_number = {number}"
+        rows = others.versions(connection, filter_=text, paging=paging)
+        assert connection.execute(rows.query).all() == []

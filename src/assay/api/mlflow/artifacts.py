@@ -16,9 +16,12 @@ from starlette.responses import Response
 from assay.api.mlflow import arrivals, bundles, paths, sending
 from assay.api.mlflow.calls import call
 from assay.api.mlflow.errors import Refused, exists, invalid, missing
+from assay.api.mlflow.model_names import check_number
+from assay.api.mlflow.registered import download_uri
+from assay.api.mlflow.versions import in_words_of_mlflow
 from assay.base.clock import now_ms
 from assay.base.errors import Taken
-from assay.ledger import artifacts
+from assay.ledger import artifacts, registered
 from assay.ledger.artifacts import Entry, Kept, Owner, Place
 
 if TYPE_CHECKING:
@@ -87,7 +90,7 @@ class Presigned(msgspec.Struct, frozen=True, kw_only=True):
 async def download(hub: Hub, _ask: AtPath, request: Request) -> Response:
     """Send a file."""
     path = paths.asked(request, below=_TREE)
-    return await arrivals.in_thread(hub, _at_path, hub, path)
+    return await arrivals.in_thread(hub, _send, hub, paths.candidates(path))
 
 
 @call("PUT", "/mlflow-artifacts/artifacts/{path:path}")
@@ -186,14 +189,13 @@ def get_of_model(hub: Hub, ask: OfModel) -> Response:
 def get_of_version(hub: Hub, ask: OfVersion) -> Response:
     """Send a file of a registered version to a browser."""
     path = paths.check(ask.path)
-    with hub.ledger.read() as connection:
-        root = artifacts.path_of(_uri_of_version(connection, ask))
-        if root is None:
-            raise invalid(
-                f"The files of version {ask.version} of {ask.name!r} are not kept by this hub"
-            )
-        kept = _kept(connection, artifacts.find(connection, paths.join(root, path)))
-    return sending.FileAnswer.of(hub, kept, path)
+    number = check_number(ask.version)
+    with hub.ledger.read() as connection, in_words_of_mlflow(ask.name, ask.version):
+        uri = download_uri(registered.get_version(connection, ask.name, number))
+    root = artifacts.path_of(uri or "")
+    if root is None:
+        raise invalid(f"The hub does not keep the files of version {number} of {ask.name!r}")
+    return _send(hub, [f"{root}/{path}"])
 
 
 @call("POST", "/mlflow/artifacts/presigned-upload-url")
@@ -236,11 +238,12 @@ def writable(hub: Hub, path: str) -> Place:
     return place
 
 
-def _at_path(hub: Hub, path: str) -> Response:
-    if bundles.is_in(path):
-        return sending.FileAnswer.of(hub, bundles.get(hub, path), path)
+def _send(hub: Hub, meant: list[str]) -> Response:
+    """Send the file at the first path at which there is one."""
+    if bundles.is_in(meant[-1]):
+        return sending.FileAnswer.of(hub, bundles.get(hub, meant[-1]), meant[-1])
     with hub.ledger.read() as connection:
-        places = [artifacts.find(connection, one) for one in paths.candidates(path)]
+        places = [artifacts.find(connection, one) for one in meant]
         for place in places:
             kept = artifacts.get(connection, place.owner, place.path)
             if kept is not None:
@@ -296,17 +299,6 @@ def _is_cut(request: Request, path: str) -> bool:
     given = request.headers.get("content-type")
     name = path.rpartition("/")[2]
     return given is not None and "." not in name and given != sending.media_type(name)
-
-
-def _uri_of_version(connection: Connection, ask: OfVersion) -> str:
-    from assay.ledger.tables import version as table
-
-    number = int(ask.version) if ask.version.isdecimal() and len(ask.version) < 10 else 0
-    one = (table.c.model == ask.name, table.c.number == number, table.c.deleted.is_(None))
-    row = connection.execute(table.select().where(*one)).one_or_none()
-    if row is None:
-        raise missing(f"Model Version (name={ask.name}, version={ask.version}) not found")
-    return str(row.artifact_uri or row.source or "")
 
 
 def _not_presigned(hub: Hub, ask: Presigned, what: str) -> Refused:

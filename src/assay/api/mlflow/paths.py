@@ -12,7 +12,6 @@ U+FF05 (a wide percent sign) and two digits for each byte. No two names become o
 
 from __future__ import annotations
 
-import posixpath
 import re
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -114,11 +113,6 @@ def meant(path: str) -> str:
 def candidates(path: str) -> list[str]:
     """Return which paths a client may mean: as listed, then as it stands."""
     return list(dict.fromkeys((meant(path), path)))
-
-
-def join(root: str, path: str) -> str:
-    """Return a path below a root."""
-    return posixpath.join(root, path) if path else root
 
 
 def _refused(path: str, why: str) -> Refused:

@@ -159,7 +159,7 @@ class Conditions:
             same = msgspec.structs.replace(leaf, operator=_NEGATED[leaf.operator])
             return not_(self.compared(column, same))
         if isinstance(leaf.value, tuple):
-            if all(isinstance(one, str) for one in leaf.value) or not _is_text(column):
+            if all(isinstance(one, str) for one in leaf.value):
                 return column.in_(leaf.value)
             return or_(*(self._ordered(column, "=", one) for one in leaf.value))
         if leaf.operator in {"LIKE", "ILIKE"}:
@@ -173,7 +173,7 @@ class Conditions:
             by_bytes = self.is_postgres and sign not in {"=", "!="}
             return compare(column.collate("C") if by_bytes else column, value)  # type: ignore[no-any-return]
         if not _is_text(column):
-            return compare(column, value)  # type: ignore[no-any-return]
+            return compare(column, _literal(value))  # type: ignore[no-any-return]
         if sign == "!=":
             return ~self._ordered(column, "=", value)
         return self._as_number(column, compare, value)
@@ -219,6 +219,13 @@ def glob(pattern: str) -> str:
 
 
 _GLOB = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
+
+
+def _literal(value: float) -> ColumnElement[Any]:
+    """Return a number of its own width: as that of a column, PostgreSQL would round or refuse."""
+    from sqlalchemy import BigInteger, Double, literal
+
+    return literal(value, BigInteger() if isinstance(value, int) else Double())
 
 
 @functools.cache

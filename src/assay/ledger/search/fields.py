@@ -31,10 +31,17 @@ def named(token: Token, target: Target, *, text: str) -> tuple[str, Field]:
         return entity, Field(plain, of_any.type, of_any.operators, of_any.is_ordered)
     name = plain if target.quotes_attributes or entity != "attribute" else key
     if name not in target.fixed[entity]:
-        known = ", ".join(sorted({field.name for field in target.fixed[entity].values()}))
-        hint = did_you_mean(name, target.fixed[entity]) or f"expected is one of {known}"
+        hint = did_you_mean(name, target.fixed[entity]) or _ways(name, entity, target)
         raise BadQuery(f"invalid {entity} key {name!r}", text=text, at=token.at, hint=hint)
     return entity, target.fixed[entity][name]
+
+
+def _ways(name: str, entity: str, target: Target) -> str:
+    """Return how what has no such name can be written."""
+    known = ", ".join(sorted({field.name for field in target.fixed[entity].values()}))
+    if target.is_open and entity == "attribute":
+        return f"write metrics.{name}, params.{name} or tags.{name}; else there are {known}"
+    return f"expected is one of {known}"
 
 
 def read_value(token: Token, field: Field, target: Target, *, text: str) -> Value:
@@ -45,12 +52,12 @@ def read_value(token: Token, field: Field, target: Target, *, text: str) -> Valu
         found = quoted
     elif field.type in {"id", "numeral"} and quoted is not None:
         with contextlib.suppress(ValueError):
-            found = int(quoted)
+            found = _whole(quoted)
     elif field.type == "moment" and quoted is not None:
         found = _moment(quoted)
     if token.kind == "number" and field.type not in {"text", "id"}:
         found = _number(token.text, is_open=target.is_open)
-        if field.type in {"whole", "numeral"} and not isinstance(found, int):
+        if field.type in {"whole", "numeral"} and not re.fullmatch(r"[+-]?\d+", token.text):
             found = None
     if found is None:
         shown = token.text or "the end"
@@ -80,10 +87,15 @@ def _number(text: str, *, is_open: bool) -> int | float | None:
     if not is_open and not _NUMBER.fullmatch(text):
         return None
     try:
-        whole = int(text)
+        return _whole(text)
     except ValueError:
         return float(text)
-    return whole if -(2**63) <= whole < 2**63 else float(whole)
+
+
+def _whole(text: str) -> int | float:
+    """Return a whole number; one of more than 64 bits, which no column holds, as a float."""
+    whole = int(text)
+    return whole if -(2**63) <= whole < 2**63 else float(text)
 
 
 def _moment(text: str) -> int | None:
