@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -282,12 +283,13 @@ def over_http(servers: Servers, *, rounds: int, n_calls: int) -> Iterator[Case]:
     for n_clients in (1, N_CLIENTS):
         yield case(
             f"log_metric over HTTP, {n_clients} client{'s' if n_clients > 1 else ''}",
-            lambda url, n=n_clients: log_metric(url, n_calls=n_calls, n_clients=n),
+            functools.partial(log_metric, n_calls=n_calls, n_clients=n_clients),
             unit="/s",
         )
-    yield case("log_batch of 1,000", lambda url: log_batch(url, n_calls=10))
+    yield case("log_batch of 1,000", functools.partial(log_batch, n_calls=10))
     n_runs = min(N_RUNS, n_calls)
-    yield case("runs created over HTTP", lambda url: create_runs(url, n_runs=n_runs), unit="/s")
+    create = functools.partial(create_runs, n_runs=n_runs)
+    yield case("runs created over HTTP", create, unit="/s")
 
 
 def sdk(folder: Path, *, rounds: int, n_calls: int) -> Iterator[Case]:

@@ -5,6 +5,7 @@ A client that costs more than the server it measures would hide what the server 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import selectors
 import socket
@@ -82,11 +83,8 @@ class Connection:
 
 def ask(url: str, method: str, path: str, fields: Any = None) -> Any:
     """Send one request, and return its answer."""
-    connection = Connection(url)
-    try:
+    with contextlib.closing(Connection(url)) as connection:
         return json.loads(connection.ask(request(method, path, fields)))
-    finally:
-        connection.close()
 
 
 def drive(
@@ -97,9 +95,11 @@ def drive(
     check: Callable[[bytes], object] = lambda _: None,
 ) -> float:
     """Send all requests over some connections, and return the seconds that it took."""
-    connections = [Connection(url) for _ in range(n_connections)]
     waiting = iter(requests)
-    with selectors.DefaultSelector() as selector:
+    with contextlib.ExitStack() as opened, selectors.DefaultSelector() as selector:
+        connections = [
+            opened.enter_context(contextlib.closing(Connection(url))) for _ in range(n_connections)
+        ]
         began = time.perf_counter()
         n_open = sum(_next(connection, waiting, selector) for connection in connections)
         while n_open:
@@ -112,10 +112,7 @@ def drive(
                 selector.unregister(connection.socket)
                 n_open -= 1
                 n_open += _next(connection, waiting, selector)
-        seconds = time.perf_counter() - began
-    for connection in connections:
-        connection.close()
-    return seconds
+        return time.perf_counter() - began
 
 
 def _next(

@@ -47,6 +47,12 @@ def _release(program: Path) -> float:
     return float(program.parent.parent.name)
 
 
+def _release_of(programs: Path) -> int:
+    command = [str(programs / "initdb"), "--version"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return int(said.split()[2].split(".")[0])
+
+
 def _user() -> str | None:
     """Return the user to run as: PostgreSQL refuses root."""
     if os.getuid() != 0:
@@ -58,8 +64,9 @@ def _user() -> str | None:
 class Postgres:
     """A running server; `database` makes a database and returns its URL."""
 
-    def __init__(self, port: int, sockets: Path) -> None:
-        self.port, self.sockets = port, sockets
+    def __init__(self, port: int, release: int) -> None:
+        self.port = port
+        self._how = "STRATEGY FILE_COPY" if release >= 15 else ""  # their only way before
         self._numbers = itertools.count(1)
 
     def url(self, name: str) -> str:
@@ -75,7 +82,7 @@ class Postgres:
 
     def _create(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"
-        self.say(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        self.say(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {self._how}')
         return self.url(name)
 
     def drop(self, url: str) -> None:
@@ -110,8 +117,11 @@ def running() -> Iterator[Postgres]:
     data = str(folder / "data")
     initdb = [
         str(programs / "initdb"), "-D", data, "-U", "assay", "--auth=trust", "--no-sync",
-        "--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en-US",
-    ]  # fmt: skip # sorted as for people, which is what most databases do
+        "--encoding=UTF8", "--locale=C",
+    ]  # fmt: skip
+    release = _release_of(programs)
+    if release >= 15:  # sorted as for people, which is what most databases do
+        initdb += ["--locale-provider=icu", "--icu-locale=en-US"]
     subprocess.run(initdb, check=True, capture_output=True, user=user, cwd=folder)
     command = [str(programs / "postgres"), "-D", data, "-p", str(port), "-k", str(folder)]
     for name, value in _OPTIONS.items():
@@ -122,7 +132,7 @@ def running() -> Iterator[Postgres]:
             stdin=subprocess.PIPE, stdout=said, stderr=said, user=user, cwd=folder,
         )  # fmt: skip
     try:
-        server = Postgres(port, folder)
+        server = Postgres(port, release)
         _wait(server, process, log)
         server._make_template()
         yield server

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import traceback
+from typing import Any
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # what a script prints is no answer
     for line in sys.stdin:
         script, arguments = json.loads(line)
-        gave = []
+        gave: list[object] = []
         names = {
             "mlflow": mlflow, "client": MlflowClient(), "json": json, "os": os,
             "url": os.environ["MLFLOW_TRACKING_URI"], "give": gave.append, **arguments,
@@ -40,11 +41,11 @@ def main() -> None:
         answers.flush()
 
 
-def _forget(mlflow: object) -> None:
+def _forget(mlflow: Any) -> None:
     """End what is active, and leave the experiment that was set."""
     with contextlib.suppress(Exception):
-        while mlflow.active_run() is not None:  # type: ignore[attr-defined]
-            mlflow.end_run()  # type: ignore[attr-defined]
+        while mlflow.active_run() is not None:
+            mlflow.end_run()
     from mlflow.tracking import fluent
 
     fluent._active_experiment_id = None

@@ -252,9 +252,22 @@ def test_the_project_of_the_folder_is_the_hubs(tmp_path: Path):
     server = mlflow.start(make.command("hub", "--port", str(port)), root, port=port)
     try:
         server.wait()
-        run = new_run(server)
+        given = {"mlflow.user": "bob", "mlflow.source.git.commit": "c" * 40}
+        tags = [{"key": key, "value": value} for key, value in given.items()]
+        created = server.call("POST", "runs/create", experiment_id="0", tags=tags)
+        run = created["run"]["info"]["run_id"]
         log(server, run, 3)
         shown = make.assay(root, "runs", "show", run, "--json")
-        assert json.loads(shown.out)["run"]["metrics"]["m"]["value"] == 3
+        found = json.loads(shown.out)["run"]
+        assert found["metrics"]["m"]["value"] == 3
+        assert (found["owner"], found["code"]["commit"]) == ("bob", "c" * 40)
+        traced = make.assay(root, "trace", run)
+        assert "c" * 7 in traced.out
     finally:
         server.kill()
+
+
+def test_a_person_who_opens_the_address_sees_what_it_is(tmp_path: Path):
+    with mlflow.hub(tmp_path) as server:
+        page = server.ask("GET", "/").body.decode()
+        assert f"export MLFLOW_TRACKING_URI={server.url}\n" in page

@@ -246,8 +246,8 @@ def test_the_files_of_a_bundle_are_read_once_it_is_registered(
     assert hub.ask("GET", place).status == 400
     for method in ("PUT", "DELETE"):
         assert hub.ask(method, f"{place}/golden.json", b"x").status == 400
-    where = hub.call("GET", "model-versions/get-download-uri", name="ours", version="1")
-    assert where == {"artifact_uri": f"mlflow-artifacts:/bundles/{bundle}"}
+    found = hub.call("GET", "model-versions/get-download-uri", name="ours", version="1")
+    assert found == {"artifact_uri": f"mlflow-artifacts:/bundles/{bundle}"}
 
 
 def test_a_registered_bundle_that_is_elsewhere_is_told(hub: mlflow.Server, where: Path | str):

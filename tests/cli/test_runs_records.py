@@ -247,3 +247,32 @@ def test_import_wants_to_know_where_from(root: Path):
         said = make.assay(root, "runs", "import", *arguments)
         assert said.code == 2
         assert "a FILE, or '--mlflow STORE'" in said.err
+
+
+def test_the_folder_of_a_hub_is_written_to_and_purged_without_a_project(
+    tmp_path: Path, root: Path
+):
+    run = recorded(root, "a", {"model": b"weights"})
+    make.done(root, "runs", "export", run, "-o", "../a.zip")
+    hub = ["--directory", "hub"]
+    assert make.done(tmp_path, "runs", "import", "a.zip", *hub) == (
+        "Imported 1 new run, 1 artifact.\n"
+    )
+    [kept] = (tmp_path / "hub" / "objects" / "sha256").glob("*/*")
+    assert kept.read_bytes() == b"weights"
+    make.done(tmp_path, "runs", "export", run, *hub, "-o", "b.zip")
+    make.done(tmp_path, "runs", "delete", run, *hub)
+    make.done(tmp_path, "runs", "restore", run, *hub)
+    make.done(tmp_path, "runs", "delete", run, *hub)
+    said = make.done(tmp_path, "runs", "purge", "--force", *hub)
+    assert said == "Purged 1 run and freed 1 artifact (7 B).\n"
+    assert not kept.exists()
+    assert zipfile.is_zipfile(tmp_path / "b.zip")
+
+
+def test_a_folder_in_which_no_hub_was_is_said_to_be(tmp_path: Path):
+    for command in (["delete", "x"], ["purge"], ["export", "x"]):
+        said = make.assay(tmp_path, "runs", *command, "--directory", "nowhere")
+        assert said.code == 255
+        assert "nowhere: no hub has recorded anything here" in said.err
+    assert not (tmp_path / "nowhere").exists()

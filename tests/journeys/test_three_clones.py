@@ -266,13 +266,13 @@ def test_artifacts_come_when_they_are_asked_for(origin: Path):
 def test_artifacts_of_older_runs_stay_where_there_are_too_many(
     origin: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from assay.workflows import records
+    from assay.workflows import record_objects
 
     ada, bea = clone(origin, "ada"), clone(origin, "bea")
     recorded(ada, "old", b"old weights", loss=1.0)
     recorded(ada, "new", b"new weights", loss=1.0)
     make.done(ada, "push")
-    monkeypatch.setattr(records, "MOST", 12)
+    monkeypatch.setattr(record_objects, "MOST", 12)
     said = make.assay(bea, "fetch")
     assert "artifacts of older runs (11 B) stay on the remote" in said.err
     objects = Project(bea).objects

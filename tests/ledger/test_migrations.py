@@ -121,6 +121,37 @@ def test_what_an_older_client_wrote_stays_and_can_be_had_back(
         assert old.schema(ledger) == before_schema
 
 
+def test_what_0004_keeps_beside_it_goes_without_harm_to_what_was_there(
+    ledger_where: Path | str,
+):
+    old.make(ledger_where, "0003")
+    given = {name: sorted(rows, key=str) for name, rows in old.written("0003").items()}
+    run = given["run"][0]["id"]
+    of_model = {"model_id": "m-1", "key": "k"}
+    new = {
+        "logged_model": {"id": "m-1", "name": "m", "experiment_id": 0, "status": "ready",
+                         "run_id": run, "created": 1, "updated": 1},
+        "logged_model_param": {**of_model, "value": "v"},
+        "logged_model_tag": {**of_model, "value": "v"},
+        "logged_model_metric": {**of_model, "step": 0, "at": 1, "run_id": run, "value": 0.5,
+                                "is_nan": False},
+        "logged_model_artifact": {"model_id": "m-1", "path": "p", "oid": "o", "size": 1, "at": 1},
+        "run_model": {"run_id": run, "direction": "output", "model_id": "m-1", "step": 0},
+        "batch": {"id": "b", "number": 1, "at": 1},
+        "purged": {"id": "r", "at": 1},
+    }  # fmt: skip
+    with open_ledger(ledger_where) as ledger:
+        assert {*old.reflected(ledger)} - {*given, "experiment_tag", "model_tag"} == {*new}
+        old.write(ledger, {name: [row] for name, row in new.items()})
+        with ledger.write() as connection:
+            connection.execute(tables.version.update().values(stage="Production", owner="ada"))
+            connection.execute(tables.run.update().values(seen=1, updated=2))
+        migrations.downgrade(ledger.engine, "0003")
+        assert {name: rows for name, rows in old.rows(ledger).items() if rows} == given
+        migrations.upgrade(ledger.engine)
+        assert models.get_version(ledger, "churn@production").number == 1
+
+
 @pytest.mark.parametrize("revision", old.REVISIONS)
 def test_what_an_older_client_wrote_is_read_and_written_on(
     ledger_where: Path | str, revision: str

@@ -15,6 +15,7 @@ from assay.base.clock import now_ms
 from assay.ledger import channels, runs
 from assay.ledger.database import open_ledger
 from assay.ledger.writer import Writer
+from tests import make
 
 TRAIN = """if True:
     import assay, sys, time
@@ -63,3 +64,16 @@ def _killed(folder: Path, how: str, *, after: float) -> int:
         assert runs.get(ledger, run).status == "killed"
     assert [point.value for point in history] == [*range(len(history))]  # none in the midst
     return max(0, at - (history[-1].at if history else at))
+
+
+def test_a_killed_run_is_marked_so_at_the_next_look(project: Path):
+    command = [sys.executable, "-c", TRAIN, "idle"]
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True) as trained:
+        assert trained.stdout is not None
+        run = trained.stdout.readline().strip()
+        assert '"status": "running"' in make.done(project, "runs", "show", run, "--json")
+        trained.send_signal(signal.SIGKILL)
+    found = make.done(project, "runs", "show", run, "--json")
+    assert '"status": "killed"' in found
+    assert f'"reason": "its process {trained.pid} is gone"' in found
+    assert "killed" in make.done(project, "runs", "list")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.base.errors import Error
-from assay.ledger import gathering, merging, packs, records, rows, runs, tables
+from assay.ledger import gathering, merging, packs, record_checks, records, rows, runs, tables
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.environment import capture
 from assay.ledger.loading import Loaded, Loader
@@ -319,7 +319,7 @@ def test_a_path_that_leaves_its_folder_is_refused(path: str):
         model(artifacts=(file(path),)),
     ):
         with pytest.raises(Error, match="leaves its folder"):
-            records.parse(records.dump(bad))
+            record_checks.parse(records.dump(bad))
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_a_path_that_leaves_its_folder_is_refused(path: str):
 )  # fmt: skip
 def test_what_no_run_has_is_refused_and_named(bad: Record, problem: str):
     with pytest.raises(Error, match=problem) as caught:
-        records.parse(records.dump(bad))
+        record_checks.parse(records.dump(bad))
     assert "is refused" in caught.value.what
 
 

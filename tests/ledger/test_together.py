@@ -13,8 +13,8 @@ from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.writer import Writer
 
 
-def test_all_is_kept_or_nothing(tmp_path: Path):
-    with open_ledger(tmp_path / "ledger.db") as ledger:
+def test_all_is_kept_or_nothing(ledger_where: Path | str):
+    with open_ledger(ledger_where) as ledger:
         writer = Writer(ledger)
         with ledger.together():
             kept = writer.start_run(name="kept", kind="script")
@@ -27,8 +27,8 @@ def test_all_is_kept_or_nothing(tmp_path: Path):
         assert runs.get(ledger, kept).status == "finished"
 
 
-def test_nobody_sees_the_half_of_it(tmp_path: Path):
-    with open_ledger(tmp_path / "ledger.db") as ledger, open_ledger(ledger.where) as other:
+def test_nobody_sees_the_half_of_it(ledger_where: Path | str):
+    with open_ledger(ledger_where) as ledger, open_ledger(ledger.where) as other:
         with ledger.together():
             Writer(ledger).start_run(name="one", kind="script")
             assert _names(other) == []
@@ -38,8 +38,8 @@ def test_nobody_sees_the_half_of_it(tmp_path: Path):
         assert sorted(_names(other)) == ["one", "two"]
 
 
-def test_another_thread_waits_and_has_a_transaction_of_its_own(tmp_path: Path):
-    with open_ledger(tmp_path / "ledger.db") as ledger:
+def test_another_thread_waits_and_has_a_transaction_of_its_own(ledger_where: Path | str):
+    with open_ledger(ledger_where) as ledger:
         writer = Writer(ledger)
         other = threading.Thread(target=writer.start_run, kwargs={"name": "b", "kind": "script"})
         with ledger.together():

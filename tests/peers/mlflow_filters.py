@@ -146,12 +146,11 @@ def run_comparison(rnd: random.Random) -> str:
             ["params", "param", "parameters", "parameter", "tags", "tag"] * 4 + ["Tags"]
         )
         key = _key(rnd)
-        if key == "1st":  # after `parameter`, which sqlparse takes for a keyword then
-            key = "`1st`"
+        if key in {"1st", "val loss"}:  # sqlparse knows a keyword and an alias there
+            key = f"`{key}`"
         if rnd.random() < 0.2:
-            return (
-                f"{entity}.{_key(rnd)} {rnd.choice(['IS NULL', 'is not null', 'IS', 'NOT NULL'])}"
-            )
+            missing = rnd.choice(["IS NULL", "is not null"] * 4 + ["IS", "NOT NULL"])
+            return f"{entity}.{key} {missing}"
         value = _quoted(rnd, _pattern(rnd)) if rnd.random() < 0.9 else _number(rnd)
         return _comparison(rnd, f"{entity}.{key}", _words(rnd), value)
     if kind < 0.65:

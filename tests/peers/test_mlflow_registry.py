@@ -13,7 +13,7 @@ from assay.ledger import models
 from assay.ledger.database import open_ledger
 from assay.ledger.deployments import add_deployment
 from assay.objects.cache import Cache
-from tests import mlflow
+from tests import databases, mlflow
 
 pytestmark = [pytest.mark.peer, mlflow.needs()]
 
@@ -23,9 +23,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("hub")
 
 
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+)
+def where(request: pytest.FixtureRequest, folder: Path) -> Path | str:
+    """The ledger of the hub: a file, and at full count a database."""
+    if request.param == "sqlite":
+        return folder / "hub" / "ledger.db"
+    server: databases.Postgres = request.getfixturevalue("postgres")
+    return server.database()
+
+
 @pytest.fixture(scope="module")
-def hub(folder: Path) -> Iterator[mlflow.Server]:
-    with mlflow.hub(folder) as server:
+def hub(folder: Path, where: Path | str) -> Iterator[mlflow.Server]:
+    with mlflow.hub(folder, "--ledger", str(where)) as server:
         yield server
 
 
@@ -219,7 +230,7 @@ give(names)
 
 
 @pytest.fixture(scope="module")
-def bundle(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+def bundle(folder: Path, where: Path | str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A bundle that Assay made, in the hub's store, as version 1 of 'ours'."""
     from tests.bundle import trained
 
@@ -227,7 +238,7 @@ def bundle(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     trained.bundle(made)
     found = contents.read_folder(made)
     contents.keep(found, Cache(folder / "hub" / "objects" / "sha256", algorithm="sha256"))
-    with open_ledger(folder / "hub" / "ledger.db") as ledger:
+    with open_ledger(where) as ledger:
         models.register(ledger, "ours", bundle=found.id, tags={"metrics": '{"rmse":2.5}'})
         models.set_alias(ledger, "ours", "live", version=1)
     return found.id
@@ -255,9 +266,9 @@ give([found.status, found.source, found.tags["seen"], found.run_id, sorted(liste
 
 
 def test_what_an_endpoint_answers_with_is_not_deleted_by_a_client(
-    client: mlflow.Session, bundle: str, folder: Path
+    client: mlflow.Session, bundle: str, where: Path | str
 ):
-    with open_ledger(folder / "hub" / "ledger.db") as ledger:
+    with open_ledger(where) as ledger:
         add_deployment(ledger, "scores", version="ours/1")
     for script in ("client.delete_model_version('ours', '1')",
                    "client.delete_registered_model('ours')"):  # fmt: skip

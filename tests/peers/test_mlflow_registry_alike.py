@@ -11,7 +11,7 @@ import json
 import random
 import re
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -84,6 +84,15 @@ def _sentence(message: str) -> str:
     message = re.sub(r"(for parameter '\w+' supplied:).*(Hint|Expected).*", r"\1", message)
     message = re.sub(r"(would connect to the host named in the URI).*", r"\1", message)
     return re.sub(r"(Invalid model version source:) '.*'(\. To use a local)", r"\1\2", message)
+
+
+@pytest.fixture(scope="module")
+def theirs(
+    hub: mlflow.Server,  # noqa: ARG001 -- a new one of ours has a new one beside it
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[mlflow.Server]:
+    with mlflow.mlflow_server(tmp_path_factory.mktemp("theirs")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -112,6 +112,14 @@ def test_a_remote_that_keeps_versions_gets_no_records(root: Path, bucket: str):
     assert "keeps files under their own names" in said.err
 
 
+def test_records_stay_here_where_a_setting_says_so(root: Path, shared: Path):
+    recorded(root, "a")
+    make.done(root, "config", "run.share", "false")
+    assert make.done(root, "push") == "Everything is up to date.\n"
+    assert not shared.exists()
+    assert "1 run pushed" in make.done(root, "push", "--runs")
+
+
 def test_without_a_remote_a_push_says_nothing_of_runs(root: Path):
     recorded(root, "a")
     assert make.done(root, "push") == "Everything is up to date.\n"
@@ -180,7 +188,7 @@ def test_an_artifact_that_is_nowhere_is_named_and_the_record_goes(root: Path, sh
     bea = clone(root, "bea")
     said = make.assay(root, "push")
     assert said.code == 0
-    assert "1 artifact of runs are neither here nor on the remote" in said.err
+    assert "neither here nor on the remote: 1 artifact of runs" in said.err
     make.done(bea, "fetch")
     assert ids(bea) == [run]
 
@@ -272,3 +280,50 @@ def purged_rows(root: Path) -> None:
     """Purge as a process that is killed before it frees the artifacts."""
     with open_ledger(Project(root).ledger_path) as ledger:
         purge.purge(ledger, purge.find(ledger), at=1)
+
+
+def test_a_push_and_a_fetch_that_were_broken_off_are_done_again_without_harm(
+    root: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+):
+    runs = sorted(recorded(root, f"{n}", b"weights") for n in range(3))
+    bea = clone(root, "bea")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for folder, command in ((root, "push"), (bea, "fetch")):
+        with monkeypatch.context() as patched:
+            patched.setattr(record_state, "write", killed)
+            assert make.assay(folder, command).code == 130
+        make.done(folder, command)
+    assert len(packs(shared)) == 1
+    assert ids(bea) == runs
+    assert "up to date" in make.done(root, "push")
+    assert "up to date" in make.done(bea, "fetch")
+
+
+def test_nothing_stays_of_records_on_their_way(root: Path, shared: Path):
+    recorded(root, "a")
+    make.done(root, "push")
+    bea = clone(root, "bea")
+    make.done(bea, "fetch")
+    for folder in (root, bea):
+        left = list((Project(folder).assay_dir / "records").iterdir())
+        assert [path.name for path in left if path.name.startswith(".")] == []
+
+
+def test_a_run_that_goes_on_here_again_is_left_alone_by_a_fetch(root: Path, shared: Path):
+    from assay.ledger import runs, tables
+
+    run = recorded(root, "a")
+    bea = clone(root, "bea")
+    make.done(root, "push")
+    make.done(bea, "fetch")
+    with open_ledger(Project(root).ledger_path) as ledger:
+        Writer(ledger).set_tags(run, {"x": "1"})
+    make.done(root, "push")
+    with open_ledger(Project(bea).ledger_path) as ledger:
+        with ledger.write() as connection:
+            connection.execute(tables.run.update().values(status="running", end=None))
+        make.done(bea, "fetch")
+        assert runs.get(ledger, run).status == "running"

@@ -41,6 +41,17 @@ class Nothing(msgspec.Struct, frozen=True):
     """A request without fields."""
 
 
+@call("GET", "/", version=None)
+async def index(_hub: Hub, _ask: Nothing, request: Request) -> Response:
+    """Answer a person who looks whether this is the right address."""
+    here = str(request.base_url).rstrip("/")
+    return PlainTextResponse(
+        f"This is a hub of Assay, for MLflow's clients and Assay's.\n\n"
+        f"  export MLFLOW_TRACKING_URI={here}\n  assay config hub.url {here}\n\n"
+        "/health says whether it answers, /metrics is for Prometheus.\n"
+    )
+
+
 @call("GET", "/health", version=None)
 async def health(_hub: Hub, _ask: Nothing, _request: Request) -> Response:
     """Answer that this process answers."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,7 +23,7 @@ from assay.api.mlflow import arrivals, sending
 from assay.api.mlflow.calls import call
 from assay.api.mlflow.errors import Refused, invalid, missing
 from assay.base.clock import now_ms
-from assay.ledger import operations, resumed
+from assay.ledger import liveness, operations, resumed
 from assay.ledger.artifacts import Kept
 from assay.ledger.operations import Batch, Refusal
 from assay.ledger.resumed import Known
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from assay.api.hub import Hub
 
+_LOOK = 60.0  # seconds
 _OID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -81,7 +83,9 @@ async def post(hub: Hub, _ask: Nothing, request: Request) -> Applied:
     def work(connection: Connection) -> list[Refusal]:
         return operations.apply(connection, batch, at=now_ms())
 
-    return Applied(refused=await asyncio.wrap_future(hub.committer.submit(work)))
+    refused = await asyncio.wrap_future(hub.committer.submit(work))
+    _look(hub)
+    return Applied(refused=refused)
 
 
 @call("GET", "/api/records/{run}", version=None)
@@ -123,6 +127,18 @@ async def get(hub: Hub, ask: OfObject, request: Request) -> Response:
     if request.method == "HEAD":
         return Response(headers={"Content-Length": str(kept.size)})
     return await arrivals.in_thread(hub, sending.FileAnswer.of, hub, kept, oid)
+
+
+_looked: dict[str, float] = {}
+
+
+def _look(hub: Hub) -> None:
+    """Mark runs that were not heard of for long, once a minute; nobody waits for it."""
+    now = time.monotonic()
+    if now - _looked.get(hub.ledger.name, 0.0) < _LOOK:
+        return
+    _looked[hub.ledger.name] = now
+    hub.committer.submit(lambda one: liveness.mark_killed(one, at=now_ms(), kind="script"))
 
 
 def _kept(hub: Hub, oid: str) -> Kept:

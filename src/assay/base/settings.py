@@ -67,6 +67,9 @@ SETTINGS: dict[str, Setting] = {
     "run.max_untracked": Setting(
         int, 10_000_000, "bytes of untracked files that a run may keep and still be reproducible"
     ),
+    "run.share": Setting(
+        bool, True, "send records of runs with 'assay push', bring them with 'assay pull'"
+    ),
     "run.system_metrics": Setting(
         bool, True, "measure processor, memory and disk every ten seconds of an 'assay.run()'"
     ),

@@ -292,5 +292,5 @@ def _short(value: Any) -> str:
     """Return a value for a table: of a hash, as much as tells it apart."""
     if value is None:
         return "-"
-    match = re.fullmatch(r"((?:\w+:)?[0-9a-f-]{12})[0-9a-f-]{20,}(\.dir)?", str(value))
+    match = re.fullmatch(r"((?:\w+:)?[0-9a-f]{8}-?[0-9a-f]{4})[0-9a-f-]{20,}(\.dir)?", str(value))
     return f"{match[1]}{match[2] or ''}" if match else str(value)

@@ -14,11 +14,11 @@ from assay.base.errors import Negative, Usage
 from assay.base.progress import counted, human_size
 from assay.cli.output import did, json_option, note, show
 from assay.project import workspace
-from assay.project.settings import ledger_where
 
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
     from assay.workflows.purging import Freed
+    from assay.workflows.record_places import Place
     from assay.workflows.run_files import Imported
 
 _SHOWN = 10
@@ -29,17 +29,36 @@ _of_experiment = click.option(
 )
 
 
-def _open() -> Ledger:
+_of_hub = click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The folder of a hub, instead of this project.",
+)
+
+
+def _place(directory: Path | None, *, create: bool = False) -> Place:
+    from assay.workflows import record_places
+
+    if directory is not None:
+        return record_places.of_hub(directory, create=create)
+    return record_places.of_project(workspace.find())
+
+
+def _open(directory: Path | None) -> Ledger:
     from assay.ledger.database import open_ledger
 
-    return open_ledger(ledger_where(workspace.find()), create=False)
+    return open_ledger(_place(directory).ledger, create=False)
 
 
 @click.command("delete")
 @click.argument("runs", nargs=-1)
 @_of_experiment
+@_of_hub
 @json_option
-def delete_command(runs: tuple[str, ...], experiment: str | None, as_json: bool) -> int:
+def delete_command(
+    runs: tuple[str, ...], experiment: str | None, directory: Path | None, as_json: bool
+) -> int:
     """Delete RUNS with their parts.
 
     What is deleted stays in the ledger until 'assay runs purge'; 'assay runs restore' brings it
@@ -48,7 +67,7 @@ def delete_command(runs: tuple[str, ...], experiment: str | None, as_json: bool)
     from assay.ledger import deleting
 
     _check_named(runs, experiment)
-    with _open() as ledger:
+    with _open(directory) as ledger:
         if experiment is not None:
             deleting.mark_experiment(ledger, experiment, deleted=True)
         ids = deleting.delete(ledger, runs) if runs else []
@@ -65,13 +84,16 @@ def delete_command(runs: tuple[str, ...], experiment: str | None, as_json: bool)
 @click.command("restore")
 @click.argument("runs", nargs=-1)
 @_of_experiment
+@_of_hub
 @json_option
-def restore_command(runs: tuple[str, ...], experiment: str | None, as_json: bool) -> int:
+def restore_command(
+    runs: tuple[str, ...], experiment: str | None, directory: Path | None, as_json: bool
+) -> int:
     """Bring deleted RUNS back, with their parts."""
     from assay.ledger import deleting
 
     _check_named(runs, experiment)
-    with _open() as ledger:
+    with _open(directory) as ledger:
         if experiment is not None:
             deleting.mark_experiment(ledger, experiment, deleted=False)
         ids = deleting.restore(ledger, runs) if runs else []
@@ -97,9 +119,15 @@ def _check_named(runs: tuple[str, ...], experiment: str | None) -> None:
 )  # fmt: skip
 @click.option("--dry", is_flag=True, help="Say what would be freed, and free nothing.")
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@_of_hub
 @json_option
 def purge_command(
-    runs: tuple[str, ...], older_than: str | None, dry: bool, force: bool, as_json: bool
+    runs: tuple[str, ...],
+    older_than: str | None,
+    dry: bool,
+    force: bool,
+    directory: Path | None,
+    as_json: bool,
 ) -> int:
     """Remove deleted runs for good.
 
@@ -110,14 +138,14 @@ def purge_command(
     """
     from assay.workflows import purging
 
-    project = workspace.find()
+    place = _place(directory)
     before = None if older_than is None else now_ms() - _milliseconds(older_than)
-    found = purging.find(project, runs, before=before)
+    found = purging.find(place, runs, before=before)
     if dry or not found.what:
         show(_purge_document(found), as_json=as_json, text=_dry_text(found))
         return 0
     _ask(found, force=force)
-    freed = purging.free(project, found)
+    freed = purging.free(place, found)
     did(_purge_document(freed), as_json=as_json, text=f"Purged {_in_words(freed, freed='freed')}.")
     if not freed.is_shrunk:
         note("  the ledger's file keeps its size: another process works on it; purge again later")
@@ -197,6 +225,7 @@ def _purge_document(found: Freed) -> dict[str, Any]:
 )
 @click.option("--no-artifacts", is_flag=True, help="Only the records.")
 @click.option("-f", "--force", is_flag=True, help="Write over a file that is there.")
+@_of_hub
 @json_option
 def export_command(
     runs: tuple[str, ...],
@@ -204,6 +233,7 @@ def export_command(
     out: Path | None,
     no_artifacts: bool,
     force: bool,
+    directory: Path | None,
     as_json: bool,
 ) -> int:
     """Write RUNS to one file.
@@ -214,7 +244,7 @@ def export_command(
     from assay.workflows import run_files
 
     done = run_files.write(
-        workspace.find(),
+        _place(directory),
         runs or (() if experiment is not None else ("latest",)),
         experiment=experiment,
         out=out,
@@ -246,12 +276,14 @@ def export_command(
     help="Where MLflow's artifacts lie now, if they were moved.",
 )
 @click.option("--no-artifacts", is_flag=True, help="Only the records.")
+@_of_hub
 @json_option
 def import_command(
     file: Path | None,
     mlflow: str | None,
     artifacts_from: Path | None,
     no_artifacts: bool,
+    directory: Path | None,
     as_json: bool,
 ) -> int:
     """Read runs from a FILE, or from MLflow.
@@ -265,16 +297,16 @@ def import_command(
             "say where the runs come from: a FILE, or '--mlflow STORE'",
             hint="assay runs import runs.zip; assay runs import --mlflow mlruns",
         )
-    project = workspace.find()
+    place = _place(directory, create=True)
     if file is not None:
         from assay.workflows import run_files
 
-        done = run_files.read(project, file, artifacts=not no_artifacts)
+        done = run_files.read(place, file, artifacts=not no_artifacts)
     else:
         from assay.workflows.mlflow import importing
 
         done = importing.read(
-            project, mlflow or "", artifacts=not no_artifacts, artifacts_from=artifacts_from
+            place, mlflow or "", artifacts=not no_artifacts, artifacts_from=artifacts_from
         )
     did(done, as_json=as_json, text=_imported(done))
     for line in done.complaints[:_SHOWN]:

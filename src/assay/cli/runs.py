@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from assay.base.clock import duration, iso
+from assay.base.errors import Error
 from assay.base.progress import counted, human_size
 from assay.cli.output import json_option, show
 from assay.cli.run_records import (
@@ -46,10 +48,16 @@ for _command in (
 
 
 def _open() -> Ledger:
+    """Open the ledger; runs of scripts whose process is gone are marked so at this look."""
+    from assay.base.clock import now_ms
     from assay.ledger.database import open_ledger
+    from assay.ledger.writer import Writer
     from assay.project.settings import ledger_where
 
-    return open_ledger(ledger_where(workspace.find()), create=False)
+    ledger = open_ledger(ledger_where(workspace.find()), create=False)
+    with contextlib.suppress(Error):  # where it can be read and not written
+        Writer(ledger).mark_killed(at=now_ms(), kind="script")
+    return ledger
 
 
 def _has_runs() -> bool:

@@ -30,7 +30,21 @@ _columns_option = click.option(
 )
 
 
-@click.command("search")
+_HELP = """Find runs by QUERY, the newest first.
+
+\b
+assay runs search "metrics.rmse < 0.5 AND (params.model = 'tree' OR params.depth > 3)"
+assay runs search "status = 'failed' AND start > '2026-11-01'" --columns run_id,stage
+
+Fields are metrics.NAME, params.NAME, tags.NAME, dataset.name, dataset.digest, dataset.context,
+and run_id, run_name, status, experiment, kind, stage, owner, start, end, duration (seconds),
+commit, branch, command, parent, lifecycle. There are = != < <= > >= LIKE ILIKE IN BETWEEN,
+IS NULL, NOT, AND, OR and parentheses. Names with other characters stand in backticks. A parameter
+that is compared with a number is compared as one.
+"""
+
+
+@click.command("search", help=_HELP)
 @click.argument("query", default="")
 @click.option(
     "--order-by", "order_by", multiple=True, metavar="KEY",
@@ -57,18 +71,7 @@ def search_command(
     as_csv: bool,
     as_markdown: bool,
 ) -> int:
-    r"""Find runs by QUERY, the newest first.
-
-    \b
-    assay runs search "metrics.rmse < 0.5 AND (params.model = 'tree' OR params.depth > 3)"
-    assay runs search "status = 'failed' AND start > '2026-11-01'" --columns run_id,stage
-
-    Fields are metrics.NAME, params.NAME, tags.NAME, dataset.name|digest|context, and run_id,
-    run_name, status, experiment, kind, stage, owner, start, end, duration (seconds), commit,
-    branch, command, parent, lifecycle. There are = != < <= > >= LIKE ILIKE IN BETWEEN, IS NULL,
-    NOT, AND, OR and parentheses. Names with other characters stand in backticks. A parameter
-    that is compared with a number is compared as one.
-    """
+    """Find runs by a query, the newest first."""
     from assay.ledger.search.runs import RunQuery
 
     one_form(json=as_json, csv=as_csv, md=as_markdown)

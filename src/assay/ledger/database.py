@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT = 60.0
 """Seconds that a process waits for another one's transaction."""
 
+_ALONE = (  # one text, sent at once; the number is "assay", as the migrations lock it
+    "SET LOCAL lock_timeout = {:.0f}; "
+    "SET LOCAL idle_in_transaction_session_timeout = 300000; "  # of a writer that is cut off
+    "SELECT pg_advisory_xact_lock(418548769145)"
+)
 _ONE_STATE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
@@ -260,7 +265,8 @@ def _engine(url: URL) -> Engine:
         def wait(connection: Connection) -> None:
             options = connection.get_execution_options()
             if options.get("writes"):
-                connection.exec_driver_sql(_alone(options.get("patience", BUSY_TIMEOUT)))
+                seconds = options.get("patience", BUSY_TIMEOUT)
+                connection.exec_driver_sql(_ALONE.format(seconds * 1000))
 
         return engine
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None})
@@ -272,23 +278,14 @@ def _engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes")
-        words = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        options = connection.get_execution_options()
+        words = "BEGIN IMMEDIATE" if options.get("writes") else "BEGIN"
         try:  # as the driver has it: with each transaction
             connection.connection.execute(words)
         except sqlite3.Error as error:
             raise OperationalError(words, None, error) from error
 
     return engine
-
-
-def _alone(seconds: float) -> str:
-    """Return what a writer of PostgreSQL begins with: one text, that is sent at once."""
-    return (  # the number is "assay", as the migrations lock it
-        f"SET LOCAL lock_timeout = {seconds * 1000:.0f}; "
-        "SET LOCAL idle_in_transaction_session_timeout = 300000; "  # of a writer that is cut off
-        "SELECT pg_advisory_xact_lock(418548769145)"
-    )
 
 
 def _create_file(path: Path) -> None:

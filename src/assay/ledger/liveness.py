@@ -8,7 +8,6 @@ puts it right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from assay.base.errors import Error
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from assay.ledger.process import Process
+    from assay.ledger.writer import Kind
 
 BEAT = 5.0
 """Seconds between two heartbeats."""
@@ -75,9 +75,25 @@ def is_running(row: Any, *, at: int) -> bool:
     return row.status == "running" and row.pid is not None and _problem(row, at=at) is None
 
 
-def gone(running: Iterable[Any], *, at: int) -> dict[str, str]:
-    """Return which of the running runs have no process any more, and why one says so."""
-    rows = list(running)
+def mark_killed(connection: Connection, *, at: int, kind: Kind | None = None) -> list[str]:
+    """Mark runs whose process is gone, with their children, and return their ids."""
+    from assay.ledger.tables import run as table
+
+    found = gone(connection, at=at, kind=kind)
+    for run, reason in found.items():
+        ended = {"status": "killed", "end": at, "reason": reason}
+        connection.execute(table.update().where(table.c.id == run).values(ended))
+    return list(found)
+
+
+def gone(connection: Connection, *, at: int, kind: Kind | None = None) -> dict[str, str]:
+    """Return which running runs (of a kind) have no process any more, and why one says so."""
+    from assay.ledger.tables import run as table
+
+    query = table.select().where(table.c.status == "running").order_by(table.c.id)
+    if kind is not None:
+        query = query.where(table.c.kind == kind)
+    rows = connection.execute(query).all()
     found = {row.id: problem for row in rows if (problem := _problem(row, at=at))}
     grown = True
     while grown:

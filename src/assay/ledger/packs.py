@@ -15,7 +15,7 @@ import msgspec
 
 from assay.base.errors import Error
 from assay.base.files import explain
-from assay.ledger import records
+from assay.ledger import record_checks, records
 from assay.ledger.records import Record
 
 FORM = 1
@@ -64,7 +64,7 @@ def read(path: Path, *, where: str, complaints: list[str]) -> Iterator[Record]:
 def _lines(packed: gzip.GzipFile, *, where: str, complaints: list[str]) -> Iterator[Record]:
     while line := packed.readline(_LONGEST):
         try:
-            record = records.parse(line)
+            record = record_checks.parse(line)
         except Error as error:
             complaints.append(f"{where}: {error.what}")
             continue

@@ -1,7 +1,7 @@
 """How busy a run's machine is: processor, memory and disk, of the process and of the host.
 
-Linux tells by `/proc`; what another system does not tell is left out. One sample costs some 50
-microseconds and is taken every ten seconds.
+Linux tells by `/proc`; what another system does not tell is left out. One sample costs a
+third of a millisecond and is taken every ten seconds.
 """
 
 from __future__ import annotations

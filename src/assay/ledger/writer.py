@@ -305,24 +305,18 @@ class Writer:
         with self.ledger.write() as connection:
             lineage.add(connection, edges)
 
-    def mark_killed(self, *, at: int) -> list[str]:
+    def mark_killed(self, *, at: int, kind: Kind | None = None) -> list[str]:
         """Mark runs whose process is gone, with their children, and return their ids.
 
         Of a process on another host only the heartbeat is known; see `assay.ledger.liveness`.
         """
-        from assay.ledger import liveness, tables
+        from assay.ledger import liveness
 
-        run = tables.run
-        running = run.select().where(run.c.status == "running").order_by(run.c.id)
         with self.ledger.read() as connection:  # mostly there are none: take no lock for that
-            if not liveness.gone(connection.execute(running).all(), at=at):
+            if not liveness.gone(connection, at=at, kind=kind):
                 return []
         with self.ledger.write() as connection:
-            gone = liveness.gone(connection.execute(running).all(), at=at)
-            for one, reason in gone.items():
-                ended = {"status": "killed", "end": at, "reason": reason}
-                connection.execute(run.update().where(run.c.id == one).values(ended))
-        return list(gone)
+            return liveness.mark_killed(connection, at=at, kind=kind)
 
 
 def _claim(connection: Connection, run: str) -> None:

@@ -289,7 +289,7 @@ def _ours(project: Project, oids: set[str], *, now: float | None) -> list[Part]:
     data: set[str] = set()
     for place in places:
         with open_ledger(place, create=False) as ledger:
-            ours |= live.of_ledger(project, ledger)
+            ours |= live.of_ledger(project.objects, ledger)
             data |= live.of_registry(project, ledger)
     ours |= live.profiles_of(project, oids)
     ours |= live.with_documents(project.objects, spool.oids(project.assay_dir / "spool"))

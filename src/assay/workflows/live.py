@@ -163,7 +163,7 @@ def of_registry(project: Project, ledger: Ledger) -> set[str]:
 
 
 def of_ledger(
-    project: Project, ledger: Ledger, *, gone: AbstractSet[str] = frozenset()
+    objects: Cache, ledger: Ledger, *, gone: AbstractSet[str] = frozenset()
 ) -> set[str]:  # fmt: skip
     """Return the SHA-256s that the ledger names, and those that documents among them name.
 
@@ -187,7 +187,7 @@ def of_ledger(
                     for value in row:
                         if value is not None and len(value) >= 64:
                             named.update(_SHA256.findall(value))
-    return with_documents(project.objects, named)
+    return with_documents(objects, named)
 
 
 def _is_of(row: Row[Any], table: str, gone: AbstractSet[str]) -> bool:

@@ -19,9 +19,8 @@ from assay.objects.garbage import Unused
 from assay.project import linked
 from assay.project.guarding import alone
 from assay.project.holding import holding
-from assay.project.settings import ledger_where
-from assay.project.workspace import Project
 from assay.workflows import live
+from assay.workflows.record_places import Place
 
 
 class Freed(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,29 +42,30 @@ class Freed(msgspec.Struct, frozen=True, kw_only=True):
     is_shrunk: bool = True
 
 
-def find(project: Project, names: Sequence[str] = (), *, before: int | None = None) -> Freed:
+def find(place: Place, names: Sequence[str] = (), *, before: int | None = None) -> Freed:
     """Return what a purge would free; nothing is changed."""
     from assay.ledger import purge
 
-    with open_ledger(ledger_where(project), create=False) as ledger:
+    with open_ledger(place.ledger, create=False) as ledger:
         what = purge.find(ledger, names, before=before)
-        unused = _unused(project, _named(project, ledger, what), without=what)
+        unused = _unused(place, _named(place, ledger, what), without=what)
     return _freed(what, unused)
 
 
-def free(project: Project, agreed: Freed) -> Freed:
+def free(place: Place, agreed: Freed) -> Freed:
     """Purge what a person agreed to, while nobody else works on the project's objects."""
     from assay.ledger import purge
 
     with ExitStack() as stack:
-        for path in linked.everywhere(project):
-            stack.enter_context(holding(path))
-        stack.enter_context(alone(project))
-        with open_ledger(ledger_where(project), create=False) as ledger:
-            named = _named(project, ledger, agreed.what)
+        if place.project is not None:
+            for path in linked.everywhere(place.project):
+                stack.enter_context(holding(path))
+            stack.enter_context(alone(place.project))
+        with open_ledger(place.ledger, create=False) as ledger:
+            named = _named(place, ledger, agreed.what)
             purge.purge(ledger, agreed.what, at=now_ms())
-            unused = _unused(project, named)
-            garbage.delete(project.objects, unused)
+            unused = _unused(place, named)
+            garbage.delete(place.objects, unused)
             is_shrunk = purge.shrink(ledger)
     freed = _freed(agreed.what, unused)
     return msgspec.structs.replace(freed, is_shrunk=is_shrunk)
@@ -75,7 +75,7 @@ def _freed(what: Purge, unused: Sequence[Unused]) -> Freed:
     return Freed(what=what, objects=len(unused), size=sum(one.size or 0 for one in unused))
 
 
-def _named(project: Project, ledger: Ledger, what: Purge) -> set[str]:
+def _named(place: Place, ledger: Ledger, what: Purge) -> set[str]:
     """Return the objects that the records of what goes name, with those that documents name.
 
     Profiles are left out: they belong to data, and `gc` knows which of these are still there.
@@ -92,20 +92,21 @@ def _named(project: Project, ledger: Ledger, what: Purge) -> set[str]:
         for some in rows.chunks(what.models):
             for model in gathering.of_models(connection, some):
                 named.update(file.oid for file in model.files)
-    return live.with_documents(project.objects, named)
+    return live.with_documents(place.objects, named)
 
 
-def _unused(project: Project, named: set[str], *, without: Purge | None = None) -> list[Unused]:
+def _unused(place: Place, named: set[str], *, without: Purge | None = None) -> list[Unused]:
     """Return those of the objects that no ledger names, when what is to go is left out."""
-    objects = project.objects
+    objects = place.objects
     here = named - set(objects.lacking(sorted(named)))
     if not here:
         return []
     gone = {*(one.id for one in without.runs), *without.models} if without else set()
     kept: set[str] = set()
-    for place in live.ledgers(project):
-        with open_ledger(place, create=False) as ledger:
-            kept |= live.of_ledger(project, ledger, gone=gone)
+    ledgers = [place.ledger] if place.project is None else live.ledgers(place.project)
+    for where in ledgers:
+        with open_ledger(where, create=False) as ledger:
+            kept |= live.of_ledger(objects, ledger, gone=gone)
     return [
         Unused(oid, objects.place(oid), os.stat(objects.place(oid)).st_size)  # noqa: PTH116
         for oid in sorted(here - kept)

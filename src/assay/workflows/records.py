@@ -8,9 +8,6 @@ never meet; a fetch reads the packs that it has not seen. Runs that go on do not
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -20,30 +17,25 @@ import msgspec
 
 from assay.base.clock import now_ms
 from assay.base.errors import Error
-from assay.base.files import explain
-from assay.base.progress import counted, human_size, progress
-from assay.objects import transfer
+from assay.base.progress import progress
 from assay.objects.hashing import hash_file
 from assay.objects.remotes import Item, Remote, RemoteSettings
 from assay.objects.remotes.parallel import ParallelRemote
-from assay.objects.transfer import SHA256_PREFIX
-from assay.project.settings import has_ledger, ledger_where
+from assay.project.settings import Store, has_ledger, ledger_where
 from assay.project.workspace import Project
-from assay.workflows import record_state
+from assay.workflows import record_objects, record_state
+from assay.workflows.record_places import of_project, temporary
 from assay.workflows.record_state import State
 
 if TYPE_CHECKING:
     from assay.ledger.gathering import Known
     from assay.ledger.loading import Loaded
-    from assay.ledger.records import Named, Record
+    from assay.ledger.records import Record
 
 PREFIX = "assay/runs"
 """Where packs of records lie on a remote."""
-MOST = 1 << 30
-"""Bytes of artifacts that a pull brings unasked, those of the newest runs first."""
 
 _PACK = 5000  # runs in one
-_LEFT = 86_400  # seconds
 _NAME = re.compile(rf"{PREFIX}/([0-9a-f]{{64}})")
 
 
@@ -67,6 +59,12 @@ class Travelled(msgspec.Struct, frozen=True, kw_only=True):
     objects: int = 0
     notes: list[str] = []
     complaints: list[str] = []
+
+
+def are_shared(project: Project) -> bool:
+    """Say whether records go along unasked: not where a team has one database for all of them."""
+    in_database = isinstance(ledger_where(project), str)
+    return not in_database and bool(Store(project).value("run.share"))
 
 
 def can_travel(remote: Remote) -> bool:
@@ -156,7 +154,7 @@ def _send_part(
     project: Project, remote: Remote, found: Sequence[Record], part: Part, state: State
 ) -> Travelled:
     """Send one pack: first what it names, so that nobody reads of what is not there."""
-    moved, notes = _send_objects(project, remote, found)
+    moved, notes = record_objects.send(project, remote, found)
     old = [n for n, ids in state.packs.items() if not part.purged.keys().isdisjoint(ids)]
     rest, old = _without(project, remote, old, part.purged.keys()) if old else ([], [])
     name = _send_pack(project, remote, [*found, *rest])
@@ -207,7 +205,7 @@ def _read(
     """Go through packs of a remote with all that they hold; one that is damaged is left out."""
     from assay.ledger import packs
 
-    with temporary(project) as folder:
+    with temporary(of_project(project)) as folder:
         for name in _downloaded(remote, names, Path(folder), []):
             complaints: list[str] = []
             place = Path(folder) / PREFIX / name
@@ -219,28 +217,10 @@ def _read(
                 yield name, found
 
 
-def _send_objects(
-    project: Project, remote: Remote, found: Iterable[Record]
-) -> tuple[int, list[str]]:  # fmt: skip
-    from assay.workflows.live import with_documents
-
-    named = {file.oid for record in found for file in getattr(record, "files", ())}
-    if not named:
-        return 0, []
-    oids = sorted(with_documents(project.objects, named))
-    moved = transfer.push(oids, project.objects, remote, prefix=SHA256_PREFIX)
-    notes = [f"damaged here, and not pushed: {where}" for where in moved.damaged]
-    if lost := named & set(moved.missing):
-        notes.append(
-            f"{counted(len(lost), 'artifact')} of runs are neither here nor on the remote"
-        )
-    return moved.moved, notes
-
-
 def _send_pack(project: Project, remote: Remote, found: Iterable[Record]) -> str:
     from assay.ledger import packs
 
-    with temporary(project) as folder:
+    with temporary(of_project(project)) as folder:
         path = Path(folder) / "pack"
         packs.write(path, found)
         oid, _ = hash_file(path, algorithm="sha256")
@@ -259,7 +239,7 @@ def fetch(
     ----------
     artifacts : bool, optional
         Bring the artifacts of all runs that are not here, or none; without it, those of runs that
-        are new here, up to `MOST` bytes.
+        are new here, up to `record_objects.MOST` bytes.
     """
     where = ledger_where(project)
     place = record_state.path_of(project, settings, ledger=str(where))
@@ -271,7 +251,7 @@ def fetch(
         return Travelled()
     loaded, complaints = _load(project, remote, where, new, state)
     record_state.write(place, state)
-    moved, notes = _bring(project, remote, where, loaded, artifacts=artifacts)
+    moved, notes = record_objects.bring(project, remote, where, loaded, artifacts=artifacts)
     return Travelled(
         runs=_counted([*loaded.new, *loaded.new_models, *loaded.changed], loaded.parts),
         objects=moved,
@@ -290,7 +270,7 @@ def _load(
 
     complaints: list[str] = []
     seen: dict[str, list[str]] = {}
-    with temporary(project) as folder, open_ledger(where) as ledger:
+    with temporary(of_project(project)) as folder, open_ledger(where) as ledger:
         loader = Loader(ledger, at=now_ms())
         for name in _downloaded(remote, new, Path(folder), complaints):
             shown = f"{PREFIX}/{name[:12]}"
@@ -334,66 +314,6 @@ def _downloaded(
     return [name for name in names if name not in bad]
 
 
-def _bring(
-    project: Project,
-    remote: Remote,
-    where: Path | str,
-    loaded: Loaded,
-    *,
-    artifacts: bool | None,
-) -> tuple[int, list[str]]:
-    """Bring objects: those of new records, or all that the ledger names."""
-    if artifacts is False:
-        return 0, []
-    objects = project.objects
-    bundles = [file.oid for file in loaded.files if file.is_bundle]
-    if artifacts:
-        from assay.ledger.database import open_ledger
-        from assay.workflows import live
-
-        with open_ledger(where, create=False) as ledger:
-            wanted, left = sorted(live.of_ledger(project, ledger)), 0
-            bundles += live.bundles_of(ledger)
-    else:
-        wanted, left = _newest(file for file in loaded.files if not objects.has(file.oid))
-    moved = transfer.fetch(wanted, objects, remote, prefix=SHA256_PREFIX)
-    inside = _inside(project, bundles)
-    more = transfer.fetch(inside, objects, remote, prefix=SHA256_PREFIX) if inside else None
-    notes = [f"damaged on the remote: {where}" for where in moved.damaged]
-    if left:
-        notes.append(
-            f"artifacts of older runs ({human_size(left)}) stay on the remote: "
-            "'assay fetch --artifacts' brings them"
-        )
-    return moved.moved + (more.moved if more else 0), notes
-
-
-def _newest(files: Iterable[Named]) -> tuple[list[str], int]:
-    """Return objects of the newest runs up to `MOST` bytes, and the bytes that are left."""
-    chosen: dict[str, None] = {}
-    total = left = 0
-    seen: set[str] = set()
-    for file in sorted(files, key=lambda one: -one.at):
-        if file.oid in seen:
-            continue
-        seen.add(file.oid)
-        if total + file.size > MOST:
-            left += file.size
-            continue
-        total += file.size
-        chosen[file.oid] = None
-    return list(chosen), left
-
-
-def _inside(project: Project, bundles: Iterable[str]) -> list[str]:
-    """Return what bundles name and is not here."""
-    from assay.workflows.live import named_in
-
-    objects = project.objects
-    named = {oid for one in bundles if objects.has(one) for oid in named_in(objects, one)}
-    return objects.lacking(sorted(named))
-
-
 def _listed(remote: Remote) -> set[str]:
     """Return the names of the packs on a remote, with one listing."""
     return {match[1] for key in remote.list_(PREFIX) if (match := _NAME.fullmatch(key))}
@@ -407,19 +327,3 @@ def _added(a: Travelled, b: Travelled) -> Travelled:
     return Travelled(
         runs=a.runs + b.runs, objects=a.objects + b.objects, notes=[*a.notes, *b.notes]
     )
-
-
-def temporary(project: Project) -> tempfile.TemporaryDirectory[str]:
-    """Return a folder for records on their way, which goes with its `with`.
-
-    What killed processes left a day ago goes, too.
-    """
-    place = project.assay_dir / "records"
-    try:
-        place.mkdir(exist_ok=True)
-        for left in place.glob(".*"):
-            if left.stat().st_mtime < time.time() - _LEFT:
-                shutil.rmtree(left, ignore_errors=True)
-        return tempfile.TemporaryDirectory(dir=place, prefix=".")
-    except OSError as error:
-        raise explain(error, place) from error

@@ -23,10 +23,8 @@ from assay.ledger import deleting, gathering, loading, packs, runs
 from assay.ledger.database import open_ledger
 from assay.objects.cache import Cache
 from assay.objects.hashing import hash_file
-from assay.project.settings import ledger_where
-from assay.project.workspace import Project
 from assay.workflows.live import with_documents
-from assay.workflows.records import temporary
+from assay.workflows.record_places import Place, temporary
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -61,7 +59,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write(
-    project: Project,
+    place: Place,
     names: Sequence[str],
     *,
     experiment: str | None = None,
@@ -80,7 +78,7 @@ def write(
     Error
         If a run goes on.
     """
-    with open_ledger(ledger_where(project), create=False) as ledger:
+    with open_ledger(place.ledger, create=False) as ledger:
         ids = _chosen(ledger, names, experiment)
         with ledger.read() as connection:
             models = _models(connection, ids)
@@ -91,15 +89,15 @@ def write(
     named = (
         {file.oid for one in found for file in getattr(one, "files", ())} if artifacts else set()
     )
-    every = with_documents(project.objects, named)
-    lacking = set(project.objects.lacking(sorted(every)))
+    every = with_documents(place.objects, named)
+    lacking = set(place.objects.lacking(sorted(every)))
     oids = sorted(every - lacking)
-    with temporary(project) as folder:
+    with temporary(place) as folder:
         packs.write(Path(folder) / RECORDS, found)
         with writing(path) as handle, zipfile.ZipFile(handle, "w") as archive:
             _add(archive, Path(folder) / RECORDS, RECORDS)
             for oid in oids:
-                _add(archive, project.objects.path(oid), f"objects/{oid[:2]}/{oid[2:]}")
+                _add(archive, place.objects.path(oid), f"objects/{oid[:2]}/{oid[2:]}")
     return Exported(
         path=path,
         runs=len(ids),
@@ -158,7 +156,7 @@ def _add(archive: zipfile.ZipFile, source: Path, name: str) -> None:
         shutil.copyfileobj(handle, target, 1 << 20)
 
 
-def read(project: Project, path: Path, *, artifacts: bool = True) -> Imported:
+def read(place: Place, path: Path, *, artifacts: bool = True) -> Imported:
     """Take the runs of a file into the ledger, and its objects into the store.
 
     Raises
@@ -169,11 +167,11 @@ def read(project: Project, path: Path, *, artifacts: bool = True) -> Imported:
         If it is no file of `runs export`. Nothing is changed then.
     """
     complaints: list[str] = []
-    with temporary(project) as folder:
+    with temporary(place) as folder:
         try:
             with zipfile.ZipFile(path) as archive:
                 found = _records(archive, Path(folder), path, complaints)
-                n_objects = _objects(archive, project.objects, Path(folder)) if artifacts else 0
+                n_objects = _objects(archive, place.objects, Path(folder)) if artifacts else 0
         except FileNotFoundError:
             raise NotFound("there is no such file", where=path) from None
         except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as error:
@@ -184,14 +182,14 @@ def read(project: Project, path: Path, *, artifacts: bool = True) -> Imported:
             ) from error
         except OSError as error:
             raise explain(error, path) from error
-        return load(project, found, n_objects=n_objects, complaints=complaints)
+        return load(place, found, n_objects=n_objects, complaints=complaints)
 
 
 def load(
-    project: Project, found: Sequence[Record], *, n_objects: int, complaints: list[str]
+    place: Place, found: Sequence[Record], *, n_objects: int, complaints: list[str]
 ) -> Imported:
-    """Take records into the ledger of a project."""
-    with open_ledger(ledger_where(project)) as ledger:
+    """Take records into a ledger."""
+    with open_ledger(place.ledger) as ledger:
         loader = loading.Loader(ledger, at=now_ms())
         loader.add(found)
         done = loader.finish()

@@ -86,3 +86,30 @@ def test_a_number_beyond_all_versions_is_no_error(ledger: Ledger, number: str) -
         text = f"version_number = {number}"
         rows = others.versions(connection, filter_=text, paging=paging)
         assert connection.execute(rows.query).all() == []
+
+
+def test_runs_of_some_experiments_of_all_and_of_very_many(ten: Ledger) -> None:
+    with ten.write() as connection:
+        connection.execute(
+            tables.experiment.insert(), {"id": 7, "name": "x", "created": 1, "updated": 1}
+        )
+        some = tables.run.c.id.in_([f"{number:032x}" for number in (2, 3)])
+        connection.execute(tables.run.update().where(some).values(experiment_id=7))
+    for experiments, n_runs in (
+        ((7,), 2),
+        ((0, 7), 10),
+        ((0, 5), 8),
+        (tuple(range(1, 50_001)), 2),
+    ):
+        with ten.read() as connection:
+            page = find(connection, RunQuery(experiments=experiments), limit=20)
+            assert len(page.ids) == n_runs
+
+
+def test_the_newest_first_is_the_order_that_is_not_asked_for(ten: Ledger) -> None:
+    asked = RunQuery(order_by=("attributes.start_time DESC",))
+    with ten.read() as connection:
+        page = find(connection, asked, limit=3)
+        assert page.ids == find(connection, RunQuery(), limit=3).ids
+        rest = find(connection, asked, limit=20, token=page.token).ids
+    assert [int(run, 16) for run in rest] == list(range(3, 10))

@@ -34,7 +34,7 @@ _TEXTS = frozenset((
     "yaml", "yml", "xml", "json", "js", "py", "py3", "csv", "tsv", "md", "rst", "ipynb", "MLmodel",
     "mlproject",
 ))  # fmt: skip
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _TOKEN = re.compile(r"[\w!#$%&'*+\-.^`|~]+", re.ASCII)
 _log = logging.getLogger("assay.hub")
 

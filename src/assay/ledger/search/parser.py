@@ -10,13 +10,12 @@ import msgspec
 
 from assay.ledger.search.fields import named, read_value
 from assay.ledger.search.lexer import Token, tokens
-from assay.ledger.search.targets import LISTS, NULLS, Field, Target
+from assay.ledger.search.targets import LISTS, NULLS, PATTERNS, Field, Target
 from assay.ledger.search.tree import EVERYTHING, And, BadQuery, Comparison, Not, Or, Tree, Value
 
 MOST_COMPARISONS = 500
 DEEPEST = 50
 _SPELLINGS = {"==": "=", "<>": "!="}
-_PATTERNS = {"LIKE", "ILIKE", "NOT LIKE", "NOT ILIKE"}
 
 
 def parse(text: str, target: Target) -> Tree:
@@ -247,7 +246,7 @@ class _Reader:
 
     def value(self, field: Field, operator: str) -> Value:
         token = self.here
-        if operator in _PATTERNS:  # a pattern is text whatever the field is, and no choice
+        if operator in PATTERNS:  # a pattern is text whatever the field is, and no choice
             field = Field(field.name, "text", field.operators)
         found = read_value(token, field, self.target, text=self.text)
         self.take()

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
+from assay.ledger.found import within
 from assay.ledger.search import pages
 from assay.ledger.search.conditions import Conditions
 from assay.ledger.search.ordering import Ordering, ordering, parse_orders
 from assay.ledger.search.parser import Order, parse
 from assay.ledger.search.sources import Source, source
-from assay.ledger.search.targets import NULLS, RUNS, Target
+from assay.ledger.search.targets import NULLS, PATTERNS, RUNS, Target
 from assay.ledger.search.tree import And, Comparison, Tree, leaves
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import BindParameter, ColumnElement, Connection, Select
 
 View = Literal["active", "deleted", "all"]
 
@@ -69,6 +70,7 @@ def find(
     is_postgres = connection.dialect.name == "postgresql"
     tree = parse(query.filter, target)
     orders = parse_orders(query.order_by, target)
+    orders = [] if orders == [_LAST[0]] else orders  # as MLflow's pages always ask
     place = pages.load(token, _mark(query, target))
     order = ordering(orders, of, is_postgres=is_postgres, last=_LAST)
     run = of.table
@@ -138,7 +140,10 @@ def _where(
     if query.of_children:
         parents = select(run.c.parent_id).where(run.c.parent_id.is_not(None), *found)
         found = [run.c.id.in_(parents.where(*_alive(query, tree, of)).correlate(None))]
-    return [*_scope(query, tree, of, by_few=by_few), *found], by_few
+    scope = [*_alive(query, tree, of), *_within_experiments(connection, query, of, by_few=by_few)]
+    if query.top_level:
+        scope.append(run.c.parent_id.is_(None))
+    return [*scope, *found], by_few
 
 
 def _few(connection: Connection, part: Tree, conditions: Conditions) -> ColumnElement[bool] | None:
@@ -149,13 +154,22 @@ def _few(connection: Connection, part: Tree, conditions: Conditions) -> ColumnEl
         return None
     if part.operator in NULLS and (part.operator == "IS NULL" or conditions.follows(part)):
         return None
-    table, where = conditions.rows(part)
-    some: Select[Any] = select(literal_column("1")).select_from(table).where(*where)
-    counted = select(func.count()).select_from(some.limit(FEW + 1).subquery())
-    if connection.execute(counted).scalar_one() > FEW:
+    if conditions.is_postgres:  # it has statistics
         return None
+    table, where = conditions.rows(part)
     run = conditions.source.table
-    by_rows = run.c.id.in_(select(table.c.run_id).where(*where).correlate(None))
+    some: Select[Any]
+    if part.operator in PATTERNS:  # looking twice for it takes longer than keeping what was found
+        some = select(table.c.run_id).where(*where).limit(FEW + 1)
+        ids = list(connection.execute(some).scalars())
+        n_rows, by_rows = len(ids), within(connection, run.c.id, ids)
+    else:
+        some = select(literal_column("1")).select_from(table).where(*where).limit(FEW + 1)
+        counted = select(func.count()).select_from(some.subquery())
+        n_rows = connection.execute(counted).scalar_one()
+        by_rows = run.c.id.in_(select(table.c.run_id).where(*where).correlate(None))
+    if n_rows > FEW:
+        return None
     return conditions.by_column(part) | by_rows if conditions.follows(part) else by_rows
 
 
@@ -167,15 +181,25 @@ def _unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
 
 
-def _scope(query: RunQuery, tree: Tree, of: Source, *, by_few: bool) -> list[ColumnElement[bool]]:
-    run = of.table
-    scope = _alive(query, tree, of)
-    if query.experiments is not None:
-        number = _unindexed(run.c.experiment_id) if by_few else run.c.experiment_id
-        scope.append(number.in_(sorted(set(query.experiments))))
-    if query.top_level:
-        scope.append(run.c.parent_id.is_(None))
-    return scope
+def _within_experiments(
+    connection: Connection, query: RunQuery, of: Source, *, by_few: bool
+) -> list[ColumnElement[bool]]:
+    """Return the condition that a run is of the query's experiments; none where these are all."""
+    from sqlalchemy import bindparam, select
+
+    from assay.ledger.tables import experiment
+
+    if query.experiments is None:
+        return []
+    asked = set(query.experiments)
+    every = select(experiment.c.id)
+    if len(asked) > 1 and asked.issuperset(connection.execute(every).scalars()):
+        return []
+    ids: BindParameter[Any] = bindparam(
+        None, sorted(asked), expanding=True, unique=True, literal_execute=True
+    )
+    number = of.table.c.experiment_id
+    return [(_unindexed(number) if by_few else number).in_(ids)]
 
 
 def _alive(query: RunQuery, tree: Tree, of: Source) -> list[ColumnElement[bool]]:

@@ -15,7 +15,8 @@ NUMBERS = frozenset({"=", "!=", "<", "<=", ">", ">="})
 TEXTS = frozenset({"=", "!=", "LIKE", "ILIKE"})
 LISTS = frozenset({"IN", "NOT IN"})
 NULLS = frozenset({"IS NULL", "IS NOT NULL"})
-EVERY = NUMBERS | TEXTS | LISTS | NULLS | {"NOT LIKE", "NOT ILIKE"}
+PATTERNS = frozenset({"LIKE", "ILIKE", "NOT LIKE", "NOT ILIKE"})
+EVERY = NUMBERS | TEXTS | LISTS | NULLS | PATTERNS
 
 Type = Literal[
     "number",  # a number

@@ -14,16 +14,15 @@ from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound, Usage
 from assay.base.progress import progress
 from assay.ledger import artifacts as places
-from assay.ledger import lineage, model_names, records, rows, tables
+from assay.ledger import lineage, model_names, record_checks, rows, tables
 from assay.ledger.database import open_ledger
 from assay.ledger.loading import Loader
 from assay.ledger.records import ArtifactRecord, ModelRecord, Record
 from assay.objects.cache import Cache
-from assay.project.settings import ledger_where
-from assay.project.workspace import Project
 from assay.workflows.mlflow import FoundModel, FoundRun, Registered, RegisteredVersion, Store
 from assay.workflows.mlflow.database import Database
 from assay.workflows.mlflow.files import Files
+from assay.workflows.record_places import Place
 from assay.workflows.run_files import Imported
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ Found = TypeVar("Found", FoundRun, FoundModel)
 
 
 def read(
-    project: Project,
+    place: Place,
     store: str,
     *,
     artifacts: bool = True,
@@ -60,9 +59,9 @@ def read(
         If it is no store of MLflow. Nothing is changed then.
     """
     opened = _open(store)
-    keeper = _Keeper(project.objects, opened, artifacts_from) if artifacts else None
+    keeper = _Keeper(place.objects, opened, artifacts_from) if artifacts else None
     try:
-        with open_ledger(ledger_where(project)) as ledger:
+        with open_ledger(place.ledger) as ledger:
             loader = Loader(ledger, at=now_ms(), orphans=True)
             with progress("importing", total=None, unit="runs") as bar:
                 loader.add(_checked(_all(opened, keeper), opened.complaints, bar.advance))
@@ -140,7 +139,7 @@ def _checked(
     """Go through records that are such; what is wrong with others is a complaint."""
     for record in found:
         try:
-            records.check(record)
+            record_checks.check(record)
         except Error as error:
             complaints.append(error.what)
             continue
@@ -169,7 +168,7 @@ class _Keeper:
                 return msgspec.structs.replace(record, artifact_uri=found.uri)
             return record
         files = dict(_files(folder))
-        bad = [name for name in files if not records.is_inside(name)]
+        bad = [name for name in files if not record_checks.is_inside(name)]
         self.complaints += [f"the artifact {name!r} of {record.id} is left out" for name in bad]
         names = [name for name in files if name not in bad]
         stored = self._objects.add_files([files[name] for name in names])

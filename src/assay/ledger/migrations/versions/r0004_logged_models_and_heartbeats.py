@@ -9,6 +9,8 @@ The default experiment gets the name that MLflow gives it, unless another one ha
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -168,7 +170,7 @@ def _text(name: str) -> sa.Column[str]:
     return sa.Column(name, sa.Text(), nullable=False)
 
 
-def _of_model(name: str, *columns: sa.Column[object], key: tuple[str, ...]) -> None:
+def _of_model(name: str, *columns: sa.Column[Any], key: tuple[str, ...]) -> None:
     """Create a table of rows that go with their logged model, and with the run they name."""
     constraints: list[sa.Constraint] = [
         sa.ForeignKeyConstraint(

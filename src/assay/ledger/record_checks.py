@@ -1,0 +1,145 @@
+"""What comes in from outside is checked before it is used: records of runs, line by line."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from assay.base.errors import Error
+from assay.ledger.records import (
+    PORTABLE,
+    ArtifactRecord,
+    EnvironmentRecord,
+    ExperimentRecord,
+    ModelRecord,
+    Points,
+    PurgedRecord,
+    Record,
+    RunRecord,
+    Value,
+)
+from assay.ledger.writer import Untracked
+
+_ID = re.compile(r"[0-9a-zA-Z][\w-]{0,255}")
+_OID = re.compile(r"(md5|sha256|md5-dos2unix):[0-9a-f]{32,64}(\.dir)?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def parse(line: bytes) -> Record:
+    """Return the record that a line holds, checked.
+
+    Raises
+    ------
+    Error
+        If it is none, or holds what no run has: an id or a hash that is none, a path that leaves
+        its folder, columns of different length.
+    """
+    try:
+        record: Record = _decoder().decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Error(f"this is no record: {error}") from error
+    check(record)
+    return record
+
+
+def check(record: Record) -> None:
+    """Raise if a record holds what no run has."""
+    for problem in _problems(record):
+        raise Error(f"{_named(record)} is refused: {problem}")
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(Record)
+
+
+def _named(record: Record) -> str:
+    if isinstance(record, RunRecord | PurgedRecord):
+        return f"the run {record.id!r}"
+    if isinstance(record, ModelRecord):
+        return f"the logged model {record.id!r}"
+    name = record.name if isinstance(record, ExperimentRecord) else record.oid
+    return (
+        f"the {'experiment' if isinstance(record, ExperimentRecord) else 'environment'} {name!r}"
+    )
+
+
+def _problems(record: Record) -> Iterable[str]:
+    if isinstance(record, RunRecord):
+        yield from _of_run(record)
+    elif isinstance(record, ModelRecord):
+        ids = [record.id, *([record.run_id] if record.run_id else [])]
+        yield from (f"{one!r} is no id" for one in ids if not _ID.fullmatch(one))
+        yield from _of_files(record.artifacts)
+        yield from _of_values(one.value for one in record.metrics)
+    elif isinstance(record, EnvironmentRecord):
+        if record.oid != f"sha256:{hashlib.sha256(record.content.encode()).hexdigest()}":
+            yield "its content has another hash"
+    elif isinstance(record, PurgedRecord) and not _ID.fullmatch(record.id):
+        yield "that is no id"
+    elif isinstance(record, ExperimentRecord) and not record.name.strip():
+        yield "its name is blank"
+
+
+def _of_run(run: RunRecord) -> Iterable[str]:
+    ids = [run.id, *([run.parent_id] if run.parent_id else []), *(m.model_id for m in run.models)]
+    yield from (f"{one!r} is no id" for one in ids if not _ID.fullmatch(one))
+    if run.parent_id == run.id:
+        yield "it is a part of itself"
+    if not run.name.strip() or not run.experiment.strip():
+        yield "its name, or that of its experiment, is blank"
+    yield from _of_files((*run.artifacts, *run.untracked))
+    for place in (run.directory, run.code_directory):
+        if place not in {None, "", "."} and not is_inside(place or ""):
+            yield f"the path {place!r} leaves the project"
+    for oid in (run.code_diff, run.environment_oid):
+        if oid is not None and not _OID.fullmatch(oid):
+            yield f"{oid!r} is no hash"
+    for one in run.data:
+        if _CONTROL.search(one.path) or one.direction not in {"input", "output"}:
+            yield f"{one.path!r} is nothing that a run reads or writes"
+    yield from _of_histories(run.metrics)
+    me = f"run:{run.id}"
+    for edge in run.edges:
+        kinds = {edge.source.partition(":")[0], edge.target.partition(":")[0]}
+        if me not in {edge.source, edge.target} or not kinds <= PORTABLE:
+            yield f"{edge.source!r} -> {edge.target!r} is no descent of the run"
+
+
+def _of_histories(metrics: Mapping[str, Points]) -> Iterable[str]:
+    for key, points in metrics.items():
+        if not len(points.steps) == len(points.ats) == len(points.values) > 0:
+            yield f"the history of metric {key!r} is cut off"
+        yield from _of_values(points.values)
+
+
+def _of_values(values: Iterable[Value]) -> Iterable[str]:
+    for value in values:
+        if isinstance(value, str) and value not in {"nan", "inf", "-inf"}:
+            yield f"{value!r} is no number"
+
+
+def _of_files(files: Iterable[ArtifactRecord | Untracked]) -> Iterable[str]:
+    for file in files:
+        if not is_inside(file.path):
+            yield f"the path {file.path!r} leaves its folder"
+        if not _OID.fullmatch(file.oid) or file.size < 0:
+            yield f"{file.path!r} has no hash, or no size"
+
+
+def is_inside(path: str) -> bool:
+    """Say whether a path stays in its folder, and out of git's own."""
+    parts = path.split("/")
+    return not (
+        _CONTROL.search(path) or any(part in {"", ".", ".."} or _is_git(part) for part in parts)
+    )
+
+
+def _is_git(part: str) -> bool:
+    """Say whether a file system may take a name for `.git`."""
+    return part.lower().rstrip(" .").partition(":")[0] in {".git", "git~1"}
