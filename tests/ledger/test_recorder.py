@@ -252,20 +252,20 @@ def test_a_forked_worker_does_not_end_the_run(ledger: Ledger):
 
 
 def test_a_thousand_points_are_a_few_transactions(ledger: Ledger):
-    from sqlalchemy import Engine, event
+    from sqlalchemy import Connection, Engine, event
 
     begun = []
 
-    def count(connection: object, cursor: object, statement: str, *_: object) -> None:
-        if statement == "BEGIN IMMEDIATE":
-            begun.append(statement)
+    def count(connection: Connection) -> None:
+        if connection.get_execution_options().get("writes"):
+            begun.append(connection)
 
     with assay.run() as run:
-        event.listen(Engine, "before_cursor_execute", count)
+        event.listen(Engine, "begin", count)
         for i in range(1000):
             assay.log_metric("loss", i, step=i)
         run.flush()
-        event.remove(Engine, "before_cursor_execute", count)
+        event.remove(Engine, "begin", count)
     assert 1 <= len(begun) < 10
 
 

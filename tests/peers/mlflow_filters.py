@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -54,8 +55,8 @@ def _filter(rnd: random.Random, target: str) -> str:
     comparison = COMPARISONS[target]
     parts = [comparison(rnd) for _ in range(rnd.choice([1, 1, 1, 2, 2, 3]))]
     joints = [" AND "] * 20 + [" and ", "  And\t"] * 3 + [" OR ", ", ", "; "]
-    if target == "runs":
-        joints += [" "] * 4  # of others, MLflow takes what follows for a part of a key
+    if target == "runs" and not re.search(r"\b(IS|IN)\b", " ".join(parts), re.IGNORECASE):
+        joints += [" "] * 4  # before IS and IN, MLflow takes all for one odd key
     joint = rnd.choice(joints)
     text = joint.join(parts)
     if rnd.random() < 0.12:

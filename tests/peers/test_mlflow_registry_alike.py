@@ -88,7 +88,7 @@ def _sentence(message: str) -> str:
 
 @pytest.fixture(scope="module")
 def theirs(
-    hub: mlflow.Server,  # noqa: ARG001 -- a new one of ours has a new one beside it
+    hub: mlflow.Server,  # a new one of ours has a new one beside it
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[mlflow.Server]:
     with mlflow.mlflow_server(tmp_path_factory.mktemp("theirs")) as server:
