@@ -276,3 +276,20 @@ def test_a_folder_in_which_no_hub_was_is_said_to_be(tmp_path: Path):
         assert said.code == 255
         assert "nowhere: no hub has recorded anything here" in said.err
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_a_record_says_cannot_steer_the_terminal(root: Path):
+    with opened(root) as ledger:
+        writer = Writer(ledger)
+        run = writer.start_run(name="a\x1b]0;title\x07b", kind="script")
+        writer.set_tags(run, {"t\x1b[2J": "x\ry"})
+        log = "\x1b[31mred\x1b[0m\x1b[2J\n"
+        writer.finish_run(run, status="failed", reason="no\x08", log_tail=log)
+    shown = make.done(root, "runs", "show", run)
+    assert r"a\x1b]0;title\x07b" in shown
+    assert r"x\ry" in shown
+    assert "\x1b[31mred\x1b[0m" in shown
+    assert not {"\x1b[2J", "\x07", "\x08", "\r"} & {
+        shown[i : i + n] for i in range(len(shown)) for n in (1, 4)
+    }
+    assert "\x1b" not in make.done(root, "runs", "list")

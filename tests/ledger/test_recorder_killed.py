@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -12,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from assay.base.clock import now_ms
-from assay.ledger import channels, runs
+from assay.ledger import channels, runs, spool
 from assay.ledger.database import open_ledger
+from assay.ledger.operations import LogMetrics
 from assay.ledger.writer import Writer
 from tests import make
 
@@ -77,3 +79,23 @@ def test_a_killed_run_is_marked_so_at_the_next_look(project: Path):
     assert '"status": "killed"' in found
     assert f'"reason": "its process {trained.pid} is gone"' in found
     assert "killed" in make.done(project, "runs", "list")
+
+
+def test_at_most_the_last_200_ms_are_lost_in_a_kill_while_the_hub_is_away(project: Path):
+    command = [sys.executable, "-c", TRAIN, "busy"]
+    env = {**os.environ, "ASSAY_HUB": "http://127.0.0.1:9"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=project, stdout=pipe, stderr=pipe, env=env) as trained:
+        assert trained.stdout is not None
+        run = trained.stdout.readline().decode().strip()
+        time.sleep(1)
+        at = now_ms()
+        trained.send_signal(signal.SIGKILL)
+    (path,) = spool.files(project / ".assay" / "spool")
+    with spool.claimed(path) as left:
+        assert left is not None
+        assert (left.run, left.header.to) == (run, "http://127.0.0.1:9")
+        operations = [one for batch in left.batches for one in batch.operations]
+    points = [point for one in operations if isinstance(one, LogMetrics) for point in one.points]
+    assert [point.step for point in points] == [*range(len(points))]
+    assert at - points[-1].at <= 200

@@ -6,6 +6,7 @@ answers 500, ours is 400 (tests/api/test_tracking.py).
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from typing import Any
@@ -18,17 +19,18 @@ from tests.mlflow import Server
 
 pytestmark = [pytest.mark.peer, mlflow.needs("mlflow")]
 
+_numbers = itertools.count()  # one server of MLflow's stands beside several hubs
 TIMES = {"creation_time", "last_update_time"}
 Call = tuple[str, str, dict[str, Any]]
 
 POINT = {"run_id": "RUN", "key": "m", "value": 1, "timestamp": 1}
 PAIR = {"run_id": "RUN", "key": "k", "value": "v"}
 CALLS: list[Call] = [
-    ("POST", "experiments/create", {"name": "a", "tags": [{"key": "x", "value": "y"}]}),
+    ("POST", "experiments/create", {"name": "NAME a", "tags": [{"key": "x", "value": "y"}]}),
     ("POST", "experiments/create", {}),
     ("POST", "experiments/create", {"name": "n" * 501}),
-    ("POST", "experiments/create", {"name": "b", "artifact_location": "runs:/x"}),
-    ("POST", "experiments/create", {"name": "c", "artifact_location": "s3://b/c"}),
+    ("POST", "experiments/create", {"name": "NAME b", "artifact_location": "runs:/x"}),
+    ("POST", "experiments/create", {"name": "NAME c", "artifact_location": "s3://b/c"}),
     ("GET", "experiments/get", {"experiment_id": "EXP"}),
     ("GET", "experiments/get", {"experiment_id": "x"}),
     ("GET", "experiments/get", {"experiment_id": "77"}),
@@ -136,7 +138,7 @@ class Side:
     """One of the two servers, with an experiment and a run of its own."""
 
     def __init__(self, server: Server, name: str) -> None:
-        self.server = server
+        self.server, self.name = server, name
         self.experiment = server.call("POST", "experiments/create", name=name)["experiment_id"]
         created = server.call(
             "POST", "runs/create", experiment_id=self.experiment, run_name="first", start_time=1
@@ -147,7 +149,10 @@ class Side:
         """Return status and answer, with ids and times replaced."""
         method, path, fields = call
         filled = json.loads(
-            json.dumps(fields).replace("RUN", self.run).replace('"EXP"', f'"{self.experiment}"')
+            json.dumps(fields)
+            .replace("RUN", self.run)
+            .replace("NAME", self.name)
+            .replace('"EXP"', f'"{self.experiment}"')
         )
         address = f"/api/2.0/mlflow/{path}"
         if method == "GET":
@@ -187,7 +192,8 @@ def _tidy(found: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def sides(hub: Server, theirs: Server) -> tuple[Side, Side]:
-    return Side(hub, "calls"), Side(theirs, "calls")
+    name = f"calls {next(_numbers)}"
+    return Side(hub, name), Side(theirs, name)
 
 
 def test_the_same_calls_have_the_same_answers(sides: tuple[Side, Side]):
@@ -202,7 +208,8 @@ def test_the_same_calls_have_the_same_answers(sides: tuple[Side, Side]):
 
 def test_calls_in_any_order_have_the_same_answers(hub: Server, theirs: Server):
     draw = random.Random(8)
-    ours, mlflows = Side(hub, "drawn"), Side(theirs, "drawn")
+    name = f"drawn {next(_numbers)}"
+    ours, mlflows = Side(hub, name), Side(theirs, name)
     calls = [call for call in CALLS if call[1] != "experiments/create" and "EXP" not in str(call)]
     differences = []
     for call in draw.choices(calls, k=150):

@@ -15,8 +15,9 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(params=["mlflow", "mlflow-skinny"])
-def session(request: pytest.FixtureRequest) -> mlflow.Session:
-    """Each of the two clients, at one hub."""
+def session(request: pytest.FixtureRequest, hub: mlflow.Server) -> mlflow.Session:
+    """Each of the two clients, at each of the hubs."""
+    assert hub.lives()
     if not mlflow.python(request.param).exists():
         pytest.skip(f"{request.param} is not in .peers: 'make test' installs it")
     found: mlflow.Session = request.getfixturevalue(

@@ -90,15 +90,23 @@ def run(
     if n_workers == 1:
         _work(listening, lambda: make_hub(None), who=who, limits=bounds)
         return
+    parent = os.getpid()
     with tempfile.TemporaryDirectory(prefix="assay-hub-") as folder:
         shared = Path(folder)
-        _supervise(
-            lambda: _work(listening, lambda: make_hub(shared), who=who, limits=bounds), n_workers
-        )
+
+        def work() -> None:
+            _work(listening, lambda: make_hub(shared), who=who, limits=bounds, parent=parent)
+
+        _supervise(work, n_workers)
 
 
 def _work(
-    listening: socket.socket, make_hub: Callable[[], Hub], *, who: Access, limits: Limits
+    listening: socket.socket,
+    make_hub: Callable[[], Hub],
+    *,
+    who: Access,
+    limits: Limits,
+    parent: int | None = None,
 ) -> None:
     with make_hub() as hub:
         config = uvicorn.Config(

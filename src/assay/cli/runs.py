@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _SAID = frozenset(["mlflow.runName", "mlflow.user", "mlflow.parentRunId"])
 """Tags of MLflow's clients that say what other lines say."""
+_STEERING = re.compile(r"(\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @click.group("runs")
@@ -194,7 +196,12 @@ def _shown(run: Run, children: list[Run], models: list[LoggedModel]) -> str:
     for one in (run, *children):
         if one.status != "finished" and one.log_tail:
             parts.append(f"last lines of {one.name}:\n" + _indented(_last(one.log_tail)))
-    return "\n\n".join(parts)
+    return _harmless("\n\n".join(parts))
+
+
+def _harmless(text: str) -> str:
+    """Return a text that cannot steer the terminal, but for colours: records come from others."""
+    return _STEERING.sub(lambda match: match[1] or repr(match[0])[1:-1], text)
 
 
 def _started(run: Run) -> str:

@@ -16,7 +16,8 @@ def move(
 ) -> Synced:  # fmt: skip
     """Send or bring the records of runs, where the remote can list what it has."""
     is_asked = request.runs or request.artifacts
-    if request.runs is False or not (is_asked or not request.targets.names):
+    is_whole = not request.targets.names and request.workspace
+    if request.runs is False or not (is_asked or is_whole):
         return synced
     if not is_asked and not _has_remote(project, request):
         return synced

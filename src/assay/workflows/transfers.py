@@ -45,7 +45,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     workspace : bool
         The work tree counts, too.
     runs : bool or None
-        Also the records of runs; where not given, if no targets are named.
+        Also the records of runs; where not given, if no targets are named and the work tree
+        counts.
     artifacts : bool or None
         The artifacts of all runs, or none; where not given, those of runs that are new here.
     """

@@ -144,7 +144,8 @@ def _is_model(ledger: Ledger, name: str) -> bool:
     from assay.ledger.tables import model
 
     with ledger.read() as connection:
-        found = connection.execute(select(model.c.name).where(model.c.name == name))
+        there = (model.c.name == name, model.c.deleted.is_(None))
+        found = connection.execute(select(model.c.name).where(*there))
         return found.first() is not None
 
 
