@@ -89,6 +89,12 @@ def test_any_bytes_are_read_or_refused(body: bytes):
     assert isinstance(found, Ask) or found == "INVALID_PARAMETER_VALUE"
 
 
+def test_a_body_that_is_nested_too_deep_is_refused():
+    for deep in (b'{"run_id": "a", "other": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", b"[" * 90_000):
+        with pytest.raises(Refused, match="JSON"):
+            asks.from_json(Ask, deep, path={})
+
+
 def test_a_query_names_a_list_several_times():
     query = {"run_id": ["r"], "experiment_ids": ["1", "2"], "status": ["1"], "flag": ["true"]}
     found = asks.from_query(Ask, query, path={})

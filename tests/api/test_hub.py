@@ -114,7 +114,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path):
         server.process.kill()
         server.process.wait(30)
         until = time.monotonic() + 60
-        while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        while any(is_at_work(pid) for pid in workers):
             assert time.monotonic() < until
             time.sleep(0.05)
 

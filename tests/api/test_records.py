@@ -17,6 +17,7 @@ from assay.ledger import channel, channels, operations, runs, spool
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.operations import Batch, SetTags, StartRun
 from assay.ledger.process import describe
+from assay.ledger.writer import Artifact
 from tests import make, mlflow
 from tests.objects.remotes.servers import free_port
 
@@ -105,6 +106,39 @@ def test_a_bad_batch_is_refused_and_changes_nothing(hub: mlflow.Server, tmp_path
         assert said in answer.json()["message"]
     with ledger_of(tmp_path) as ledger:
         assert runs.get(ledger, "r1").tags == {"team": "a"}
+
+
+def test_a_file_of_the_hub_itself_is_never_given_moved_or_named(
+    hub: mlflow.Server, tmp_path: Path
+):
+    assert post(hub, batch(1)).status == 200
+    assert hub.ask("PUT", f"/api/objects/sha256/{hashlib.sha256(b'x').hexdigest()}", b"x").status
+    ledger = tmp_path / "hub" / "ledger.db"
+    inode = ledger.stat().st_ino
+    outside = tmp_path / "victim.bin"
+    outside.write_bytes(b"v" * 3_000_000)
+    there, absent = hashlib.sha256(b"x").hexdigest(), "0" * 64
+    bad = [
+        ("evil", "../../ledger.db", 1, "is no hash"),
+        ("evil", "sha256:../../../../victim.bin", 3_000_000, "is no hash"),
+        ("../../evil", f"sha256:{there}", 1, "leaves its folder"),
+        ("evil", f"sha256:{there}", 400, "has 1 bytes, not 400"),
+        ("evil", f"sha256:{absent}", 1, "was not sent"),
+    ]
+    for number, (path, oid, size, said) in enumerate(bad, start=2):
+        given = Artifact(path=path, oid=oid, size=size)
+        named = operations.AddArtifacts(run="r1", artifacts=(given,), at=1)
+        told = SetTags(run="r1", tags={"n": str(number)})
+        body = operations.encode(Batch(sender="s", number=number, operations=(named, told)))
+        answer = post(hub, body)
+        assert answer.status == 200
+        (refused,) = answer.json()["refused"]
+        assert (refused["index"], said in refused["what"]) == (0, True), refused
+        assert hub.ask("GET", "/get-artifact?run_id=r1&path=evil").status == 404
+    assert hub.ask("GET", "/api/records/r1/artifacts").json() == {"artifacts": []}
+    assert (ledger.stat().st_ino, outside.stat().st_size) == (inode, 3_000_000)
+    with ledger_of(tmp_path) as opened:
+        assert runs.get(opened, "r1").tags == {"n": "6"}
 
 
 def test_a_file_is_kept_under_the_hash_that_it_has(hub: mlflow.Server):

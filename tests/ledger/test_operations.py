@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.base.errors import Error, NotFound
-from assay.ledger import operations, runs
+from assay.ledger import operations, runs, tables
 from assay.ledger.database import Ledger
 from assay.ledger.operations import (
     AddArtifacts,
@@ -30,6 +30,7 @@ from assay.ledger.operations import (
 from assay.ledger.process import Process
 from assay.ledger.writer import Artifact, Code, Data, Untracked
 
+A, B, C = "a" * 64, "b" * 64, "c" * 64
 WHO = Process(host="h", boot="b", pid=1, start="1")
 
 
@@ -47,8 +48,8 @@ def write(ledger: Ledger, number: int, *found: Operation, sender: str = "s") -> 
 
 
 def test_all_that_a_run_says_of_itself_is_recorded(ledger: Ledger):
-    untracked = Untracked(path="new.py", oid="sha256:1", size=3)
-    code = Code(commit="c0ffee", diff="sha256:2", untracked=(untracked,), reproducible=True)
+    untracked = Untracked(path="new.py", oid=f"sha256:{A}", size=3)
+    code = Code(commit="c0ffee", diff=f"sha256:{B}", untracked=(untracked,), reproducible=True)
     data = Data(path="d.csv", oid="md5:1", kind="dataset", details={"a": [1]}, context="train")
     found = (
         started(code=code, command="python train.py", owner="ada"),
@@ -59,7 +60,7 @@ def test_all_that_a_run_says_of_itself_is_recorded(ledger: Ledger):
         ),
         SetTags(run="r", tags={"team": "a"}),
         AddInputs(run="r", data=(data,), at=11),
-        AddArtifacts(run="r", artifacts=(Artifact(path="a", oid="sha256:3", size=1),), at=11),
+        AddArtifacts(run="r", artifacts=(Artifact(path="a", oid=f"sha256:{C}", size=1),), at=11),
         AddEdges(run="r", edges=(("run:r", "made", "bundle:sha256:4"),), at=11),
         FinishRun(run="r", status="finished", at=20, exit_status=0, log_tail="done"),
     )
@@ -74,7 +75,7 @@ def test_all_that_a_run_says_of_itself_is_recorded(ledger: Ledger):
     assert (run.tags, run.inputs) == ({"team": "a"}, (data,))
     assert [one.path for one in run.artifacts] == ["a"]
     assert (run.status, run.end, run.log_tail) == ("finished", 20, "done")
-    assert set(operations.oids(found)) == {"1", "2", "3"}
+    assert set(operations.oids(found)) == {A, B, C}
 
 
 def test_a_batch_of_an_older_number_is_not_applied(ledger: Ledger):
@@ -118,8 +119,6 @@ def test_a_run_that_begins_twice_is_one_and_keeps_its_end(ledger: Ledger):
 
 
 def test_a_run_that_was_purged_does_not_come_back(ledger: Ledger):
-    from assay.ledger import tables
-
     with ledger.write() as connection:
         connection.execute(tables.purged.insert().values(id="r", at=1))
     (refused,) = write(ledger, 1, started())
@@ -145,3 +144,80 @@ def test_points_travel_to_the_last_bit(found: Sequence[tuple[str, float, int]]):
 def test_what_is_no_batch_is_an_error_that_says_where(content: bytes):
     with pytest.raises(Error, match="line 7: this is no batch of operations"):
         operations.decode(content, where="line 7")
+
+
+ODD = "../../../ledger.db"
+
+
+def artifact(path: str = "a", oid: str = f"sha256:{A}", size: int = 1) -> AddArtifacts:
+    return AddArtifacts(run="r", artifacts=(Artifact(path=path, oid=oid, size=size),), at=1)
+
+
+def odd_code(**given: Any) -> Code:
+    return Code(commit="c0ffee", **given)
+
+
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        *((artifact(path), "leaves its folder") for path in (
+            "../../../evil.txt", "/etc/evil", "a\0b", "", ".", "a/../../b", "a//b", ".git/hooks",
+        )),
+        (artifact("x" * 5000), "more than 4096 characters"),
+        *((artifact(oid=oid), "is no hash") for oid in (
+            "../../ledger.db", f"sha256:{ODD}", A, f"md5:{A}", f"sha256:{A[1:]}", f"sha256:{A}\n",
+        )),
+        *((artifact(size=size), "has no size") for size in (-1, 2**63)),
+        (started(code=odd_code(diff=ODD)), "no hash of a patch"),
+        (started(code=odd_code(untracked=(Untracked(path="a", oid=ODD, size=1),))), "is no hash"),
+        (
+            started(code=odd_code(untracked=(Untracked(path=ODD, oid=f"sha256:{A}", size=1),))),
+            "leaves its folder",
+        ),
+        (started(code=odd_code(directory="../..")), "leaves the project"),
+        (started(directory="/etc"), "leaves the project"),
+        (started(parent="../x"), "no run that this one can be a part of"),
+        (started("../../x"), "is no id of a run"),
+        (started("a\0"), "is no id of a run"),
+        (started(""), "is no id of a run"),
+        (AddInputs(run="r", data=(Data(path="p", oid=ODD, kind="params"),), at=1), "is no hash"),
+        (AddInputs(run="r", data=(Data(path="a\0", oid="md5:1"),), at=1), "nothing that a run"),
+        (AddInputs(run="r", data=(Data(path="a", oid="md5:1", size=2**70),), at=1), "no ledger"),
+        (AddEdges(run="r", edges=(("run:x", "made", "run:y"),), at=1), "no descent of the run"),
+        (LogParams(run="r", params={"a": ("1", "nokind")}), "which is no 'nokind'"),
+        (LogParams(run="r", params={"a": ("xx", "int")}), "which is no 'int'"),
+        (LogParams(run="r", params={"a": ("1" * 5000, "int")}), "which is no 'int'"),
+        (LogParams(run="r", params={"a": ("[" * 9999, "json")}), "which is no 'json'"),
+        (LogMetrics(run="r", points=(point("\0k", 1, step=1, at=1),)), "no plain text"),
+        (SetTags(run="r", tags={"\0": "a"}), "no plain text"),
+        (SetTags(run="r", tags={"t": "x" * 1_000_001}), "more than 1,000,000"),
+    ],
+)  # fmt: skip
+def test_what_no_run_has_is_refused_and_not_stored(ledger: Ledger, one: Operation, said: str):
+    given = () if isinstance(one, StartRun) else (started(),)
+    (refused,) = write(ledger, 1, *given, one)
+    assert said in refused.what
+    with ledger.read() as connection:
+        for table in (tables.artifact, tables.run_data, tables.param, tables.tag, tables.edge):
+            assert connection.execute(table.select()).all() == []
+        n_runs = len(connection.execute(tables.run.select()).all())
+    assert n_runs == len(given)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('"loss",1.5,2,3', '"loss","foo",2,3'),
+        ('"loss",1.5,2,3', f'"loss",1.5,{2**63},3'),
+        ('"loss",1.5,2,3', f'"loss",1.5,2,{2**64}'),
+        ('"exit_status":0', f'"exit_status":{2**65}'),
+        ('"number":1', f'"number":{2**63}'),
+    ],
+)
+def test_a_number_that_no_ledger_keeps_makes_no_batch(right: str, wrong: str):
+    points = LogMetrics(run="r", points=(point("loss", 1.5, step=2, at=3),))
+    end = FinishRun(run="r", status="finished", at=20, exit_status=0)
+    content = operations.encode(Batch(sender="s", number=1, operations=(points, end))).decode()
+    assert right in content
+    with pytest.raises(Error, match="this is no batch"):
+        operations.decode(content.replace(right, wrong).encode(), where="here")

@@ -124,7 +124,7 @@ def test_a_diff_has_both_values_and_by_how_much_they_differ(ledger: Ledger, writ
 
 @given(st.dictionaries(st.sampled_from("abc"), st.floats() | st.booleans() | st.text(max_size=1)))
 def test_what_is_equal_is_left_out_of_a_diff(values: dict[str, Any]):
-    assert runs._changes(values, dict(values)) == ()
+    assert runs.changes(values, dict(values)) == ()
 
 
 def test_runs_in_one_environment_do_not_differ_in_it(ledger: Ledger, writer: Writer):

@@ -23,18 +23,21 @@ from assay.api.mlflow import arrivals, sending
 from assay.api.mlflow.calls import call
 from assay.api.mlflow.errors import Refused, invalid, missing
 from assay.base.clock import now_ms
-from assay.ledger import liveness, operations, resumed
+from assay.ledger import forms, liveness, operations, resumed
 from assay.ledger.artifacts import Kept
-from assay.ledger.operations import Batch, Refusal
+from assay.ledger.operations import AddArtifacts, Batch, Refusal, StartRun
 from assay.ledger.resumed import Known
-from assay.ledger.writer import Artifact
+from assay.ledger.writer import Artifact, Untracked
 from assay.objects.receiving import Arriving
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import Connection
     from starlette.requests import Request
 
     from assay.api.hub import Hub
+    from assay.ledger.operations import Operation
 
 _LOOK = 60.0  # seconds
 _OID = re.compile(r"[0-9a-f]{64}")
@@ -78,10 +81,11 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 @call("POST", "/api/records", version=None)
 async def post(hub: Hub, _ask: Nothing, request: Request) -> Applied:
     """Write a batch, all of it or nothing."""
-    batch = await arrivals.in_thread(hub, _batch, await _body(request, limit=hub.limits.body))
+    body = await _body(request, limit=hub.limits.body)
+    batch, problems = await arrivals.in_thread(hub, _checked_batch, hub, body)
 
     def work(connection: Connection) -> list[Refusal]:
-        return operations.apply(connection, batch, at=now_ms())
+        return operations.apply(connection, batch, at=now_ms(), problems=problems)
 
     refused = await asyncio.wrap_future(hub.committer.submit(work))
     _look(hub)
@@ -155,8 +159,32 @@ def _checked(oid: str) -> str:
     return oid
 
 
-def _batch(body: bytes) -> Batch:
-    return operations.decode(body, where="the request's body")
+def _checked_batch(hub: Hub, body: bytes) -> tuple[Batch, dict[int, str]]:
+    """Return a batch, and which of its operations name files that are not here."""
+    batch = operations.decode(body, where="the request's body")
+    problems = {}
+    for index, one in enumerate(batch.operations):
+        for problem in _lacking(hub, one):
+            problems.setdefault(index, problem)
+    return batch, problems
+
+
+def _lacking(hub: Hub, one: Operation) -> Iterator[str]:
+    files: tuple[Artifact | Untracked, ...] = ()
+    if isinstance(one, AddArtifacts):
+        files = one.artifacts
+    elif isinstance(one, StartRun) and one.code is not None:
+        files = one.code.untracked
+    for file in files:
+        if not forms.STORED.fullmatch(file.oid):
+            return  # as `operations` says
+        try:
+            size = hub.objects.path(file.oid.removeprefix("sha256:")).stat().st_size
+        except OSError:
+            yield f"the file {file.oid} was not sent"
+        else:
+            if size != file.size:
+                yield f"the file {file.oid} has {size} bytes, not {file.size}"
 
 
 async def _body(request: Request, *, limit: int) -> bytes:

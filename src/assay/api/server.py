@@ -123,7 +123,7 @@ def _work(
             timeout_keep_alive=int(limits.idle_seconds),
             timeout_graceful_shutdown=int(limits.drain_seconds),
         )
-        _Server(config, is_worker=hub.shared is not None).run(sockets=[listening])
+        _Server(config, parent=parent).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
@@ -132,13 +132,13 @@ class _Server(uvicorn.Server):
     A worker ends when the process that watches over it was killed: it would keep the port.
     """
 
-    def __init__(self, config: uvicorn.Config, *, is_worker: bool) -> None:
+    def __init__(self, config: uvicorn.Config, *, parent: int | None) -> None:
         super().__init__(config)
-        self._is_worker, self._parent = is_worker, os.getppid()
+        self._parent = parent
 
     async def on_tick(self, counter: int) -> bool:
         """Look whether to end, ten times a second."""
-        is_orphan = self._is_worker and os.getppid() != self._parent
+        is_orphan = self._parent is not None and os.getppid() != self._parent
         return await super().on_tick(counter) or is_orphan
 
     @contextlib.contextmanager
@@ -216,12 +216,18 @@ def _supervise(work: Callable[[], None], n_workers: int) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGTERM)
 
+    def begin() -> None:
+        child = _fork(work, before)
+        children[child] = time.monotonic()
+        if ending:  # it was told to in the meantime
+            os.kill(child, signal.SIGTERM)
+
     children: dict[int, float] = {}
     names = (signal.SIGINT, signal.SIGTERM)
     before = {name: signal.signal(name, end) for name in names}
     try:
         for _ in range(n_workers):
-            children[_fork(work, before)] = time.monotonic()
+            begin()
         while children:
             child, status = os.wait()
             began = children.pop(child, None)
@@ -231,7 +237,7 @@ def _supervise(work: Callable[[], None], n_workers: int) -> None:
             logging.getLogger("assay.hub").error("a worker ended with %s; another begins", code)
             time.sleep(max(0.0, began + _RESTART_SECONDS - time.monotonic()))
             if not ending:
-                children[_fork(work, before)] = time.monotonic()
+                begin()
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)

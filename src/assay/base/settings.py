@@ -51,7 +51,7 @@ SETTINGS: dict[str, Setting] = {
         str, "", "the team's hub that 'assay.run()' records to, such as 'https://hub.example.org'"
     ),
     "hub.token": Setting(
-        str, "", "what the hub lets you in by; ASSAY_TOKEN in the environment beats it", secret=True
+        str, "", "what the hub lets you in by; the variable ASSAY_TOKEN beats it", secret=True
     ),
     "ledger.url": Setting(
         str,

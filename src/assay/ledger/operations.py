@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import msgspec
 
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
     from assay.ledger.database import Ledger
 
-_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+Moment = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""In Unix milliseconds."""
 
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_NotFinite = Literal["NaN", "Infinity", "-Infinity"]
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 _REMEMBERED = 90 * 86_400_000  # milliseconds that a sender is known for after its last batch
 
@@ -35,9 +39,9 @@ class Point(msgspec.Struct, frozen=True, array_like=True):
     """One point of a metric; JSON has no number for some values: they are text."""
 
     key: str
-    value: float | str
-    step: int
-    at: int
+    value: float | _NotFinite
+    step: _Whole
+    at: Moment
 
 
 def point(key: str, value: float, *, step: int, at: int) -> Point:
@@ -50,7 +54,7 @@ def point(key: str, value: float, *, step: int, at: int) -> Point:
     """
     if math.isfinite(value):
         return Point(key, value, step, at)
-    name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    name: _NotFinite = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return Point(key, name, step, at)
 
 
@@ -64,7 +68,7 @@ class StartRun(_Operation, frozen=True, kw_only=True, tag="start"):
     name: str
     kind: Kind
     experiment: str
-    at: int
+    at: Moment
     process: Process
     parent: str | None = None
     command: str | None = None
@@ -77,7 +81,7 @@ class StartRun(_Operation, frozen=True, kw_only=True, tag="start"):
 class ResumeRun(_Operation, frozen=True, kw_only=True, tag="resume"):
     """A run that has ended goes on in another process."""
 
-    at: int
+    at: Moment
     process: Process
 
 
@@ -103,30 +107,30 @@ class AddInputs(_Operation, frozen=True, kw_only=True, tag="inputs"):
     """What the run read."""
 
     data: tuple[Data, ...]
-    at: int
+    at: Moment
 
 
 class AddArtifacts(_Operation, frozen=True, kw_only=True, tag="artifacts"):
     """Files that the run keeps."""
 
     artifacts: tuple[Artifact, ...]
-    at: int
+    at: Moment
 
 
 class AddEdges(_Operation, frozen=True, kw_only=True, tag="edges"):
     """How things descend from each other: source, relation, target."""
 
     edges: tuple[tuple[str, str, str], ...]
-    at: int
+    at: Moment
 
 
 class FinishRun(_Operation, frozen=True, kw_only=True, tag="finish"):
     """The run ends."""
 
     status: Outcome
-    at: int
-    exit_status: int | None = None
-    peak_memory: int | None = None
+    at: Moment
+    exit_status: _Whole | None = None
+    peak_memory: _Whole | None = None
     cpu_seconds: float | None = None
     log_tail: str | None = None
     reason: str | None = None
@@ -135,7 +139,7 @@ class FinishRun(_Operation, frozen=True, kw_only=True, tag="finish"):
 class Beat(_Operation, frozen=True, kw_only=True, tag="beat"):
     """The run's process lives."""
 
-    at: int
+    at: Moment
 
 
 Operation = (
@@ -148,7 +152,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """Operations that one sender sends together."""
 
     sender: str
-    number: int
+    number: _Whole
     operations: tuple[Operation, ...]
 
 
@@ -208,8 +212,15 @@ def oids(operations: Iterable[Operation]) -> Iterator[str]:
         yield from (oid.removeprefix("sha256:") for oid in found if oid)
 
 
-def apply(connection: Connection, batch: Batch, *, at: int) -> list[Refusal]:
+def apply(
+    connection: Connection, batch: Batch, *, at: int, problems: Mapping[int, str] | None = None
+) -> list[Refusal]:
     """Write a batch in a transaction of the caller, unless it was written before.
+
+    Parameters
+    ----------
+    problems : mapping of int to str, optional
+        Which of its operations are refused, and why, as the caller knows.
 
     Raises
     ------
@@ -223,7 +234,7 @@ def apply(connection: Connection, batch: Batch, *, at: int) -> list[Refusal]:
     known = connection.execute(query).one_or_none()
     if known is not None and batch.number <= known.number:
         return []
-    refused = apply_all(connection, batch.operations)
+    refused = apply_all(connection, batch.operations, problems=problems)
     row = {"number": batch.number, "at": at}
     if known is None:
         connection.execute(table.delete().where(table.c.at < at - _REMEMBERED))
@@ -233,33 +244,56 @@ def apply(connection: Connection, batch: Batch, *, at: int) -> list[Refusal]:
     return refused
 
 
-def apply_all(connection: Connection, operations: Sequence[Operation]) -> list[Refusal]:
+def apply_all(
+    connection: Connection,
+    operations: Sequence[Operation],
+    *,
+    problems: Mapping[int, str] | None = None,
+) -> list[Refusal]:
     """Write operations in a transaction of the caller, each that is not refused."""
     writer = Writer(cast("Ledger", _Within(connection)))
-    try:
-        with connection.begin_nested():
-            for one in operations:
-                _apply(writer, one)
-    except NotFound:
-        raise
-    except Error:
-        return list(_one_by_one(connection, writer, operations))
-    return []
+    refusing = _refusing()
+    if not problems:
+        try:
+            with connection.begin_nested():
+                for one in operations:
+                    _apply(writer, one)
+        except NotFound:
+            raise
+        except refusing:
+            pass
+        else:
+            return []
+    return list(_one_by_one(connection, writer, operations, problems or {}))
 
 
 def _one_by_one(
-    connection: Connection, writer: Writer, operations: Sequence[Operation]
+    connection: Connection,
+    writer: Writer,
+    operations: Sequence[Operation],
+    problems: Mapping[int, str],
 ) -> Iterator[Refusal]:
+    refusing = _refusing()
     for index, one in enumerate(operations):
         try:
+            if index in problems:
+                raise Error(f"this is not recorded: {problems[index]}")
             with connection.begin_nested():
                 _apply(writer, one)
         except NotFound:
             raise
-        except Error as error:
+        except refusing as error:
+            found = error if isinstance(error, Error) else Error(f"this is not recorded: {error}")
             yield Refusal(
-                index=index, run=one.run, what=error.what, where=error.where, hint=error.hint
+                index=index, run=one.run, what=found.what, where=found.where, hint=found.hint
             )
+
+
+def _refusing() -> tuple[type[Exception], ...]:
+    """Return the errors that are of one operation: what is wrong is what it holds."""
+    from sqlalchemy.exc import DataError
+
+    return Error, ValueError, OverflowError, DataError
 
 
 class _Within:
@@ -274,12 +308,14 @@ class _Within:
 
 
 def _apply(writer: Writer, one: Operation) -> None:
+    from assay.ledger import operation_checks
+
+    operation_checks.check(one)
     match one:
         case StartRun():
             _start(writer, one)
         case LogParams():
-            texts = one.params.items()
-            found = {key: values.load(text, kind) for key, (text, kind) in texts}
+            found = {key: _param(key, *given) for key, given in one.params.items()}
             writer.log_params(one.run, found)
         case LogMetrics():
             writer.log_metrics(one.run, [_metric(each) for each in one.points])
@@ -315,6 +351,13 @@ def _start(writer: Writer, one: StartRun) -> None:
         if name not in {"run", "process"}
     }
     writer.start_run(id_=one.run, who=one.process, **given)
+
+
+def _param(key: str, text: str, kind: str) -> Any:
+    try:
+        return values.load(text, kind)
+    except (KeyError, ValueError, RecursionError) as error:
+        raise Error(f"parameter {key!r} is {text[:80]!r}, which is no {kind[:20]!r}") from error
 
 
 def _metric(one: Point) -> Metric:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 
 from assay.base.errors import Error
+from assay.ledger.forms import CONTROL, ID, OID, is_inside
 from assay.ledger.records import (
     PORTABLE,
     ArtifactRecord,
@@ -24,10 +24,6 @@ from assay.ledger.records import (
     Value,
 )
 from assay.ledger.writer import Untracked
-
-_ID = re.compile(r"[0-9a-zA-Z][\w-]{0,255}")
-_OID = re.compile(r"(md5|sha256|md5-dos2unix):[0-9a-f]{32,64}(\.dir)?")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def parse(line: bytes) -> Record:
@@ -74,13 +70,13 @@ def _problems(record: Record) -> Iterable[str]:
         yield from _of_run(record)
     elif isinstance(record, ModelRecord):
         ids = [record.id, *([record.run_id] if record.run_id else [])]
-        yield from (f"{one!r} is no id" for one in ids if not _ID.fullmatch(one))
+        yield from (f"{one!r} is no id" for one in ids if not ID.fullmatch(one))
         yield from _of_files(record.artifacts)
         yield from _of_values(one.value for one in record.metrics)
     elif isinstance(record, EnvironmentRecord):
         if record.oid != f"sha256:{hashlib.sha256(record.content.encode()).hexdigest()}":
             yield "its content has another hash"
-    elif isinstance(record, PurgedRecord) and not _ID.fullmatch(record.id):
+    elif isinstance(record, PurgedRecord) and not ID.fullmatch(record.id):
         yield "that is no id"
     elif isinstance(record, ExperimentRecord) and not record.name.strip():
         yield "its name is blank"
@@ -88,7 +84,7 @@ def _problems(record: Record) -> Iterable[str]:
 
 def _of_run(run: RunRecord) -> Iterable[str]:
     ids = [run.id, *([run.parent_id] if run.parent_id else []), *(m.model_id for m in run.models)]
-    yield from (f"{one!r} is no id" for one in ids if not _ID.fullmatch(one))
+    yield from (f"{one!r} is no id" for one in ids if not ID.fullmatch(one))
     if run.parent_id == run.id:
         yield "it is a part of itself"
     if not run.name.strip() or not run.experiment.strip():
@@ -98,10 +94,10 @@ def _of_run(run: RunRecord) -> Iterable[str]:
         if place not in {None, "", "."} and not is_inside(place or ""):
             yield f"the path {place!r} leaves the project"
     for oid in (run.code_diff, run.environment_oid):
-        if oid is not None and not _OID.fullmatch(oid):
+        if oid is not None and not OID.fullmatch(oid):
             yield f"{oid!r} is no hash"
     for one in run.data:
-        if _CONTROL.search(one.path) or one.direction not in {"input", "output"}:
+        if CONTROL.search(one.path) or one.direction not in {"input", "output"}:
             yield f"{one.path!r} is nothing that a run reads or writes"
     yield from _of_histories(run.metrics)
     me = f"run:{run.id}"
@@ -128,18 +124,5 @@ def _of_files(files: Iterable[ArtifactRecord | Untracked]) -> Iterable[str]:
     for file in files:
         if not is_inside(file.path):
             yield f"the path {file.path!r} leaves its folder"
-        if not _OID.fullmatch(file.oid) or file.size < 0:
+        if not OID.fullmatch(file.oid) or file.size < 0:
             yield f"{file.path!r} has no hash, or no size"
-
-
-def is_inside(path: str) -> bool:
-    """Say whether a path stays in its folder, and out of git's own."""
-    parts = path.split("/")
-    return not (
-        _CONTROL.search(path) or any(part in {"", ".", ".."} or _is_git(part) for part in parts)
-    )
-
-
-def _is_git(part: str) -> bool:
-    """Say whether a file system may take a name for `.git`."""
-    return part.lower().rstrip(" .").partition(":")[0] in {".git", "git~1"}

@@ -18,6 +18,9 @@ from assay.base.errors import Error
 LONGEST = 1_000_000
 """Characters of a value that is no file."""
 
+LONGEST_PATH = 4096
+"""Characters of the path of a file that a run keeps."""
+
 Scalar = str | int | float | bool | None
 
 _READERS: dict[str, Callable[[str], Any]] = {
@@ -136,7 +139,7 @@ def check_text(kind: str, key: str, text: str) -> str:
             f"the value of {kind} {key!r} has {len(text):,} characters, more than {LONGEST:,}",
             hint="keep it as a file: assay.log_text(...)",
         )
-    if not _is_plain(text):
+    if not is_plain(text):
         raise Error(f"the value of {kind} {key!r} is {text[:80]!r}, which is no text of UTF-8")
     return text
 
@@ -144,12 +147,13 @@ def check_text(kind: str, key: str, text: str) -> str:
 def check_key(kind: str, key: object) -> str:
     """Return a key that a ledger takes: text of UTF-8, not blank, without a null character."""
     found = key_text(kind, key)
-    if "\0" in found or not _is_plain(found):
+    if "\0" in found or not is_plain(found):
         raise Error(f"the name of a {kind} is {found[:80]!r}, which is no plain text of UTF-8")
     return found
 
 
-def _is_plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
+    """Say whether a text can be written in UTF-8; the name of a file may not be."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -175,7 +175,7 @@ class Store:
 def ledger_where(project: Project) -> Path | str:
     """Return what the project's ledger is opened by: the URL of a database, or a file.
 
-    A linked work tree may be at a commit that says otherwise; the clone that it belongs to decides.
+    A linked work tree may be at a commit that says otherwise; its clone decides.
     """
     clone = project if project.root == project.home else Project(project.home)
     where = str(Store(clone).value("ledger.url"))

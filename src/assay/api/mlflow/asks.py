@@ -61,7 +61,7 @@ def from_json(kind: type[T], body: bytes, *, path: Mapping[str, str]) -> T:
         try:
             found: T = plan.decoder.decode(body)
             return plan.whole(found)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # the slow way knows more forms, or finds what is wrong
     document = _document(body)
     return _fit(kind, {**document, **path})
@@ -128,6 +128,8 @@ def _document(body: bytes) -> dict[str, Any]:
             found = msgspec.json.decode(found)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid(f"The request's body is not JSON: {error}") from None
+    except RecursionError:
+        raise invalid("The request's body is JSON nested too deep") from None
     if not isinstance(found, dict):
         name = type(found).__name__
         raise invalid(f"The request's body is JSON, but a {name}; expected is an object")

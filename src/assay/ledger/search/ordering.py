@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause
 
 
+MOST_KEYS = 50  # each may be a join, and SQLite has 64 of them
+
+
 class Ordering(NamedTuple):
     """What a select is ordered by, and the outer joins that this takes."""
 
@@ -27,6 +30,8 @@ class Ordering(NamedTuple):
 
 def parse_orders(texts: Sequence[str], target: Target) -> list[Order]:
     """Return the keys of an order; one that is named twice is an error."""
+    if len(texts) > MOST_KEYS:
+        raise BadQuery(f"an order has at most {MOST_KEYS} keys", text=texts[MOST_KEYS], at=0)
     orders: list[Order] = []
     for text in texts:
         order = parse_order(text, target)

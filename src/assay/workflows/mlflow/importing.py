@@ -14,7 +14,7 @@ from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound, Usage
 from assay.base.progress import progress
 from assay.ledger import artifacts as places
-from assay.ledger import lineage, model_names, record_checks, rows, tables
+from assay.ledger import forms, lineage, model_names, record_checks, rows, tables
 from assay.ledger.database import open_ledger
 from assay.ledger.loading import Loader
 from assay.ledger.records import ArtifactRecord, ModelRecord, Record
@@ -168,7 +168,7 @@ class _Keeper:
                 return msgspec.structs.replace(record, artifact_uri=found.uri)
             return record
         files = dict(_files(folder))
-        bad = [name for name in files if not record_checks.is_inside(name)]
+        bad = [name for name in files if not forms.is_inside(name)]
         self.complaints += [f"the artifact {name!r} of {record.id} is left out" for name in bad]
         names = [name for name in files if name not in bad]
         stored = self._objects.add_files([files[name] for name in names])
