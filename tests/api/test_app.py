@@ -90,22 +90,51 @@ def failing(hub: Hub, error: Exception, monkeypatch: pytest.MonkeyPatch) -> ASGI
         (NotFound("there is no x"), 404, "RESOURCE_DOES_NOT_EXIST", "there is no x"),
         (Taken("there is an x"), 400, "RESOURCE_ALREADY_EXISTS", "there is an x"),
         (Error("odd", hint="do"), 400, "INVALID_PARAMETER_VALUE", "odd; do"),
+        (
+            NotFound("no object", where="/srv/x/ab", hint="get it with 'assay pull'"),
+            404,
+            "RESOURCE_DOES_NOT_EXIST",
+            "no object",
+        ),
+        (
+            Error("odd", where="column x", hint="do"),
+            400,
+            "INVALID_PARAMETER_VALUE",
+            "column x: odd; do",
+        ),
+        (
+            Full("disk is full", where="/srv/l.db", hint="free it, then run the command again"),
+            507,
+            "RESOURCE_EXHAUSTED",
+            "disk is full",
+        ),
+        (Unavailable("locked", where="/srv/l.db"), 503, "TEMPORARILY_UNAVAILABLE", "locked"),
         (Unavailable("locked"), 503, "TEMPORARILY_UNAVAILABLE", "locked"),
+        (
+            Error("damaged; it is kept in /srv/x/ab", where="/srv/y/ab"),
+            400,
+            "INVALID_PARAMETER_VALUE",
+            "damaged; it is kept in the hub's folder",
+        ),
         (Full("disk is full"), 507, "RESOURCE_EXHAUSTED", "disk is full"),
         (ValueError("secret"), 501, "INTERNAL_ERROR", "the hub failed; see its log"),
     ],
 )
-def test_each_error_has_its_status_and_its_code(
+def test_each_error_has_its_status_and_its_code_and_tells_no_path_of_the_server(
     hub: Hub,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     way: str,
     error: Exception,
     status: int,
     code: str,
     words: str,
 ):
-    answered, found = ask(failing(hub, error, monkeypatch), "GET", f"/{way}")
+    with caplog.at_level("WARNING", logger="assay.hub"):
+        answered, found = ask(failing(hub, error, monkeypatch), "GET", f"/{way}")
     assert (answered, found) == (status, {"error_code": code, "message": words})
+    where = getattr(error, "where", None)
+    assert where is None or where == "column x" or where in caplog.text
 
 
 def test_a_full_disk_is_a_507_and_the_hub_lives_on(tmp_path: Path):

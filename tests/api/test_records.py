@@ -157,6 +157,37 @@ def test_a_file_is_kept_under_the_hash_that_it_has(hub: mlflow.Server):
         assert hub.ask("GET", f"/api/objects/sha256/{bad}").status in {400, 404}
 
 
+def test_a_run_that_says_more_than_a_body_holds_arrives_whole(
+    hub: mlflow.Server, tmp_path: Path, project: Path
+):
+    folder = project / ".assay" / "spool"
+    with assay.run("large") as run:
+        for number in range(400):
+            assay.set_tag(f"big{number}", "x" * 100_000)
+        assay.log_params({f"huge{number}": "y" * 990_000 for number in range(40)})  # one operation
+        for step in range(50):
+            assay.log_metric("loss", step, step=step)
+    deadline = time.monotonic() + 60
+    while spool.files(folder) and time.monotonic() < deadline:
+        channels.channel(hub.url, folder=folder).resend()
+    assert not spool.files(folder)
+    with ledger_of(tmp_path) as ledger:
+        found = runs.get(ledger, run.id)
+        assert len(runs.history(ledger, run.id, "loss")) == 50
+    assert (found.status, len(found.tags), len(found.params)) == ("finished", 400, 40)
+
+
+def test_a_value_that_is_too_large_is_an_error_at_the_call(hub: mlflow.Server, tmp_path: Path):
+    with assay.run("one") as run:
+        for log in (assay.log_param, assay.set_tag):
+            with pytest.raises(assay.Error, match="40,000,000 characters, more than 1,000,000"):
+                log("huge", "x" * 40_000_000)
+        assay.log_metric("loss", 1)
+    with ledger_of(tmp_path) as ledger:
+        found = runs.get(ledger, run.id)
+    assert (found.status, found.params, found.tags) == ("finished", {}, {})
+
+
 def test_a_run_does_not_notice_that_the_hub_is_away(
     tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],

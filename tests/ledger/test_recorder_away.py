@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sqlite3
 import subprocess
@@ -14,9 +15,13 @@ from pathlib import Path
 import pytest
 
 import assay
-from assay.ledger import channel, channels, runs, spool
+from assay.base.errors import NotFound
+from assay.ledger import channel, channels, operations, runs, spool
 from assay.ledger.database import open_ledger
-from assay.ledger.replay import Report
+from assay.ledger.operations import Batch, Refusal
+from assay.ledger.replay import Report, replay
+from assay.ledger.sinks import LedgerSink, TooLarge, Unavailable
+from tests import make
 
 
 @pytest.fixture(autouse=True)
@@ -191,7 +196,7 @@ def test_a_disk_that_is_full_for_the_ledger_loses_nothing(project: Path):
     assert history(project, done.stdout.strip()) == [*range(3000)]
 
 
-def test_a_line_that_was_cut_is_left_out_and_a_broken_one_is_an_error(project: Path):
+def test_a_line_that_was_cut_is_left_out(project: Path):
     ledger, folder = place(project)
     with assay.run("first"):
         pass
@@ -201,10 +206,142 @@ def test_a_line_that_was_cut_is_left_out_and_a_broken_one_is_an_error(project: P
     with left.open("ab") as handle:
         handle.write(b'{"sender": "x", "num')
     assert sent(project).sent == (run.id,)
-    left.write_bytes(b'{"to": "%s"}\n{"sender": 1}\n' % str(ledger).encode())
-    with pytest.raises(assay.Error, match=r"jsonl:2: this is no batch"):
-        sent(project)
-    assert left.exists()
+    assert not list(folder.iterdir())
+
+
+def wait(project: Path, name: str, **tags: str) -> tuple[str, Path]:
+    """Leave a run in the spool, as a process does that finds the ledger locked."""
+    ledger, folder = place(project)
+    if not ledger.exists():
+        open_ledger(ledger).close()
+    before = {*spool.files(folder)}
+    with locked(ledger), assay.run(name) as run:
+        assay.set_tags(tags)
+        assay.log_metric("loss", 5)
+    (left,) = {*spool.files(folder)} - before
+    return run.id, left
+
+
+def test_a_damaged_file_is_named_and_put_aside_and_the_others_are_sent(project: Path):
+    _, folder = place(project)
+    run, _ = wait(project, "good")
+    for number, content in enumerate((b"garbage\n", b"\0\xff\0\n", b"", b"{}\n{}\n")):
+        (folder / f"0000-{number}.abc.jsonl").write_bytes(content)
+    report = sent(project)
+    assert report.sent == (run,)
+    assert len(report.damaged) == 4
+    assert "0000-0.abc.jsonl: this is no spool" in report.damaged[0]
+    assert "is kept as 0000-0.abc.jsonl.damaged" in report.damaged[0]
+    assert not spool.files(folder)
+    assert (folder / "0000-0.abc.jsonl.damaged").read_bytes() == b"garbage\n"
+    assert sent(project) == Report()
+
+
+def test_what_can_be_read_of_a_damaged_file_is_sent_and_the_file_is_kept(project: Path):
+    _, folder = place(project)
+    run, left = wait(project, "bad")
+    content = left.read_bytes()
+    header, *lines = content.splitlines(keepends=True)
+    named = b'{"sender": 1, "oid": "sha256:' + b"a" * 64 + b'"}\n'
+    left.write_bytes(b"".join([header, lines[0], named, *lines[1:]]))
+    assert "a" * 64 in spool.oids(folder)
+    report = sent(project)
+    assert report.sent == (run,)
+    assert ".jsonl:3: this is no batch" in report.damaged[0]
+    with open_ledger(place(project)[0]) as opened:
+        assert runs.get(opened, run).status == "finished"
+    assert [path.name for path in folder.iterdir()] == [f"{left.name}.damaged"]
+    assert "a" * 64 in spool.oids(folder)  # its files are not collected
+
+
+def test_a_file_that_cannot_be_sent_does_not_keep_the_others(project: Path):
+    ledger, folder = place(project)
+    first, bad = wait(project, "first")
+    second, good = wait(project, "second")
+    sink = LedgerSink(str(ledger))
+
+    for problem in (assay.Error("no"), Unavailable("not now"), NotFound("no such run")):
+
+        def send(batch: Batch, problem: assay.Error = problem) -> list[Refusal]:
+            if batch.operations[0].run == first:
+                raise problem
+            return sink.send(batch)
+
+        content = good.read_bytes()
+        report = replay(folder, send, to=str(ledger))
+        assert report.sent == (second,)
+        assert (report.waiting, len(report.problems)) == ((bad.name,), 1)
+        good.write_bytes(content)
+    sink.rest()
+    assert sorted(sent(project).sent) == sorted((first, second))
+
+
+class Narrow(LedgerSink):
+    """A ledger that takes few bytes at once, as a hub does."""
+
+    def send(self, batch: Batch) -> list[Refusal]:
+        if len(operations.encode(batch)) > 30_000:
+            raise TooLarge("this is more than is taken at once")
+        return super().send(batch)
+
+
+def test_what_is_too_large_at_once_is_sent_in_parts_and_what_has_none_is_refused(project: Path):
+    ledger, folder = place(project)
+    run, _ = wait(project, "large", huge="x" * 50_000, small="y" * 20_000, other="z" * 20_000)
+    sink = Narrow(str(ledger))
+    report = replay(folder, sink.send, to=str(ledger))
+    sink.rest()
+    assert report.sent == (run,)
+    (refused,) = report.refused
+    assert (refused.run, refused.what) == (run, "this is more than is taken at once")
+    assert "xxxxx" in (folder / "refused.json-lines").read_text()
+    with open_ledger(ledger) as opened:
+        found = runs.get(opened, run)
+    assert sorted(found.tags) == ["other", "small"]
+    assert (found.status, found.metrics["loss"].value) == ("finished", 5)
+
+
+def test_a_ledger_that_is_gone_is_not_made_anew_by_the_run_that_began_on_it(
+    project: Path, capfd: pytest.CaptureFixture[str]
+):
+    ledger, folder = place(project)
+    with assay.run() as run:
+        assay.log_metric("loss", 0, step=0)
+        run.flush()
+        for file in ledger.parent.glob("ledger.db*"):
+            file.unlink()
+        for step in range(1, 20):
+            assay.log_metric("loss", step, step=step)
+            run.flush()
+            assert not ledger.exists()
+    assert not ledger.exists()
+    assert "cannot be written to now (the ledger is gone)" in capfd.readouterr().err
+    assert [path.name.partition(".")[0] for path in spool.files(folder)] == [run.id]
+    make.done(project, "runs", "sync")  # another process may make one
+    assert history(project, run.id) == [*range(1, 20)]
+
+
+def test_text_that_is_not_utf_8_is_refused_and_nothing_else_is_lost(project: Path):
+    name = os.fsdecode(b"caf\xe9.txt")
+    (project / "bad").mkdir()
+    try:
+        (project / "bad" / name).write_text("x")
+    except OSError:
+        pytest.skip("this file system takes names of UTF-8 only")
+    with assay.run() as run:
+        assay.log_metric("loss", 1, step=1)
+        with pytest.raises(assay.Error, match="no text of UTF-8"):
+            assay.log_artifacts("bad")
+        with pytest.raises(assay.Error, match="or is git's own"):
+            assay.log_text("x", ".git/config")
+        assay.log_metric("loss", 2, step=2)
+    with pytest.raises(ValueError, match="cannot read"), assay.run() as failed:
+        raise ValueError(f"cannot read {name}")
+    assert history(project, run.id) == [1, 2]
+    with open_ledger(place(project)[0]) as opened:
+        found = runs.get(opened, failed.id)
+        assert runs.get(opened, run.id).status == "finished"
+    assert (found.status, found.reason) == ("failed", "ValueError: cannot read caf\ufffd.txt")
 
 
 def test_a_place_that_never_works_is_an_error_at_the_beginning(

@@ -165,3 +165,25 @@ def test_objects_of_dvc_2_are_lacking_where_they_are_not(tmp_path: Path):
     cache.path(old).parent.mkdir(parents=True)
     cache.path(old).touch()
     assert cache.lacking([old]) == []
+
+
+@pytest.mark.parametrize(
+    "oid", ["../secret.txt", "..secret.txt", "ab/../../../secret.txt", "", "ab", "..", "ab..",
+            "md5-dos2unix:../../secret.txt", "ab\0c", "../secret.txt.dir"],
+)  # fmt: skip
+def test_an_oid_that_is_no_hash_never_leads_out_of_the_store(tmp_path: Path, oid: str):
+    folder = tmp_path / "store"
+    store = Cache(folder, algorithm="sha256")
+    store.add(b"an object")
+    outside = (tmp_path / "secret.txt", folder / "secret.txt", folder / "md5-dos2unix")
+    for path in outside[:2]:
+        path.write_bytes(b"secret")
+    before = sorted(tmp_path.rglob("*"))
+    assert not store.has(oid)
+    assert store.lacking([oid]) == [oid]
+    for use in (store.place, store.read, store.verify, store.remove, store.damaged):
+        with pytest.raises(NotFound, match="that is no hash") as caught:
+            use(oid)
+        assert caught.value.where == folder
+        assert caught.value.hint
+    assert sorted(tmp_path.rglob("*")) == before

@@ -11,10 +11,12 @@ import base64
 import binascii
 import hmac
 import ipaddress
+import re
 from collections.abc import Iterable
 
 OPEN_PATHS = frozenset({"/health", "/version"})
 """Probes have no token, and may come under any name."""
+_BRACKETS = re.compile(r"\[([^\[\]]*)\](?::[0-9]*)?")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -92,9 +94,13 @@ def _is_address(name: str) -> bool:
 def _name(host: bytes) -> str:
     """Return a host without its port and brackets."""
     text = host.decode("latin-1").lower().strip()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.rpartition(":")[0] if text.count(":") == 1 else text
+    match = _BRACKETS.fullmatch(text)
+    if match is not None:
+        return match[1]
+    name, colon, port = text.rpartition(":")
+    if colon and ":" not in name and (not port or port.isdecimal()):
+        text = name
+    return text.removesuffix(".")  # the root of all names
 
 
 def _is_foreign(origin: bytes | None, site: bytes | None, host: bytes | None) -> bool:

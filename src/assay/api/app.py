@@ -211,10 +211,12 @@ def _too_large(limit: int) -> Refused:
 
 def _status_and_body(error: Error) -> tuple[int, bytes]:
     """Return what an error is answered with; what may heal is a 503, which clients repeat."""
+    if errors.is_kept_back(error):
+        _log.warning("%s", error)
     if isinstance(error, Full):
-        error = Refused("RESOURCE_EXHAUSTED", str(error), status=507)
+        error = Refused("RESOURCE_EXHAUSTED", error.what, status=507)
     elif isinstance(error, Unavailable):
-        error = Refused("TEMPORARILY_UNAVAILABLE", str(error))
+        error = Refused("TEMPORARILY_UNAVAILABLE", error.what)
     return errors.answer(error)
 
 

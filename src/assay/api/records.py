@@ -162,7 +162,7 @@ def _checked(oid: str) -> str:
 def _checked_batch(hub: Hub, body: bytes) -> tuple[Batch, dict[int, str]]:
     """Return a batch, and which of its operations name files that are not here."""
     batch = operations.decode(body, where="the request's body")
-    problems = {}
+    problems: dict[int, str] = {}
     for index, one in enumerate(batch.operations):
         for problem in _lacking(hub, one):
             problems.setdefault(index, problem)

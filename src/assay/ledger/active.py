@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound
-from assay.ledger import values
+from assay.ledger import operation_checks, values
 from assay.ledger.operations import AddArtifacts, AddEdges, AddInputs, LogParams, SetTags
 from assay.ledger.writer import DEFAULT_EXPERIMENT, Artifact
 
@@ -231,6 +231,11 @@ class ActiveRun:
 
     def _add_artifacts(self, found: Any) -> None:
         kept = tuple(found)
+        for problem in operation_checks.of_files(kept):
+            raise Error(
+                f"not kept: {problem}",
+                hint="rename the file, or leave it out: assay.log_artifact(FILE)",
+            )
         if kept:
             self.channel.put(AddArtifacts(run=self.id, artifacts=kept, at=now_ms()))
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from assay.base.clock import now_ms
 from assay.base.errors import Error
 from assay.base.ids import uuid7
-from assay.ledger import places, process, reads, seeds, tail
+from assay.ledger import places, process, reads, seeds, tail, values
 from assay.ledger.active import ActiveRun
 from assay.ledger.operations import AddInputs, FinishRun, ResumeRun, SetTags, StartRun
 from assay.ledger.writer import DEFAULT_EXPERIMENT
@@ -50,7 +50,7 @@ def start(*, name: str | None, experiment: str | None, parent: ActiveRun | None)
         kind="script",
         experiment=belongs_to,
         parent=parent.id if parent else None,
-        command=shlex.join(sys.argv) or None,
+        command=values.plain(shlex.join(sys.argv)) or None,
         directory=_directory(project),
         owner=process.user(),
         code=code,
@@ -150,8 +150,8 @@ def _end(
             exit_status=exit_status,
             peak_memory=_peak_memory(),
             cpu_seconds=time.process_time() - cpu,
-            log_tail=log_tail or None,
-            reason=reason,
+            log_tail=values.plain(log_tail) or None,
+            reason=None if reason is None else values.plain(reason[:_LOG_TAIL]),
         ),
     )
     active.channel.check(active.id)
@@ -186,7 +186,9 @@ def _listening(active: ActiveRun, *, to_all: bool) -> Iterator[Callable[[], str]
 
     def heard(library: str, seed: object) -> None:
         if seed is not None:  # else it was drawn from the system
-            active.channel.put(SetTags(run=active.id, tags={f"seed.{library}": str(seed)[:100]}))
+            active.channel.put(
+                SetTags(run=active.id, tags={f"seed.{library}": values.plain(str(seed)[:100])})
+            )
 
     def log() -> str:
         if project is not None:
@@ -228,7 +230,7 @@ def _directory(project: Project | None) -> str | None:
     here = Path(os.path.realpath(Path.cwd()))
     if project is None or not here.is_relative_to(project.root):
         return None
-    return here.relative_to(project.root).as_posix()
+    return values.plain(here.relative_to(project.root).as_posix())
 
 
 def _outcome(error: BaseException) -> tuple[Outcome, str | None, int | None]:

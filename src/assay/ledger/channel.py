@@ -20,28 +20,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.base.clock import now_ms
-from assay.base.errors import Error, NotFound
+from assay.base.errors import Error
 from assay.ledger import liveness, replay
-from assay.ledger.operations import Batch, Beat, LogMetrics, Operation, point
+from assay.ledger.batches import batches
+from assay.ledger.delivery import deliver
+from assay.ledger.operations import Batch, Beat, Operation
 from assay.ledger.outbox import Outbox
 from assay.ledger.sinks import Unavailable
 
 if TYPE_CHECKING:
-    from assay.ledger.operations import Point, Refusal
+    from assay.ledger.batches import Waiting
+    from assay.ledger.operations import Refusal
     from assay.ledger.resumed import Known
     from assay.ledger.sinks import Sink
 
 _GATHER = 0.03  # seconds in which a batch comes together
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before what failed is tried again
 _MOST = 100_000  # calls that wait; above that a call helps, so that memory is bounded
-_LARGEST = 5_000  # points of a batch, so that none takes long
-_LONGEST = 100  # its operations
 _FORK = 0.2  # seconds that a fork waits for what is being written
 _SENDER = "assay-send"
 PATIENCE = 5.0
 """Seconds that the beginning and the end of a run wait for a place that is busy."""
-
-_Waiting = tuple[str, str, float, int, int] | Operation  # a point: run, key, value, step, at
 
 
 class Channel:
@@ -63,7 +62,7 @@ class Channel:
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[Waiting] = deque()
         self._outbox = Outbox(self._folder, to=self.sink.name)
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
@@ -258,9 +257,12 @@ class Channel:
         """Make batches of what waits."""
         with self._gathering:
             self._called.clear()
-            for found in _batches(self._queue):
+            for found in batches(self._queue, self._refuse):
                 self._outbox.add(found)
                 self._due.set()
+
+    def _refuse(self, run: str, problem: Error) -> None:
+        self._refused.setdefault(run, []).append(problem)
 
     def _beat(self) -> None:
         now = time.monotonic()
@@ -287,7 +289,8 @@ class Channel:
                     is_clean = False
             if not is_clean and not stop.is_set():
                 with contextlib.suppress(Exception):  # it waits for the next one
-                    self.resend()
+                    for problem in self.resend().damaged:
+                        sys.stderr.write(f"assay: {problem}\n")
                 is_clean = True
 
     def _send_first(self) -> bool:
@@ -306,7 +309,7 @@ class Channel:
             if problem is None:
                 self._outbox.done(batch.number)
                 for one in refused:
-                    self._refused.setdefault(one.run, []).append(one.error())
+                    self._refuse(one.run, one.error())
             self._n_failures = 0 if problem is None else self._n_failures + 1
             self._away = problem
         with self._progress:
@@ -314,10 +317,7 @@ class Channel:
         return problem is None
 
     def _sent(self, batch: Batch) -> list[Refusal]:
-        try:
-            return self.sink.send(batch)
-        except NotFound as unknown:
-            return replay.begun_again(batch, self.sink.send, self._outbox.started, unknown)
+        return deliver(batch, self.sink.send, self._outbox.started)
 
     def _hasten(self, *, may_tell: bool = True) -> None:
         """Write what waits; return when it is written, or lies in a file and cannot be now."""
@@ -374,33 +374,3 @@ class Channel:
         self._outbox.spool.close()
         self._users = 0
         self._begin_anew()
-
-
-def _batches(queue: deque[_Waiting]) -> Iterator[list[Operation]]:
-    """Take what waits, points of one run together, and yield it in parts that are not large."""
-    found: list[Operation] = []
-    points: list[Point] = []
-    run, n_points = "", 0
-    for _ in range(len(queue)):
-        one = queue.popleft()
-        if type(one) is tuple:
-            if one[0] != run and points:
-                found.append(LogMetrics(run=run, points=tuple(points)))
-                points = []
-            run = one[0]
-            points.append(point(one[1], one[2], step=one[3], at=one[4]))
-            n_points += 1
-        else:
-            if points:
-                found.append(LogMetrics(run=run, points=tuple(points)))
-                points = []
-            found.append(one)  # type: ignore[arg-type] # an operation is never a plain tuple
-        if n_points >= _LARGEST or len(found) >= _LONGEST:
-            if points:
-                found.append(LogMetrics(run=run, points=tuple(points)))
-            yield found
-            found, points, n_points = [], [], 0
-    if points:
-        found.append(LogMetrics(run=run, points=tuple(points)))
-    if found:
-        yield found

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from assay.base.errors import Error
 from assay.base.progress import human_size
+from assay.ledger.forms import is_inside
 from assay.ledger.writer import Code, Untracked
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def _too_much(root: Path, names: list[str], *, most: int) -> str | None:
             return f"the untracked file {name!r} cannot be read"
         if not stat.S_ISREG(found.st_mode):
             return f"{name!r} is untracked and no plain file"
+        if not is_inside(name):
+            return f"the untracked file {name!r} has a name that is not kept"
         size += found.st_size
     if size > most:
         return f"{human_size(size)} are untracked; at most {human_size(most)} are kept"

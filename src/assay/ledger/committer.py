@@ -218,6 +218,8 @@ class Committer:
 
     def _connected(self) -> Connection:
         """Return the writer's connection; refuse a file that was removed or replaced."""
+        from assay.ledger.database import gone
+
         path = self.ledger.where if self.ledger.is_sqlite else None
         if path is not None:
             inode = _inode(path)
@@ -225,11 +227,7 @@ class Committer:
                 self._let_go()
                 self.ledger.engine.dispose()
             if inode is None:
-                raise Unavailable(
-                    "the ledger's file is gone",
-                    where=self.ledger.name,
-                    hint="put it back, or start the hub again for an empty one",
-                )
+                raise gone(self.ledger.name)
             self._inode = inode
         if self._connection is None:
             connection = self.ledger.engine.connect()

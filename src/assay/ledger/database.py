@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
     from sqlalchemy.exc import SQLAlchemyError
 
+    from assay.ledger.committer import Unavailable
+
 BUSY_TIMEOUT = 60.0
 """Seconds that a process waits for another one's transaction."""
 
@@ -63,13 +65,30 @@ class Ledger:
         self._password = str(url.password or "")
         self._lock = threading.RLock()
         self._whole: Connection | None = None
+        self._inode: int | None = None
         _open_ledgers.add(self)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection whose reads all see one state."""
-        with self._explained(), self._reading.connect() as connection:
-            yield connection
+        with self._explained():
+            self._look()
+            with self._reading.connect() as connection:
+                yield connection
+
+    def _look(self) -> None:
+        """Leave connections to a file that was replaced; refuse one that is gone."""
+        if not self.is_sqlite:
+            return
+        try:
+            inode = os.stat(self.where).st_ino  # noqa: PTH116 -- with each read
+        except FileNotFoundError:
+            raise gone(self.name) from None
+        except OSError as error:
+            raise explain(error, self.where) from error
+        if self._inode is not None and inode != self._inode:
+            self.engine.dispose()
+        self._inode = inode
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -117,6 +136,8 @@ class Ledger:
             message = message.replace(self._password, "***")
         if message == "file is not a database":
             return _no_ledger(self.name)
+        if self.is_sqlite and "unable to open" in message and not os.path.lexists(self.where):
+            return gone(self.name)
         near = (hint for part, hint in _HINTS.items() if part in message.lower())
         return Error(f"the ledger says: {message}", where=self.name, hint=next(near, None))
 
@@ -134,6 +155,18 @@ class Ledger:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def gone(name: str) -> Unavailable:
+    """Return the error of a file that was there; it may come back."""
+    from assay.ledger.committer import Unavailable
+
+    return Unavailable(
+        "the ledger's file is gone",
+        where=name,
+        hint="put it back, with the files of its name that end in -wal and -shm; or begin again "
+        "for an empty one",
+    )
 
 
 _HINTS = {
@@ -269,7 +302,17 @@ def _engine(url: URL) -> Engine:
                 connection.exec_driver_sql(_ALONE.format(seconds * 1000))
 
         return engine
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None})
+
+    def connect() -> sqlite3.Connection:  # never makes a file: an empty one would cost an old log
+        return sqlite3.connect(
+            Path(url.database or "").absolute().as_uri() + "?mode=rw",
+            uri=True,
+            timeout=BUSY_TIMEOUT,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    engine = create_engine(url, creator=connect)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:

@@ -20,7 +20,7 @@ from assay.base.errors import Error, NotFound, Usage
 from assay.ledger import operations
 from assay.ledger.operations import Batch, Refusal
 from assay.ledger.resumed import Known
-from assay.ledger.sinks import Unavailable
+from assay.ledger.sinks import TooLarge, Unavailable, Unfit
 from assay.ledger.writer import Artifact
 from assay.objects.hashing import CHUNK
 from assay.objects.receiving import arriving
@@ -173,6 +173,10 @@ class HubSink:
             404: "it may be no hub of Assay, or an older one",
         }
         what = f"the hub refuses: {said or f'status {status}'}"
+        if status == 413:
+            raise TooLarge("this is more than the hub takes at once", where=self.name)
+        if status in {400, 422} and said is not None:
+            raise Unfit(what, where=self.name)
         raise Error(what, where=self.name, hint=hints.get(status))
 
     def _exchange(

@@ -95,7 +95,7 @@ def of_files(files: Iterable[Artifact | Untracked]) -> Iterator[str]:
         if len(file.path) > values.LONGEST_PATH:
             yield f"the path {path!r}... has more than {values.LONGEST_PATH} characters"
         if not is_inside(file.path):
-            yield f"the path {path!r} leaves its folder"
+            yield f"the path {path!r} leaves its folder, or is git's own"
         if not values.is_plain(file.path):
             yield f"the path {path!r} is no text of UTF-8"
         if not STORED.fullmatch(file.oid):
@@ -106,7 +106,7 @@ def of_files(files: Iterable[Artifact | Untracked]) -> Iterator[str]:
 
 def _of_data(data: Iterable[Data]) -> Iterator[str]:
     for one in data:
-        if not one.path or CONTROL.search(one.path) or not values.is_plain(one.path):
+        if not one.path or "\0" in one.path or not values.is_plain(one.path):
             yield f"{one.path[:200]!r} is nothing that a run reads"
         if not one.oid or CONTROL.search(one.oid):
             yield f"{one.oid[:80]!r}, of {one.path[:200]!r}, is no hash"

@@ -185,7 +185,7 @@ def decode(content: bytes, *, where: str) -> Batch:
     """
     try:
         return _decoder().decode(content)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Error(f"this is no batch of operations: {error}", where=where) from error
 
 

@@ -1,18 +1,22 @@
-"""Send what processes left in the spool: in order, each batch once, and only what nobody holds."""
+"""Send what processes left in the spool: in order, each batch once, and only what nobody holds.
+
+A file that cannot be sent waits, or is put aside where it is damaged; the others are sent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from assay.base.errors import Error, NotFound
 from assay.ledger import spool
-from assay.ledger.operations import Batch, Operation, Refusal, StartRun
+from assay.ledger.delivery import Send, deliver
+from assay.ledger.operations import Refusal
+from assay.ledger.sinks import Unavailable
 from assay.ledger.spool import Left
 
-Send = Callable[[Batch], list[Refusal]]
+_MOST_AWAY = 3  # files in a row that a place does not take before it counts as away
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +25,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     sent: tuple[str, ...] = ()  # runs, one a file
     refused: tuple[Refusal, ...] = ()  # kept in `refused.json-lines`
     waiting: tuple[str, ...] = ()  # files that belong elsewhere, or whose run is not known
-    problems: tuple[str, ...] = ()  # why some wait
+    problems: tuple[str, ...] = ()  # why some wait, or were put aside
+    damaged: tuple[str, ...] = ()  # of the problems, those of files that were put aside
 
 
 def replay(folder: Path, send: Send, *, to: str) -> Report:
@@ -32,78 +37,96 @@ def replay(folder: Path, send: Send, *, to: str) -> Report:
 
     Raises
     ------
-    Error
+    Unavailable
         If the place cannot be written to; files that are sent by then are gone.
     """
-    sent: list[str] = []
-    refused: list[Refusal] = []
-    problems: dict[Path, str] = {}
-    waiting = spool.files(folder)
-    while waiting:
-        again: list[Path] = []
-        for path in waiting:
+    return _Replay(folder, send, to=to).report()
+
+
+def put_aside(path: Path, why: object) -> str:
+    """Move a damaged file away; return why, and where it is."""
+    try:
+        aside = spool.put_aside(path)
+    except Error as error:
+        return f"{why}; it cannot be moved away: {error}"
+    return f"{why}; the file is kept as {aside.name} and not sent again"
+
+
+class _Replay:
+    """One way through the files of a folder."""
+
+    def __init__(self, folder: Path, send: Send, *, to: str) -> None:
+        self._folder, self._send, self._to = folder, send, to
+        self._sent: list[str] = []
+        self._refused: list[Refusal] = []
+        self._problems: dict[Path, str] = {}
+        self._damaged: list[str] = []
+        self._n_away = 0
+
+    def report(self) -> Report:
+        waiting = spool.files(self._folder)
+        while waiting:
+            again = [path for path in waiting if not self._is_settled(path)]
+            if len(again) == len(waiting):
+                break
+            waiting = again
+        return Report(
+            sent=tuple(self._sent),
+            refused=tuple(self._refused),
+            waiting=tuple(path.name for path in spool.files(self._folder)),
+            problems=(*self._problems.values(), *self._damaged),
+            damaged=tuple(self._damaged),
+        )
+
+    def _is_settled(self, path: Path) -> bool:
+        """Send a file; tell whether it need not be tried again when the others are sent."""
+        try:
             with spool.claimed(path) as left:
-                if left is None or left.header.to != to:
-                    continue
-                try:
-                    refused += _send_file(folder, left, send)
-                except NotFound as error:
-                    again.append(path)
-                    problems[path] = error.what
-                    continue
-                path.unlink(missing_ok=True)
-                sent.append(left.run)
-        if len(again) == len(waiting):
-            break
-        waiting = again
-    return Report(
-        sent=tuple(sent),
-        refused=tuple(refused),
-        waiting=tuple(path.name for path in spool.files(folder)),
-        problems=tuple(problems[path] for path in waiting if path in problems),
-    )
+                if left is None or left.header.to != self._to:
+                    return True
+                return self._is_sent(left)
+        except spool.Damaged as error:
+            self._damaged.append(put_aside(path, error))
+            return True
+        except Unavailable:
+            raise
+        except Error as error:
+            self._problems[path] = str(error)
+            return True
 
-
-def begun_again(
-    batch: Batch, send: Send, started: Mapping[str, StartRun], unknown: NotFound
-) -> list[Refusal]:
-    """Send a batch to a place that does not know a run, with how that began where that is known.
-
-    Raises
-    ------
-    Unavailable
-        If it is not: who began it may not have been heard of yet.
-    """
-    from assay.ledger.sinks import Unavailable
-
-    runs = {one.run for one in batch.operations} & set(started)
-    for run in sorted(runs):
-        send(Batch(sender=f"{batch.sender}/{run}", number=1, operations=(started[run],)))
-    if runs:
+    def _is_sent(self, left: Left) -> bool:
+        self._problems.pop(left.path, None)
         try:
-            return send(batch)
+            self._send_file(left)
         except NotFound as error:
-            unknown = error
-    raise Unavailable(unknown.what, where=unknown.where, hint=unknown.hint) from unknown
+            self._problems[left.path] = error.what
+            return False
+        except Unavailable as error:
+            self._n_away += 1
+            if self._n_away >= _MOST_AWAY or len(spool.files(self._folder)) == 1:
+                raise
+            self._problems[left.path] = str(error)
+            return True
+        except Error as error:
+            self._problems[left.path] = str(error)
+            return True
+        self._n_away = 0
+        self._sent.append(left.run)
+        if left.problems:
+            self._damaged.append(put_aside(left.path, left.problems[0]))
+        else:
+            left.path.unlink(missing_ok=True)
+        return True
 
-
-def _send_file(folder: Path, left: Left, send: Send) -> list[Refusal]:
-    refused: list[Refusal] = []
-    started = {one.run: one for one in left.header.started}
-    for batch in left.batches:
-        try:
-            found = send(batch)
-        except NotFound as unknown:
+    def _send_file(self, left: Left) -> None:
+        started = {one.run: one for one in left.header.started}
+        for batch in left.batches:
             try:
-                found = begun_again(batch, send, started, unknown)
-            except Error as error:
+                found = deliver(batch, self._send, started)
+            except Unavailable as error:
                 if isinstance(error.__cause__, NotFound):
                     raise error.__cause__ from error
                 raise
-        spool.refuse(folder, [(_operation(batch, one), one.what) for one in found])
-        refused += found
-    return refused
-
-
-def _operation(batch: Batch, refusal: Refusal) -> Operation:
-    return batch.operations[refusal.index]
+            kept = [(batch.operations[one.index], one.what) for one in found]
+            spool.refuse(self._folder, kept)
+            self._refused += found

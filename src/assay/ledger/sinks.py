@@ -1,7 +1,8 @@
 """Where batches are written: a ledger of this machine or of a database server, or a hub.
 
-A sink writes one batch, or raises: `Unavailable` where the same batch can be written later, any
-other error where somebody has to do something first. It is used by one thread at a time.
+A sink writes one batch, or raises: `Unavailable` where the same batch can be written later,
+`Unfit` where that batch never can, any other error where somebody has to do something first. It
+is used by one thread at a time.
 """
 
 from __future__ import annotations
@@ -28,6 +29,14 @@ _BUSY = 2000  # milliseconds
 
 class Unavailable(Error):
     """What is written to does not answer, is locked, is full, or is gone for now."""
+
+
+class Unfit(Error):
+    """A batch that is not taken as it is, neither now nor later; a part of it may be."""
+
+
+class TooLarge(Unfit):
+    """A batch of more bytes than are taken at once."""
 
 
 class Sink(Protocol):
@@ -73,11 +82,15 @@ def sink_of(where: str, *, objects: Cache | None = None, token: str | None = Non
 
 
 class LedgerSink:
-    """A ledger that this process opens by itself."""
+    """A ledger that this process opens by itself, and makes where there is none.
+
+    One whose file goes away in the midst is not made anew before `rest`: it may come back.
+    """
 
     def __init__(self, where: str) -> None:
         self._where = where
         self._ledger: Ledger | None = None
+        self._file: Path | None = None  # of the ledger that was written to, where it is one
         self._inode: int | None = None
         self.name = where if "://" not in where else _shown(where)
 
@@ -105,7 +118,11 @@ class LedgerSink:
         raise objects.missing(oid)
 
     def rest(self) -> None:
-        """Close the ledger."""
+        """Close the ledger, and forget that there was one."""
+        self._close()
+        self._file = None
+
+    def _close(self) -> None:
         ledger, self._ledger = self._ledger, None
         if ledger is not None:
             ledger.close()
@@ -114,17 +131,20 @@ class LedgerSink:
         """Return the ledger; one whose file was removed or replaced is not written to."""
         from assay.ledger.database import open_ledger
 
-        if self._ledger is not None and self._ledger.is_sqlite:
-            inode = _inode(self._where)
+        if self._file is not None:
+            inode = _inode(self._file)
             if inode != self._inode:
-                self.rest()
-                if inode is None:
-                    raise Unavailable("the ledger is gone", where=self.name, hint="put it back")
+                self._close()
+            if inode is None:
+                raise Unavailable("the ledger is gone", where=self.name, hint="put it back")
         if self._ledger is None:
-            self._ledger = open_ledger(self._where, create=create)
-            if self._ledger.is_sqlite:
-                self._inode = _inode(self._where)
-                _be_impatient(self._ledger)
+            opened = open_ledger(self._where, create=create and self._file is None)
+            if opened.is_sqlite:
+                self._file = Path(opened.where).absolute()
+                self._where = str(self._file)  # the script may go to another folder
+                self._inode = _inode(self._file)
+                _be_impatient(opened)
+            self._ledger = opened
         return self._ledger
 
 
@@ -135,6 +155,8 @@ def _asked_again() -> Iterator[None]:
         yield
     except (NotFound, Unavailable):
         raise
+    except (ValueError, OverflowError) as error:  # of the driver: it is what the batch holds
+        raise Unfit(f"this cannot be recorded: {error}") from error
     except Error as error:
         if _is_passing(error.__cause__ or error.__context__):
             raise Unavailable(error.what, where=error.where, hint=error.hint) from error
@@ -162,9 +184,9 @@ def _be_impatient(ledger: Ledger) -> None:
     ledger.engine.dispose()
 
 
-def _inode(where: str) -> int | None:
+def _inode(file: Path) -> int | None:
     try:
-        return Path(where).stat().st_ino
+        return file.stat().st_ino
     except OSError:
         return None
 

@@ -3,7 +3,8 @@
 A file is `RUN.SENDER.jsonl` in the folder `spool` of `.assay`. Its first line says where its
 batches belong, the others are one batch each. The process that writes a file holds a lock on it;
 a file without one was left behind, and whoever comes first sends it: a batch that was applied
-before is not applied again. A line that a power failure cut is left out.
+before is not applied again. A last line that a power failure cut is left out; a file with another
+line that cannot be read is put aside as `.damaged`, when all that can be is sent.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import fcntl
 import io
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,7 +27,12 @@ from assay.ledger.operations import Batch, Operation, StartRun
 from assay.objects import hashing
 
 _SUFFIX = ".jsonl"
+_DAMAGED = ".damaged"
 _SYNC = 1.0  # seconds between two waits for the disk
+
+
+class Damaged(Error):
+    """A file that cannot be read as a spool."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +122,7 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     header: Header
     batches: tuple[Batch, ...]
+    problems: tuple[str, ...] = ()  # lines that cannot be read
 
     @property
     def run(self) -> str:
@@ -134,8 +142,10 @@ def claimed(path: Path) -> Iterator[Left | None]:
 
     Raises
     ------
+    Damaged
+        If that is no spool.
     Error
-        If a line in its midst cannot be read.
+        If the file cannot be read.
     """
     try:
         handle = path.open("r+b")
@@ -158,11 +168,34 @@ def oids(folder: Path) -> set[str]:
     found: set[str] = set()
     for path in files(folder):
         with contextlib.suppress(FileNotFoundError):
-            left = _left(path, path.read_bytes())
+            content = path.read_bytes()
+            try:
+                left = _left(path, content)
+            except Error:
+                found |= _named(content)
+                continue
+            found |= _named(content) if left.problems else set()
             found |= set(operations.oids(left.header.started))
             for batch in left.batches:
                 found |= set(operations.oids(batch.operations))
+    for path in folder.glob(f"*{_SUFFIX}{_DAMAGED}"):
+        with contextlib.suppress(FileNotFoundError):
+            found |= _named(path.read_bytes())
     return found
+
+
+def _named(content: bytes) -> set[str]:
+    """Return all that looks like a hash in a file that cannot be read."""
+    return {one.decode() for one in re.findall(rb"sha256:([0-9a-f]{64})", content)}
+
+
+def put_aside(path: Path) -> Path:
+    """Move a damaged file away, so that nobody sends it; return where it is."""
+    aside = path.with_name(path.name + _DAMAGED)
+    try:
+        return path.rename(aside)
+    except OSError as error:
+        raise explain(error, path) from error
 
 
 def refuse(folder: Path, refused: Iterable[tuple[Operation, str]]) -> None:
@@ -184,10 +217,12 @@ def _left(path: Path, content: bytes) -> Left:
     lines = content.split(b"\n")[:-1]  # the last one is empty, or was cut
     try:
         header = msgspec.json.decode(lines[0] if lines else b"{}", type=Header)
-    except msgspec.MsgspecError as error:
-        raise Error(f"this is no spool: {error}", where=path, hint="move the file away") from error
-    batches = [
-        operations.decode(line, where=f"{path}:{number}")
-        for number, line in enumerate(lines[1:], start=2)
-    ]
-    return Left(path=path, header=header, batches=tuple(batches))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Damaged(f"this is no spool: {error}", where=path) from error
+    batches, problems = [], []
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            batches.append(operations.decode(line, where=f"{path}:{number}"))
+        except Error as error:
+            problems.append(str(error))
+    return Left(path=path, header=header, batches=tuple(batches), problems=tuple(problems))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from assay.base.errors import Error
 from assay.ledger import sinks, spool
-from assay.ledger.replay import Report, replay
+from assay.ledger.replay import Report, put_aside, replay
 
 if TYPE_CHECKING:
     from assay.ledger.places import Place
@@ -21,8 +20,9 @@ def sync(place: Place) -> Report:
     password go to the present one only.
     """
     present = sinks.sink_of(place.where, objects=place.objects, token=place.token)
-    report = Report()
-    for to in sorted(_places(place)):
+    places, damaged = _places(place)
+    report = Report(problems=damaged, damaged=damaged)
+    for to in sorted(places):
         found = present
         if to != present.name:
             found = sinks.sink_of(to, objects=place.objects)
@@ -30,14 +30,19 @@ def sync(place: Place) -> Report:
     return report
 
 
-def _places(place: Place) -> set[str]:
-    """Return where the files belong that nobody writes to."""
-    found = set()
+def _places(place: Place) -> tuple[set[str], tuple[str, ...]]:
+    """Return where the files belong that nobody writes to, and what is said of damaged ones."""
+    found, damaged = set(), []
     for path in spool.files(place.spool):
-        with contextlib.suppress(Error), spool.claimed(path) as left:
-            if left is not None:
-                found.add(left.header.to)
-    return found
+        try:
+            with spool.claimed(path) as left:
+                if left is not None:
+                    found.add(left.header.to)
+        except spool.Damaged as error:
+            damaged.append(put_aside(path, error))
+        except Error as error:
+            damaged.append(str(error))
+    return found, tuple(damaged)
 
 
 def _sent(place: Place, sink: Sink, *, to: str) -> Report:
@@ -51,7 +56,10 @@ def _sent(place: Place, sink: Sink, *, to: str) -> Report:
 
 def _joined(a: Report, b: Report) -> Report:
     return Report(
-        sent=a.sent + b.sent, refused=a.refused + b.refused, problems=a.problems + b.problems
+        sent=a.sent + b.sent,
+        refused=a.refused + b.refused,
+        problems=tuple(dict.fromkeys(a.problems + b.problems)),
+        damaged=a.damaged + b.damaged,
     )
 
 

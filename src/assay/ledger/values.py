@@ -139,8 +139,12 @@ def check_text(kind: str, key: str, text: str) -> str:
             f"the value of {kind} {key!r} has {len(text):,} characters, more than {LONGEST:,}",
             hint="keep it as a file: assay.log_text(...)",
         )
-    if not is_plain(text):
-        raise Error(f"the value of {kind} {key!r} is {text[:80]!r}, which is no text of UTF-8")
+    if "\0" in text or not is_plain(text):
+        raise Error(
+            f"the value of {kind} {key!r} is {text[:80]!r}, which is no text of UTF-8 that every "
+            "ledger keeps",
+            hint="keep it as a file, or as repr(...)",
+        )
     return text
 
 
@@ -150,6 +154,17 @@ def check_key(kind: str, key: object) -> str:
     if "\0" in found or not is_plain(found):
         raise Error(f"the name of a {kind} is {found[:80]!r}, which is no plain text of UTF-8")
     return found
+
+
+def plain(text: str) -> str:
+    r"""Return a text that any ledger keeps, in which a sign stands for what none does.
+
+    Examples
+    --------
+    >>> plain("caf\udce9.txt"), plain("a\0b")
+    ('caf�.txt', 'a�b')
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "�")
 
 
 def is_plain(text: str) -> bool:

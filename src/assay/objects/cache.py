@@ -27,6 +27,7 @@ EXECUTABLE = 0o544
 _READ_ONLY = 0o444
 _WORTH = 8  # names in a listing cost as much as one question
 _ENTRY_SIZE = 40  # bytes of a name in a folder
+_SHORTEST = 3  # characters of an oid: a folder, and a name in it
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -72,14 +73,33 @@ class Cache:
         return Path(self.place(oid))
 
     def place(self, oid: str) -> str:
-        """Return the same as `path`, as text: for ten thousand objects in a row."""
-        if is_legacy(oid):
-            return f"{self._legacy}/{legacy.key_of(oid)}"
+        """Return the same as `path`, as text: for ten thousand objects in a row.
+
+        Raises
+        ------
+        NotFound
+            If the oid could not be a hash: its place might be outside of the store.
+        """
+        if len(oid) < _SHORTEST or not oid.removesuffix(DIR).isalnum():
+            return self._other_place(oid)
         return f"{self._root}/{oid[:2]}/{oid[2:]}"
+
+    def _other_place(self, oid: str) -> str:
+        plain = legacy.plain(oid)
+        if is_legacy(oid) and len(plain) >= _SHORTEST and plain.removesuffix(DIR).isalnum():
+            return f"{self._legacy}/{legacy.key_of(oid)}"
+        raise NotFound(
+            f"the object {oid[:200]!r} is not in the cache: that is no hash",
+            where=self.folder,
+            hint="what names it was not written by Assay or DVC, or is damaged",
+        )
 
     def has(self, oid: str) -> bool:
         """Say whether the object is here; its bytes are not looked at."""
-        return os.path.lexists(self.place(oid))
+        try:
+            return os.path.lexists(self.place(oid))
+        except NotFound:
+            return False
 
     def lacking(self, oids: Iterable[str]) -> list[str]:
         """Return those of many oids that are not here.
@@ -93,7 +113,7 @@ class Cache:
         absent: set[str] = set()
         for shard, some in folders.items():
             at_most = _WORTH * len(some)
-            names = _names(f"{self._root}/{shard}", at_most=at_most) if shard else None
+            names = _names(f"{self._root}/{shard}", at_most=at_most) if shard.isalnum() else None
             if names is None:
                 absent.update(oid for oid in some if not self.has(oid))
             else:
@@ -146,16 +166,16 @@ class Cache:
 
     def damaged(self, oid: str) -> Damaged:
         """Move an object with wrong bytes aside and return the error that says so."""
-        aside = self.aside(oid)
+        path, aside = self.path(oid), self.aside(oid)
         kept = f"its bytes are kept in {aside}"
         try:
             aside.parent.mkdir(parents=True, exist_ok=True)
-            self.path(oid).replace(aside)
+            path.replace(aside)
         except OSError:
             kept = "it could not be moved aside"
         return Damaged(
             f"the object {self.named(oid)} is damaged: its bytes have another hash; {kept}",
-            where=self.path(oid),
+            where=path,
             hint="get a good one with 'assay pull', or make it again with 'assay repro'",
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import errno
 import re
@@ -163,5 +162,5 @@ def _wanted(request: Request) -> str | None:
         return None
     try:
         return base64.b64decode(match[1], validate=True).hex()
-    except binascii.Error:
+    except ValueError:  # also of what is not ASCII
         raise invalid("The header 'Content-Digest' is not base64") from None

@@ -6,6 +6,8 @@ repeats what was answered with a status of 5xx, for minutes: what will not heal 
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from assay.base.errors import Error, NotFound, Taken
@@ -32,6 +34,8 @@ STATUS: dict[str, int] = {
     "DEADLINE_EXCEEDED": 504,
 }
 _LONGEST = 2000
+_PATH = re.compile(r"(?<!\S)/\S+/\S+")
+_COMMAND = re.compile(r"\bassay [a-z]|\bpip install|the command|ulimit|/\w")
 
 
 class Refused(Error):
@@ -94,8 +98,30 @@ def answer(error: Error) -> tuple[int, bytes]:
     return status, msgspec.json.encode(Body(code, _sentence(error)))
 
 
+def is_kept_back(error: Error) -> bool:
+    """Say whether an error tells more than who asks is told: it is for the log."""
+    return not isinstance(error, Refused) and _sentence(error) != _whole(error)
+
+
 def _sentence(error: Error) -> str:
+    """Return what an error says without the paths of this machine and what to type there."""
+    if isinstance(error, Refused):
+        return _cut(_whole(error))
+    is_place = error.where is not None and "/" in error.where
+    is_command = error.hint is not None and _COMMAND.search(error.hint)
+    said = Error(
+        _PATH.sub("the hub's folder", error.what) if is_place else error.what,
+        where=None if is_place else error.where,
+        hint=None if is_command else error.hint,
+    )
+    return _cut(_whole(said))
+
+
+def _whole(error: Error) -> str:
     where = "" if error.where is None else f"{error.where}: "
     hint = "" if error.hint is None else f"; {error.hint}"
-    text = f"{where}{error.what}{hint}"
+    return f"{where}{error.what}{hint}"
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

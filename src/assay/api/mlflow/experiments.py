@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from assay.api.hub import Hub
 
 _RUNS = "runs:"
+_OF_OTHER_HOSTS = frozenset(
+    ("ftp", "sftp", "hdfs", "viewfs", "http", "https", "r2", "b2", "abfss")
+)
+"""Schemes of places at a host that the client names. Source: MLflow's host_policy.py."""
 
 
 class ExperimentMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -220,6 +224,16 @@ def _check_location(uri: str | None) -> None:
         raise invalid("'artifact_location' URL can't include fragments or params.")
     if ".." in query:
         raise invalid("Invalid query string")
+    scheme, colon, rest = uri.partition(":")
+    scheme = scheme.lower()
+    is_at_host = scheme in _OF_OTHER_HOSTS or (
+        scheme == "mlflow-artifacts" and rest.startswith("//") and rest[2:3] not in {"", "/"}
+    )
+    if colon and is_at_host:
+        raise invalid(
+            f"'artifact_location' cannot use the '{scheme}' scheme: it names a host of its own. "
+            "Leave it out, and the hub keeps the files"
+        )
 
 
 def _taken(name: str) -> Refused:
