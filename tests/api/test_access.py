@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tests.objects.remotes.servers import free_port
 
 TOKEN = "a-token-of-the-team"
 EXPERIMENT = "/api/2.0/mlflow/experiments/get?experiment_id=0"
+TREE = "/api/2.0/mlflow-artifacts/artifacts"
 CREATE = "/api/2.0/mlflow/runs/create"
 
 
@@ -88,13 +91,21 @@ def test_the_token_is_not_in_the_log(guarded: Server):
     assert TOKEN not in guarded.said()
 
 
-@pytest.mark.parametrize("host", ["hub.example.org", "hub.example.org:80", "10.1.2.3", "[::1]:1"])
+@pytest.mark.parametrize(
+    "host",
+    ["hub.example.org", "hub.example.org:80", "10.1.2.3", "[::1]:1", "[::1]", "localhost.",
+     "localhost.:5000"],
+)  # fmt: skip
 def test_names_of_the_hub_and_addresses_are_its_own(guarded: Server, host: str):
     headers = {"Authorization": f"Bearer {TOKEN}", "Host": host}
     assert guarded.ask("GET", EXPERIMENT, headers=headers).status == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "evil.example:5000"])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "localhost.evil.example", "evil.example:5000", "[::1].evil.example",
+     "[::1]:1.evil.example", "localhost:evil.example", "[localhost"],
+)  # fmt: skip
 def test_a_name_that_is_not_the_hubs_is_refused(hub: Server, host: str):
     answer = hub.ask("GET", EXPERIMENT, headers={"Host": host})
     assert answer.status == 403
@@ -153,6 +164,45 @@ def test_the_real_client_without_a_token_is_told_so(guarded: Server):
     with_user = guarded.url.replace("//", f"//bob:{TOKEN}@")
     script = "give(client.get_experiment('0').name)"
     assert mlflow.client(with_user, script, peer="mlflow-skinny") == "Default"
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (f"POST {CREATE}", 401),
+        (f"PUT {TREE}/0/r/artifacts/f", 401),
+        ("GET /health", 200),
+        ("POST /nowhere", 401),
+    ],
+)
+def test_a_body_that_drips_does_not_keep_a_connection_that_was_answered(
+    guarded: Server, line: str, status: int
+):
+    parts = urllib.parse.urlsplit(guarded.url)
+    head = f"{line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+    with socket.create_connection((str(parts.hostname), parts.port), timeout=20) as opened:
+        opened.sendall(head.encode())
+        answer = opened.recv(4096)
+        assert answer.startswith(f"HTTP/1.1 {status}".encode())
+        assert b"connection: close" in answer.lower()
+        opened.settimeout(0.2)
+        for _ in range(100):  # 20 seconds
+            try:
+                opened.sendall(b"x")
+                if opened.recv(4096) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+        else:
+            pytest.fail("the connection is still open")
+
+
+def test_a_client_that_sends_much_learns_why_it_was_refused(guarded: Server):
+    answer = guarded.ask("PUT", f"{TREE}/0/r/artifacts/f", b"x" * 8_000_000)
+    assert answer.status == 401
+    assert "no token" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])

@@ -106,7 +106,7 @@ def failing(hub: Hub, error: Exception, monkeypatch: pytest.MonkeyPatch) -> ASGI
             Full("disk is full", where="/srv/l.db", hint="free it, then run the command again"),
             507,
             "RESOURCE_EXHAUSTED",
-            "disk is full",
+            "disk is full; free it",
         ),
         (Unavailable("locked", where="/srv/l.db"), 503, "TEMPORARILY_UNAVAILABLE", "locked"),
         (Unavailable("locked"), 503, "TEMPORARILY_UNAVAILABLE", "locked"),

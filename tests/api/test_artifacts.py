@@ -106,7 +106,8 @@ def test_deleting_takes_a_file_a_folder_or_nothing(files: Files) -> None:
     [("bytes=0-0", 206, slice(0, 1)), ("bytes=2-4", 206, slice(2, 5)),
      ("bytes=5-", 206, slice(5, None)), ("bytes=-3", 206, slice(-3, None)),
      ("bytes=-999999999", 206, slice(None)), ("bytes=3-999999999", 206, slice(3, None)),
-     ("bytes=999999999-", 416, slice(0)), (f"bytes={'1' * 5000}-", 200, slice(None)), ("bytes=-0", 416, slice(0)),
+     ("bytes=999999999-", 416, slice(0)), ("bytes=-0", 416, slice(0)),
+     (f"bytes={'1' * 5000}-", 200, slice(None)),
      ("bytes=4-2", 416, slice(0)), ("bytes=-", 200, slice(None)), ("bytes=a-b", 200, slice(None)),
      ("lines=1-2", 200, slice(None)), ("bytes=0-1,3-4", 200, slice(None))],
 )  # fmt: skip
@@ -243,6 +244,47 @@ def test_a_path_that_is_nobodys_is_refused(files: Files) -> None:
             found = files.hub.ask(method, f"{TREE}/{path}", b"x" if method == "PUT" else None)
             assert found.status == 400
             assert "no run and no logged model keeps its files at" in found.json()["message"]
+
+
+def test_what_is_above_the_runs_or_nobodys_is_listed_as_empty(files: Files) -> None:
+    files.put("a", b"x")
+    for path in ("", "0", f"0/{files.run}", "0/models", "nothing", f"1/{files.run}/artifacts"):
+        found = files.hub.ask("GET", f"{TREE}?path={path}")
+        assert (found.status, found.json()) == (200, {})
+    assert files.hub.ask("GET", TREE).json() == {}
+    assert files.hub.ask("GET", f"{TREE}?path={files.root}").json()["files"]
+    assert files.hub.ask("GET", f"{TREE}?path=../x").status == 400
+
+
+def test_a_page_puts_a_small_file_into_a_run(files: Files) -> None:
+    def send(body: bytes, **query: str) -> mlflow.Answered:
+        address = f"/ajax-api/2.0/mlflow/upload-artifact?{urllib.parse.urlencode(query)}"
+        return files.hub.ask("POST", address, body)
+
+    found = send(b"hi", run_uuid=files.run, path="a/b c.txt")
+    assert (found.status, found.body) == (200, b"")
+    assert files.get("a/b c.txt") == b"hi"
+    before = files.list()
+    for body, query, status, words in (
+        (b"hi", {"path": "x"}, 400, "Request must specify run_uuid."),
+        (b"hi", {"run_uuid": files.run}, 400, "Request must specify path."),
+        (b"", {"run_uuid": files.run, "path": "x"}, 400, "Request must specify data."),
+        (b"hi", {"run_uuid": files.run, "path": "../x"}, 400, "Invalid path '../x'"),
+        (b"hi", {"run_uuid": files.run, "path": "a"}, 400, "'a' is a folder"),
+        (b"hi", {"run_uuid": "nope", "path": "x"}, 404, "Run with id=nope not found"),
+        (b"x" * 10_485_761, {"run_uuid": files.run, "path": "x"}, 400, "Max size is 10MB."),
+    ):
+        found = send(body, **query)
+        assert found.status == status
+        assert words in found.json()["message"]
+    assert files.list() == before
+
+
+@pytest.mark.parametrize("value", [":\u00e9:", ":a:", ":=:"])
+def test_a_digest_that_is_not_base64_is_refused(files: Files, value: str) -> None:
+    found = files.ask("PUT", "a", b"x", Content_Digest=f"sha-256={value}")
+    assert (found.status, "'Content-Digest' is not" in found.json()["message"]) == (400, True)
+    assert files.list() == []
 
 
 def test_the_root_is_no_file(files: Files) -> None:

@@ -229,6 +229,11 @@ def test_experiments_are_refused_as_by_mlflow(hub: Server):
         {"name": "l", "artifact_location": "s3://b/#c"},
         {"name": "l", "artifact_location": "s3://" + "b" * 2048},
         {"name": "t", "tags": [{"key": "k", "value": "v" * 20_001}]},
+        *(
+            {"name": "l", "artifact_location": one}
+            for one in ("http://x/%2e%2e/y", "HTTPS://x", "ftp:/x", "hdfs:x", "sftp://u@h/x",
+                        "mlflow-artifacts://h/x", "r2://b@h", "abfss://f@h/x")
+        ),
     ):  # fmt: skip
         refused(create(**fields), 400, "INVALID_PARAMETER_VALUE")
     of = {"experiment_id": number}
@@ -254,6 +259,31 @@ def test_experiments_are_refused_as_by_mlflow(hub: Server):
         "RESOURCE_DOES_NOT_EXIST",
     )  # fmt: skip
     answer = hub.ask("GET", f"{API}experiments/get-by-name?experiment_name=none")
+    refused(answer, 404, "RESOURCE_DOES_NOT_EXIST")
+
+
+def test_a_place_that_names_no_host_or_a_store_is_taken(hub: Server):
+    for number, place in enumerate(
+        ("mlflow-artifacts:///x", "file:///tmp/x", "gs://a", "dbfs:/x", "foo://x", "s3://b/x")
+    ):
+        fields = {"name": f"taken{number}", "artifact_location": place}
+        made = post(hub, "experiments/create", fields).json()["experiment_id"]
+        found = hub.call("GET", "experiments/get", experiment_id=made)["experiment"]
+        assert found["artifact_location"] == place
+
+
+@pytest.mark.parametrize("values", [("1", "2"), ("1", "1")])
+def test_a_tag_that_is_given_twice_makes_nothing(hub: Server, values: tuple[str, str]):
+    tags = [{"key": "twice", "value": value} for value in values]
+    runs = post(hub, "runs/search", {"experiment_ids": ["0"]}).json()
+    for path, fields in (
+        ("runs/create", {"experiment_id": "0"}),
+        ("experiments/create", {"name": "twice"}),
+    ):
+        message = refused(post(hub, path, fields | {"tags": tags}), 400, "BAD_REQUEST")
+        assert message == "The tag 'twice' is given twice; give it once"
+    assert post(hub, "runs/search", {"experiment_ids": ["0"]}).json() == runs
+    answer = hub.ask("GET", f"{API}experiments/get-by-name?experiment_name=twice")
     refused(answer, 404, "RESOURCE_DOES_NOT_EXIST")
 
 

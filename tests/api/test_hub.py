@@ -20,6 +20,7 @@ from tests import make, mlflow
 from tests.mlflow import Server
 from tests.objects.remotes.servers import free_port
 
+API = "/api/2.0/mlflow/"
 CREATE = "/api/2.0/mlflow/runs/create"
 METRIC = "/api/2.0/mlflow/runs/log-metric"
 
@@ -189,6 +190,27 @@ def test_a_ledger_that_is_away_is_a_503_until_it_is_back(tmp_path: Path):
         shutil.move(tmp_path / "away", tmp_path / "hub")
         assert log(server, run, 3) == 200
         assert steps(server, run) == [1, 3]
+
+
+def test_asking_while_the_ledger_is_away_loses_nothing_that_was_answered(tmp_path: Path):
+    path, away = tmp_path / "hub" / "ledger.db", tmp_path / "hub" / "gone.db"
+    with mlflow.hub(tmp_path) as server:
+        run = new_run(server)
+        log(server, run, 1)
+        path.rename(away)
+        for _ in range(3):
+            for address in (
+                f"{API}runs/get?run_id={run}",
+                f"{API}experiments/get?experiment_id=0",
+            ):
+                answer = server.ask("GET", address)
+                assert answer.status == 503
+                assert answer.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
+                assert "the ledger's file is gone" in answer.json()["message"]
+        assert not path.exists()
+        away.rename(path)
+        assert log(server, run, 2) == 200
+        assert steps(server, run) == [1, 2]
 
 
 def test_a_folder_that_is_no_project_says_what_to_do(tmp_path: Path):

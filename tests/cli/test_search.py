@@ -73,6 +73,29 @@ def test_the_log_has_chosen_columns(filled: Path) -> None:
     assert cells(text)[:2] == [["name", "model", "rmse"], ["project", "tree", "0.125"]]
 
 
+def test_columns_are_named_as_their_headings_are(filled: Path) -> None:
+    for command in (["log"], ["runs", "search", "kind = 'script'"]):
+        shown = make.done(filled, *command, "--columns", "run,name,age,took,rmse,lr")
+        assert cells(shown)[0] == ["run", "name", "age", "took", "rmse", "lr"]
+    found = make.assay(filled, "log", "--columns", "rmse,agee")
+    assert found.code == 255
+    assert "agee" in found.err
+
+
+def test_a_long_parameter_does_not_widen_the_table(filled: Path) -> None:
+    with open_ledger(filled / ".assay" / "ledger.db") as ledger:
+        writer = Writer(ledger)
+        writer.log_params(writer.start_run(name="long", kind="script"), {"note": "x" * 500})
+    shown = make.done(filled, "log", "--columns", "name,note")
+    assert cells(shown)[1] == ["long", "x" * 39 + "…"]
+
+
+def test_where_scripts_record_to_a_hub_it_is_said_that_these_are_other_runs(filled: Path) -> None:
+    make.done(filled, "config", "hub.url", "http://127.0.0.1:9")
+    for command in (["log"], ["runs", "list"], ["runs", "search"]):
+        assert "Scripts record to the hub http://127.0.0.1:9" in make.assay(filled, *command).err
+
+
 def test_the_log_is_json_csv_and_markdown(filled: Path) -> None:
     found = json.loads(make.done(filled, "log", "--json"))
     assert [one["metrics.rmse"] for one in found] == [0.125, 0.25, 0.5]
@@ -129,7 +152,7 @@ def test_what_is_cut_is_said(filled: Path) -> None:
     [
         (("runs", "search", "metrics.rmse >> 1"), "at column 14: >> does not go with"),
         (("runs", "search", "--order-by", "rmse"), "at column 1: invalid attribute key 'rmse'"),
-        (("runs", "search", "--columns", "rmse"), "at column 1: invalid attribute key 'rmse'"),
+        (("runs", "search", "--columns", "rmze"), "at column 1: invalid attribute key 'rmze'"),
         (("runs", "search", "--count", "rmse"), "at column 1: invalid attribute key 'rmse'"),
         (("log", "--sort", "metrics.rmse UP"), "at column 14: UP is found where ASC, DESC"),
         (("log", "--columns", "branch"), "'branch' cannot be a column"),

@@ -39,7 +39,7 @@ def test_the_demo_says_what_it_promises(demo):
         "Data and pipelines are up to date.",
         "Nothing had to run.",
         "0 problems",
-        "13 files pushed",
+        "files and 2 runs pushed",
         "identical to the bit",
         "is tracked by data/rentals.csv.dvc",
         "gate: pass: better than the baseline",

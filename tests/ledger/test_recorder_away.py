@@ -148,7 +148,9 @@ def test_a_ledger_that_is_taken_away_in_the_midst_and_put_back_misses_nothing(pr
     assert history(project, run.id) == [0, 1, 2]
 
 
-def test_a_ledger_that_was_made_anew_gets_the_beginning_of_the_run_again(project: Path):
+def test_a_ledger_that_was_made_anew_gets_the_beginning_of_the_run_again_and_that_is_said(
+    project: Path, capfd: pytest.CaptureFixture[str]
+):
     ledger, _ = place(project)
     with assay.run("train") as run:
         run.flush()
@@ -156,6 +158,7 @@ def test_a_ledger_that_was_made_anew_gets_the_beginning_of_the_run_again(project
             file.unlink()
         open_ledger(ledger).close()
         assay.log_metric("loss", 1, step=1)
+    assert capfd.readouterr().err.count("is another file now") == 1
     assert history(project, run.id) == [1]
     with open_ledger(ledger) as opened:
         assert runs.get(opened, run.id).status == "finished"

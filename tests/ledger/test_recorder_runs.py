@@ -18,7 +18,7 @@ import pytest
 
 import assay
 from assay.base.errors import Error, NotFound, Usage
-from assay.ledger import channel, channels, environment, liveness, process, runs, system
+from assay.ledger import batches, channel, channels, environment, liveness, process, runs, system
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.operations import Beat
 from assay.ledger.process import Process
@@ -371,7 +371,7 @@ def test_more_than_memory_should_hold_is_written_on_the_way(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(channel, "_MOST", 50)
-    monkeypatch.setattr(channel, "_LARGEST", 20)
+    monkeypatch.setattr(batches, "N_POINTS", 20)
     with assay.run() as run:
         for step in range(1000):
             run.log_metric("loss", step, step=step)

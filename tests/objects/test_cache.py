@@ -184,6 +184,6 @@ def test_an_oid_that_is_no_hash_never_leads_out_of_the_store(tmp_path: Path, oid
     for use in (store.place, store.read, store.verify, store.remove, store.damaged):
         with pytest.raises(NotFound, match="that is no hash") as caught:
             use(oid)
-        assert caught.value.where == folder
+        assert caught.value.where == str(folder)
         assert caught.value.hint
     assert sorted(tmp_path.rglob("*")) == before

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from assay.api.access import Access
+from assay.api.bodies import Exchange, has_body
 from assay.api.counts import Counts
 from assay.api.hub import Hub
 from assay.api.mlflow import asks, calls, errors
@@ -27,7 +28,7 @@ from assay.base.errors import Error
 from assay.ledger.committer import Full, Unavailable
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from assay.api.mlflow.calls import Call
 
@@ -77,27 +78,21 @@ class Application:
         """Answer a request."""
         if scope["type"] != "http":
             return
-        began, status, route = time.perf_counter(), 0, "other"
+        began, route = time.perf_counter(), "other"
+        exchange = Exchange(scope, receive, send, linger=self.hub.limits.linger_seconds)
         self.counts.in_progress += 1
-
-        async def counted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
         try:
-            route = await self._answer(scope, receive, counted)
+            route = await self._answer(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
-            status = 499
+            exchange.status = 499
         except Exception:  # noqa: BLE001 -- a bug of ours; the hub lives on
             _log.exception("a request was not answered")
-            if not status:  # no 500: MLflow's client would ask again for minutes
+            if not exchange.status:  # no 500: MLflow's client would ask again for minutes
                 error = Refused("INTERNAL_ERROR", _BUG, status=501)
-                await _reply(counted, *errors.answer(error))
+                await _reply(exchange.send, *errors.answer(error))
         finally:
             self.counts.in_progress -= 1
-            self.counts.add(route, status, time.perf_counter() - began)
+            self.counts.add(route, exchange.status, time.perf_counter() - began)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> str:
         """Answer, and return the route that was taken."""
@@ -136,7 +131,7 @@ class Application:
             query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
             ask = asks.from_query(kind, query, path=parts)
             return await one.function(hub, ask, Request(scope, receive))
-        if scope["method"] in {"GET", "HEAD"} and (scope["query_string"] or not _has_body(scope)):
+        if scope["method"] in {"GET", "HEAD"} and (scope["query_string"] or not has_body(scope)):
             query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
             ask = asks.from_query(kind, query, path=parts)
         else:
@@ -157,7 +152,7 @@ class Application:
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """Return the body of a request with JSON."""
         limit, length, method = self.hub.limits.body, 0, scope["method"]
-        is_json = method in {"GET", "HEAD"} or (method == "DELETE" and not _has_body(scope))
+        is_json = method in {"GET", "HEAD"} or (method == "DELETE" and not has_body(scope))
         for name, value in scope["headers"]:
             if name == b"content-type":
                 is_json = is_json or value.partition(b";")[0].strip().lower() == _JSON
@@ -194,13 +189,6 @@ def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | Non
         future.set_exception(error)
 
 
-def _has_body(scope: Scope) -> bool:
-    return any(
-        (name == b"content-length" and value != b"0") or name == b"transfer-encoding"
-        for name, value in scope["headers"]
-    )
-
-
 def _too_large(limit: int) -> Refused:
     return Refused(
         "INVALID_PARAMETER_VALUE",
@@ -214,9 +202,9 @@ def _status_and_body(error: Error) -> tuple[int, bytes]:
     if errors.is_kept_back(error):
         _log.warning("%s", error)
     if isinstance(error, Full):
-        error = Refused("RESOURCE_EXHAUSTED", error.what, status=507)
+        error = Refused("RESOURCE_EXHAUSTED", errors.sentence(error), status=507)
     elif isinstance(error, Unavailable):
-        error = Refused("TEMPORARILY_UNAVAILABLE", error.what)
+        error = Refused("TEMPORARILY_UNAVAILABLE", errors.sentence(error))
     return errors.answer(error)
 
 

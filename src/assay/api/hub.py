@@ -35,6 +35,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     head_seconds, idle_seconds, drain_seconds : float
         How long a request's line and headers may take to arrive; how long a connection may wait
         for its next request; how long requests that are being answered have when the hub ends.
+    linger_seconds : float
+        How long the rest of a body is read after its request was refused.
     """
 
     body: int = 32 * 1024 * 1024
@@ -43,6 +45,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     head_seconds: float = 30
     idle_seconds: float = 75
     drain_seconds: float = 10
+    linger_seconds: float = 2
 
 
 class Hub:

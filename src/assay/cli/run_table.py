@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PARAMS_FILE = "params.yaml:"
 _ID_DIGITS = 13  # as in 'assay runs list'
 _MOST_PARAMS, _MOST_METRICS = 8, 8
+_WIDEST = 40  # characters of a cell
 _SYSTEM = "system/"
 _QUANTITIES = {"start_time", "end_time", "duration"}  # figures with units: they end alike
 
@@ -130,14 +131,15 @@ def _tells_apart(column: Column, cells: Sequence[str]) -> bool:
     return len(set(cells)) > 1
 
 
-_SHORT = {"run_id": "run", "run_name": "name", "start_time": "age", "duration": "took",
+SHORT = {"run_id": "run", "run_name": "name", "start_time": "age", "duration": "took",
           "user_id": "owner"}  # fmt: skip
+"""Headings of attributes."""
 
 
 def _names(columns: Sequence[Column]) -> dict[Column, str]:
     """Return short headers: a key alone, unless two columns would have the same one."""
     plain = {
-        one: _SHORT.get(one.key, one.key)
+        one: SHORT.get(one.key, one.key)
         if one.entity == "attribute"
         else one.key.removeprefix(PARAMS_FILE)
         for one in columns
@@ -157,11 +159,17 @@ def _cells(column: Column, runs: Sequence[FoundRun], *, now: int) -> list[str]:
             "-" if value is None else duration(round(value, 1 if value >= 1 else 2))
             for value in values
         ]
-    cells = ["-" if value is None else str(value) for value in values]
+    cells = ["-" if value is None else _cut(str(value)) for value in values]
     if column.entity == "attribute" and column.key in {"run_id", "parent", "commit"}:
         digits = 7 if column.key == "commit" else _ID_DIGITS
         return [cell[:digits] for cell in cells]
     return cells
+
+
+def _cut(text: str) -> str:
+    """Return a text in one line, and no longer than a cell may be."""
+    line = " ".join(text.split()) if "\n" in text else text
+    return line if len(line) <= _WIDEST else f"{line[: _WIDEST - 1]}…"
 
 
 def age(milliseconds: int) -> str:

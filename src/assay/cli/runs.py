@@ -12,6 +12,7 @@ from assay.base.clock import duration, iso
 from assay.base.errors import Error
 from assay.base.progress import counted, human_size
 from assay.cli.output import json_option, show
+from assay.cli.run_places import note_hub
 from assay.cli.run_records import (
     delete_command,
     export_command,
@@ -65,7 +66,9 @@ def _open() -> Ledger:
 def _has_runs() -> bool:
     from assay.project.settings import has_ledger
 
-    return has_ledger(workspace.find())
+    project = workspace.find()
+    note_hub(project)
+    return has_ledger(project)
 
 
 @runs_group.command("list")

@@ -14,6 +14,7 @@ from assay.base.progress import counted
 from assay.cli.forms import csv_option, csv_table, md_option, one_form
 from assay.cli.options import with_options
 from assay.cli.output import json_option, note, show
+from assay.cli.run_places import note_hub
 from assay.project import workspace
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ def search_command(
     asked = RunQuery(filter=query, order_by=order_by, of_children=children)
     if counts:
         return _show_count(asked, as_json=as_json)
-    chosen = _chosen(columns)
     runs, is_cut = _found(asked, limit=None if every else limit)
+    chosen = _chosen(columns, runs)
     show_runs = _printer(as_json=as_json, as_csv=as_csv, as_markdown=as_markdown)
     show_runs(runs, chosen, "No run is like that.")
     if is_cut:
@@ -115,12 +116,12 @@ def log_command(
     from assay.ledger.search.runs import RunQuery
 
     one_form(json=as_json, csv=as_csv, md=as_markdown)
-    chosen = _chosen(columns)
     name = None if experiment is None else _quoted(experiment)
     query = RunQuery(filter="" if name is None else f"experiment = {name}", top_level=not every)
     runs, _ = _found(query, limit=last, merges=not every)
     if sort is not None:
         runs = _sorted(runs, sort)
+    chosen = _chosen(columns, runs)
     show_runs = _printer(as_json=as_json, as_csv=as_csv, as_markdown=as_markdown)
     none = "No runs yet." if experiment is None else f"No runs of experiment {experiment!r}."
     show_runs(runs, chosen, none)
@@ -146,15 +147,34 @@ def _open() -> Ledger:
 def _has_runs() -> bool:
     from assay.project.settings import has_ledger
 
-    return has_ledger(workspace.find())
+    project = workspace.find()
+    note_hub(project)
+    return has_ledger(project)
 
 
-def _chosen(names: str | None) -> list[Column] | None:
+def _chosen(names: str | None, runs: Sequence[FoundRun]) -> list[Column] | None:
+    """Return the columns of names, which may be those that head the table."""
     from assay.ledger.search.columns import named
 
     if names is None:
         return None
-    return named([name.strip() for name in names.split(",") if name.strip()])
+    given = [name.strip() for name in names.split(",") if name.strip()]
+    return named([_whole_name(name, runs) for name in given])
+
+
+def _whole_name(name: str, runs: Sequence[FoundRun]) -> str:
+    """Return a key of a metric or parameter with its entity, a short heading as its attribute."""
+    from assay.cli.run_table import PARAMS_FILE, SHORT
+
+    for attribute, heading in SHORT.items():
+        if name == heading:
+            return attribute
+    if any(name in run.metrics for run in runs):
+        return f"metrics.`{name}`"
+    for key in (name, f"{PARAMS_FILE}{name}"):
+        if any(key in run.params for run in runs):
+            return f"params.`{key}`"
+    return name
 
 
 def _show_count(query: RunQuery, *, as_json: bool) -> int:
@@ -213,14 +233,8 @@ def _sorted(runs: list[FoundRun], text: str) -> list[FoundRun]:
     from assay.ledger.search.parser import parse_order
     from assay.ledger.search.targets import RUNS
 
-    key = text.split(" ", maxsplit=1)[0]
-    keys = {"metrics": {k for run in runs for k in run.metrics},
-            "params": {k for run in runs for k in run.params}}  # fmt: skip
-    for entity, known in keys.items():
-        if key in known:
-            text = f"{entity}.`{key}`{text[len(key) :]}"
-            break
-    order = parse_order(text, RUNS)
+    key, space, direction = text.partition(" ")
+    order = parse_order(_whole_name(key, runs) + space + direction, RUNS)
     column = Column(entity=order.entity, key=order.key)
     if order.entity == "attribute":
         named([order.key])

@@ -59,7 +59,7 @@ class ActiveRun:
         """
         self._check_open()
         found = {
-            values.check_key("parameter", key): values.dump(key, value)
+            values.check_key("parameter", key): values.dump(value)
             for key, value in values.flatten(params).items()
         }
         for key, (text, _) in found.items():

@@ -26,6 +26,10 @@ SCHEME = "mlflow-artifacts:/"
 _PROXY = re.compile(r"https?://.*?/mlflow-artifacts/artifacts/(.*)")
 
 
+class Unowned(Error):
+    """No run and no logged model keeps its files at a path."""
+
+
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
     """The run or logged model that keeps files."""
 
@@ -141,7 +145,7 @@ def find(connection: Connection, path: str) -> Place:
 
     Raises
     ------
-    Error
+    Unowned
         If no run or logged model keeps its files there.
     """
     parts = path.split("/")
@@ -154,7 +158,7 @@ def find(connection: Connection, path: str) -> Place:
                 if owner is not None and owner.root == root:
                     return Place(owner=owner, path="/".join(parts[number + 1 :]))
     shown = path if len(path) <= 200 else f"{path[:200]}..."
-    raise Error(
+    raise Unowned(
         f"no run and no logged model keeps its files at {shown!r}",
         hint="a path is EXPERIMENT/RUN/artifacts/FILE or EXPERIMENT/models/MODEL/artifacts/FILE, "
         "with ids",

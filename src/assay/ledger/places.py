@@ -77,7 +77,7 @@ def find(project: Project | None) -> Place:
     NotFound
         If that is nowhere: there is neither a project nor a variable that names a place.
     """
-    where = os.environ.get("ASSAY_LEDGER") or _hub(project)
+    where = os.environ.get("ASSAY_LEDGER") or hub(project)
     if where is None:
         from assay.project import settings, workspace
 
@@ -87,7 +87,8 @@ def find(project: Project | None) -> Place:
     return Place(where=where, folder=folder, token=_token(project))
 
 
-def _hub(project: Project | None) -> str | None:
+def hub(project: Project | None) -> str | None:
+    """Return the address of the hub that scripts record to; None where it is the ledger."""
     named = os.environ.get("ASSAY_HUB") or setting("hub.url", project)
     return named.rstrip("/") if named else None
 

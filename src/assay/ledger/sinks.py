@@ -8,6 +8,7 @@ is used by one thread at a time.
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -137,6 +138,12 @@ class LedgerSink:
                 self._close()
             if inode is None:
                 raise Unavailable("the ledger is gone", where=self.name, hint="put it back")
+            if inode != self._inode:
+                self._inode = inode
+                sys.stderr.write(
+                    f"assay: {self.name} is another file now; what this process recorded in the "
+                    "earlier one is not in it, unless it is a copy\n"
+                )
         if self._ledger is None:
             opened = open_ledger(self._where, create=create and self._file is None)
             if opened.is_sqlite:

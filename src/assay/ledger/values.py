@@ -34,13 +34,17 @@ _READERS: dict[str, Callable[[str], Any]] = {
 _TYPES: dict[type, str] = {str: "str", int: "int", float: "float", bool: "bool"}
 
 
-def dump(key: str, value: object) -> tuple[str, str]:
+def dump(value: object) -> tuple[str, str]:
     """Return the text and the type of a parameter's value.
+
+    Of what is none of the types, such as an estimator, the text is kept, as MLflow does.
 
     Examples
     --------
-    >>> dump("lr", 0.1), dump("layers", [8, 8]), dump("seed", None)
+    >>> dump(0.1), dump([8, 8]), dump(None)
     (('0.1', 'float'), ('[8,8]', 'json'), ('None', 'null'))
+    >>> dump(slice(1, 2))
+    ('slice(1, 2, None)', 'str')
     """
     value = scalar(value)
     if value is None:
@@ -50,16 +54,12 @@ def dump(key: str, value: object) -> tuple[str, str]:
             return str(value), name
     if isinstance(value, (str, int, float)):  # a subclass, such as an enumeration's member
         plain = next(kind for kind in (str, int, float) if isinstance(value, kind))
-        return dump(key, plain(value))
+        return dump(plain(value))
     if isinstance(value, (list, tuple, dict)):
         with contextlib.suppress(TypeError, ValueError):  # json keeps infinities, msgspec does not
             text = json.dumps(value, default=scalar, separators=(",", ":"), ensure_ascii=False)
             return text, "json"
-    raise Error(
-        f"the value of parameter {key!r} is a {type(value).__name__}; expected is text, a number, "
-        "true or false, nothing, or a list or mapping of these",
-        hint=f"log what matters of it, such as '{key}.name'",
-    )
+    return str(value), "str"
 
 
 def load(text: str, kind: str) -> Any:

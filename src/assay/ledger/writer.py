@@ -186,8 +186,15 @@ class Writer:
 
         rows = []
         for key, value in params.items():
-            text, kind = values.dump(values.key_text("parameter", key), value)
-            rows.append({"run_id": run, "key": key, "value": text, "type": kind})
+            text, kind = values.dump(value)
+            rows.append(
+                {
+                    "run_id": run,
+                    "key": values.key_text("parameter", key),
+                    "value": text,
+                    "type": kind,
+                }
+            )
         with self.ledger.write() as connection:
             _claim(connection, run)
             param = tables.param

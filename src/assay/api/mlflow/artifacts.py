@@ -29,8 +29,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from assay.api.hub import Hub
+    from assay.objects.cache import Stored
+    from assay.objects.receiving import Arriving
 
 _TREE = "/mlflow-artifacts/artifacts/"
+_LARGEST_OF_PAGE = 10 * 1024 * 1024
+_TOO_LARGE = "Artifact size is too large. Max size is 10MB."
 _PROXIED = (
     "Presigned {what} is not supported for proxied artifact storage (artifact URI scheme: "
     "{scheme}). This endpoint requires a direct cloud storage artifact URI."
@@ -53,6 +57,13 @@ class OfRun(msgspec.Struct, frozen=True, kw_only=True):
     """A file or folder of a run."""
 
     run_id: str
+    path: str = ""
+
+
+class OfPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a page sends for a run."""
+
+    run_uuid: str = ""
     path: str = ""
 
 
@@ -116,6 +127,37 @@ async def upload(hub: Hub, _ask: AtPath, request: Request) -> Response:
     return Response(headers={"ETag": f'"sha256:{stored.oid}"'})
 
 
+@call("POST", "/mlflow/upload-artifact")
+async def upload_of_page(hub: Hub, ask: OfPage, request: Request) -> Response:
+    """Keep the body as a file of a run, as MLflow's page sends it: a small one."""
+    if not ask.run_uuid:
+        raise invalid("Request must specify run_uuid.")
+    if not ask.path:
+        raise invalid("Request must specify path.")
+    path = paths.check(ask.path)
+    if int(request.headers.get("content-length", "0")) > _LARGEST_OF_PAGE:
+        raise invalid(_TOO_LARGE)
+
+    def place() -> Place:
+        with hub.ledger.read() as connection:
+            root = artifacts.of_run(connection, ask.run_uuid).root
+        if root is None:
+            raise invalid(f"The hub does not keep the files of the run {ask.run_uuid}")
+        return writable(hub, f"{root}/{path}")
+
+    def keep(_: Place, arrived: Arriving) -> Stored:
+        if not arrived.size:
+            raise invalid("Request must specify data.")
+        if arrived.size > _LARGEST_OF_PAGE:
+            raise invalid(_TOO_LARGE)
+        return arrived.finish()
+
+    found, stored = await arrivals.take(hub, request, place, keep)
+    put = artifacts.put
+    await asyncio.wrap_future(hub.committer.submit(lambda c: put(c, found, stored, at=now_ms())))
+    return Response(media_type="application/json")
+
+
 @call("DELETE", "/mlflow-artifacts/artifacts/{path:path}")
 async def delete(hub: Hub, _ask: AtPath, request: Request) -> None:
     """Forget a file, or all of a folder; what is not there is fine."""
@@ -131,13 +173,20 @@ async def delete(hub: Hub, _ask: AtPath, request: Request) -> None:
 
 @call("GET", "/mlflow-artifacts/artifacts")
 def list_folder(hub: Hub, ask: Listing) -> dict[str, Any]:
-    """List a folder for MLflow's client: names that it does not garble."""
+    """List a folder for MLflow's client: names that it does not garble.
+
+    What is above the runs, or nobody's, has no files.
+    """
     path = paths.check_folder(ask.path)
     if bundles.is_in(path):
         return _files((paths.shown(entry.name), entry) for entry in bundles.list_(hub, path))
     with hub.ledger.read() as connection:
         for one in paths.candidates(path):
-            place = artifacts.find(connection, one)
+            try:
+                place = artifacts.find(connection, one)
+            except artifacts.Unowned:
+                found = []
+                continue
             found = artifacts.list_(connection, place.owner, place.path)
             if found:
                 break

@@ -95,24 +95,24 @@ def answer(error: Error) -> tuple[int, bytes]:
     elif isinstance(error, Taken):
         code = "RESOURCE_ALREADY_EXISTS"
     status = error.status if isinstance(error, Refused) else STATUS[code]
-    return status, msgspec.json.encode(Body(code, _sentence(error)))
+    return status, msgspec.json.encode(Body(code, sentence(error)))
 
 
 def is_kept_back(error: Error) -> bool:
     """Say whether an error tells more than who asks is told: it is for the log."""
-    return not isinstance(error, Refused) and _sentence(error) != _whole(error)
+    return not isinstance(error, Refused) and sentence(error) != _whole(error)
 
 
-def _sentence(error: Error) -> str:
+def sentence(error: Error) -> str:
     """Return what an error says without the paths of this machine and what to type there."""
     if isinstance(error, Refused):
         return _cut(_whole(error))
     is_place = error.where is not None and "/" in error.where
-    is_command = error.hint is not None and _COMMAND.search(error.hint)
+    hint = None if error.hint is None else error.hint.partition(", then run the command")[0]
     said = Error(
         _PATH.sub("the hub's folder", error.what) if is_place else error.what,
         where=None if is_place else error.where,
-        hint=None if is_command else error.hint,
+        hint=None if hint is not None and _COMMAND.search(hint) else hint,
     )
     return _cut(_whole(said))
 

@@ -121,6 +121,7 @@ def create(_hub: Hub, ask: CreateExperiment, connection: Connection) -> CreatedE
     _check_name(ask.name)
     _check_location(ask.artifact_location)
     tags = _checked(ask.tags)
+    keys.check_once([tag.key for tag in ask.tags])
     try:
         number = experiments.create(
             connection,

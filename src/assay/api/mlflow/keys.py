@@ -9,6 +9,7 @@ import functools
 import json
 import posixpath
 import re
+from collections.abc import Sequence
 
 from assay.api.mlflow.errors import Refused, invalid
 
@@ -44,6 +45,14 @@ def check(key: str, *, where: str = "key", what: str = "key") -> str:
     if len(key) > LONGEST_KEY:
         raise too_long(what, LONGEST_KEY)
     return key
+
+
+def check_once(given: Sequence[str]) -> None:
+    """Refuse tags of something new of which one is given twice, as MLflow's database does."""
+    if len(set(given)) == len(given):
+        return
+    twice = next(key for key in given if given.count(key) > 1)
+    raise Refused("BAD_REQUEST", f"The tag {twice!r} is given twice; give it once")
 
 
 def too_long(what: str, most: int) -> Refused:

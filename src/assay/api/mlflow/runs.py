@@ -227,6 +227,7 @@ def create(_hub: Hub, ask: CreateRun, connection: Connection) -> RunAnswer:
     if not ask.experiment_id:
         raise Refused("BAD_REQUEST", "Missing value for required parameter 'experiment_id'.")
     tags = cut_tags(ask.tags)
+    keys.check_once([tag.key for tag in ask.tags])
     experiment = claims.active_experiment(connection, ask.experiment_id)
     name = _name(ask.run_name, tags)
     run = uuid7().replace("-", "")
