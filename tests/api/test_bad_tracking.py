@@ -223,7 +223,7 @@ def test_experiments_are_refused_as_by_mlflow(hub: Server):
     number = create(name="refused").json()["experiment_id"]
     message = refused(create(name="refused"), 400, "RESOURCE_ALREADY_EXISTS")
     assert message == "Experiment(name=refused) already exists."
-    for fields in (
+    wrong: tuple[dict[str, Any], ...] = (
         {}, {"name": ""}, {"name": "  "}, {"name": "n" * 501}, {"name": 5},
         {"name": "l", "artifact_location": "runs:/a"},
         {"name": "l", "artifact_location": "s3://b/#c"},
@@ -234,7 +234,8 @@ def test_experiments_are_refused_as_by_mlflow(hub: Server):
             for one in ("http://x/%2e%2e/y", "HTTPS://x", "ftp:/x", "hdfs:x", "sftp://u@h/x",
                         "mlflow-artifacts://h/x", "r2://b@h", "abfss://f@h/x")
         ),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for fields in wrong:
         refused(create(**fields), 400, "INVALID_PARAMETER_VALUE")
     of = {"experiment_id": number}
     assert post(hub, "experiments/delete", of).status == 200

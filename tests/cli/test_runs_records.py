@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import zipfile
@@ -293,3 +294,53 @@ def test_what_a_record_says_cannot_steer_the_terminal(root: Path):
         shown[i : i + n] for i in range(len(shown)) for n in (1, 4)
     }
     assert "\x1b" not in make.done(root, "runs", "list")
+
+
+def test_a_deleted_run_that_is_shown_is_said_to_be_deleted(root: Path):
+    run = recorded(root, "a", {})
+    make.done(root, "runs", "delete", run)
+    for name in (run, run[:13]):
+        shown = make.assay(root, "runs", "show", name)
+        assert (shown.code, shown.out) == (255, "")
+        assert f"the run {run} (a) is deleted" in shown.err
+        assert f"'assay runs restore {run[:13]}' brings it back" in shown.err
+    make.done(root, "runs", "restore", run[:13])
+    assert run in make.done(root, "runs", "show", run)
+
+
+def test_of_several_deleted_runs_it_is_said_where_they_are_listed(root: Path):
+    runs_ = [recorded(root, "a", {}), recorded(root, "b", {})]
+    begin = runs_[0][:4]  # of the time
+    make.done(root, "runs", "delete", *runs_)
+    shown = make.assay(root, "runs", "show", begin)
+    assert f"the runs that begin with '{begin}' are deleted" in shown.err
+    assert "'assay runs list --deleted' shows them" in shown.err
+
+
+def test_numbers_that_json_has_not_are_words(root: Path):
+    values = {"up": math.inf, "down": -math.inf, "none": math.nan, "half": 0.5}
+    with opened(root) as ledger:
+        writer = Writer(ledger)
+        for loss in (values, {**values, "up": 1.0}):
+            run = writer.start_run(name="a", kind="script")
+            writer.log_params(run, {"rate": math.nan, "steps": [1.5, math.inf]})
+            writer.log_metrics(run, [Metric(key=k, value=v, at=1) for k, v in loss.items()])
+            writer.finish_run(run, status="finished")
+    shown = json.loads(make.done(root, "runs", "show", "latest~1", "--json"))["run"]
+    found = {key: one["value"] for key, one in shown["metrics"].items()}
+    assert found == {"up": "Infinity", "down": "-Infinity", "none": "NaN", "half": 0.5}
+    assert shown["params"] == {"rate": "NaN", "steps": [1.5, "Infinity"]}
+    diff = json.loads(make.done(root, "runs", "diff", "--json"))["diff"]
+    assert [(one["a"], one["b"]) for one in diff["metrics"]] == [("Infinity", 1.0)]
+
+
+def test_a_parameter_that_is_none_is_not_one_that_is_absent(root: Path):
+    with opened(root) as ledger:
+        writer = Writer(ledger)
+        for params in ({"p": None}, {"q": None}):
+            run = writer.start_run(name="a", kind="script")
+            writer.log_params(run, params)
+            writer.finish_run(run, status="finished")
+    text = make.done(root, "runs", "diff")
+    assert re.search(r"^p +None +-$", text, re.MULTILINE), text
+    assert re.search(r"^q +- +None$", text, re.MULTILINE), text

@@ -453,7 +453,9 @@ def test_a_recorded_run_keeps_the_learning_curve(made, tmp_path, monkeypatch):
     with open_ledger(where, create=False) as ledger:
         curve = runs.history(ledger, recorded.id, "train_loss")
         metrics = runs.get(ledger, recorded.id).metrics
-    logged = {key: metric.value for key, metric in metrics.items() if not key.startswith("system/")}
+    logged = {
+        key: metric.value for key, metric in metrics.items() if not key.startswith("system/")
+    }
     assert [point.step for point in curve] == list(range(1, 101))
     assert curve[-1].value < curve[0].value
     assert logged == {"train_loss": curve[-1].value}

@@ -166,3 +166,32 @@ stages:
     assert runs(folder)["one"] == "finished"
     assert runs(folder)["whole"] == ("failed" if ending else "finished")
     assert (folder / "b").exists() is not bool(ending)
+
+
+@JOBS
+def test_a_failed_run_has_what_its_failed_stage_was_given(tmp_path: Path, jobs: str):
+    folder = make.project(tmp_path / "project")
+    make.write(
+        folder,
+        {
+            "in.txt": "1\n",
+            "params.yaml": "split: 0.3\nC: 77\n",
+            "dvc.yaml": """
+stages:
+  prep: {cmd: cp in.txt clean.txt, deps: [in.txt], params: [split], outs: [clean.txt]}
+  train:
+    cmd: exit 3
+    deps: [clean.txt, more.txt]
+    params: [C]
+    outs: [model.txt]
+""",
+            "more.txt": "2\n",
+        },
+    )
+    make.commit(folder)
+    assert make.assay(folder, "repro", "-j", jobs).code == 255
+    run = json.loads(make.done(folder, "runs", "show", "--json"))["run"]
+    assert run["params"] == {"split": 0.3, "C": 77}
+    assert [one["path"] for one in run["inputs"]] == ["in.txt", "more.txt"]
+    assert [one["path"] for one in run["outputs"]] == ["clean.txt"]
+    assert "C = 77" in make.done(folder, "runs", "show")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import assay
 from assay.base.errors import Error
 from assay.ledger.database import open_ledger
 from assay.project import workspace
@@ -292,3 +293,39 @@ def test_a_number_that_a_file_does_not_have_is_said(ran: Path, name: str, what: 
     shown = make.assay(ran, "trace", name)
     assert shown.code == 255
     assert what in shown.err
+
+
+@pytest.fixture
+def nested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A script's run with an input and a parameter of its own, and a run within it."""
+    folder = make.project(tmp_path / "project")
+    make.write(folder, {"in.txt": "1\n"})
+    make.commit(folder)
+    monkeypatch.chdir(folder)
+    with assay.run("nested", params={"alpha": 1}):
+        assay.log_dataset("in.txt")
+        assay.log_metric("mm", 1)
+        with assay.run("kid", params={"beta": 2}):
+            assay.log_metric("mm", 2)
+    return folder
+
+
+def test_what_a_run_read_itself_stands_beside_the_runs_within_it(nested: Path):
+    found = trace(nested, "mm")
+    assert found["thing"]["label"] == "metric mm = 1"
+    assert lines(found["came_from"]) == [
+        "logged by script 'nested'", "  read in.txt", "    is in git",
+        "  ran script 'kid'", "    with parameters beta=2", "    code of commit",
+        "  with parameters alpha=1", "  code of commit",
+    ]  # fmt: skip
+    assert lines(trace(nested, "latest")["came_from"])[0] == "read in.txt"
+
+
+def test_a_deleted_run_is_said_to_be_deleted(nested: Path):
+    run = json.loads(make.done(nested, "runs", "list", "--json"))[0]["id"]
+    make.done(nested, "runs", "delete", run)
+    for name in (run, run[:13], f"run:{run}", f"{run}:mm"):
+        shown = make.assay(nested, "trace", name)
+        assert shown.code == 255
+        assert f"the run {run} (nested) is deleted" in shown.err
+        assert f"assay runs restore {run[:13]}" in shown.err

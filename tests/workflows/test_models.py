@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import assay
 from assay.base.errors import Error, Usage
 from assay.deploy import registry
 from assay.ledger import models as versions
@@ -26,6 +27,7 @@ from assay.pipeline import kept
 from assay.project import workspace
 from assay.workflows import live, models
 from tests import make, stages
+from tests.bundle import trained as example
 
 FILES: dict[str, str | bytes] = {
     "rows.csv": "a\n1\n",
@@ -404,3 +406,29 @@ def test_a_registered_version_is_reproduced_after_a_real_dvc_gc(
         assert shown.code == 255
         assert "is gone" in shown.err
     assert stages.dvc(trained, "status").strip() == "Data and pipelines are up to date."
+
+
+def test_versions_that_scripts_made_are_compared_by_what_their_runs_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    root = make.project(tmp_path / "project")
+    make.commit(make.write(root, {"rows.csv": "a\n1\n"}))
+    monkeypatch.chdir(root)
+    features = example.table()
+    for alpha in (4, 5):
+        make.write(root, {"rows.csv": f"a\n{alpha}\n"})
+        with assay.run("fit", params={"beta": alpha + 1}):
+            assay.log_dataset("rows.csv")
+            assay.log_param("alpha", alpha)
+            assay.log_param("same", 1)
+            assay.bundle(
+                example.boosting(max_iter=alpha), X=features, y=example.target(features),
+                to=f"bundle{alpha}", name="mod", params={"gamma": alpha + 2},
+            )  # fmt: skip
+        make.done(root, "model", "register", f"bundle{alpha}")
+    found = said(root, "model", "diff", "mod@1", "mod@2")
+    params = [(one["key"], one["a"], one["b"]) for one in found["params"]]
+    assert params == [("alpha", 4, 5), ("beta", 5, 6), ("gamma", 6, 7)]
+    assert [one["key"] for one in found["data"]] == ["rows.csv"]
+    text = make.done(root, "model", "diff", "mod@1", "mod@2")
+    assert re.search(r"^alpha +4 +5 +", text, re.MULTILINE), text

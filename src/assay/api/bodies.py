@@ -52,9 +52,9 @@ class Exchange:
             self.status = message["status"]
             self._closes = self._is_open
             if self._closes:
-                message = message | {"headers": [*message["headers"], _CLOSE]}
+                message = {**message, "headers": [*message["headers"], _CLOSE]}
         elif self._closes and not message.get("more_body", False):
-            await self._send(message | {"more_body": True})
+            await self._send({**message, "more_body": True})
             await self._drain()
             message = {"type": "http.response.body", "body": b""}
         await self._send(message)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from assay.base.clock import iso
-from assay.cli.output import did, json_option, show
+from assay.cli.output import did, json_option, show, spelled
 from assay.project import workspace
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def diff_command(a: str, b: str, as_json: bool) -> int:
     with models.open_ledger(project) as ledger:
         first, second = models.get(ledger, a), models.get(ledger, b)
         found = version_diff.diff(ledger, project.objects, first, second)
-    show(found, as_json=as_json, text=_diff_text(found))
+    show(spelled(found), as_json=as_json, text=_diff_text(found))
     return 0
 
 
@@ -261,7 +261,12 @@ def _diff_text(found: VersionDiff) -> str:
     for title in ("metrics", "params"):
         changes: tuple[Change, ...] = getattr(found, title)
         rows = [
-            [c.key, _cell(c.a), _cell(c.b), "" if c.absolute is None else format_change(c.a, c.b)]
+            [
+                c.key,
+                "-" if c.only == "b" else _cell(c.a),
+                "-" if c.only == "a" else _cell(c.b),
+                "" if c.absolute is None else format_change(c.a, c.b),
+            ]
             for c in changes
         ]
         if rows:
@@ -285,7 +290,7 @@ def _cell(value: Any) -> str:
     from assay.render.tables import format_number
 
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return "-" if value is None else format_number(value) if is_number else str(value)
+    return format_number(value) if is_number else str(value)
 
 
 def _short(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import sys
@@ -29,6 +30,27 @@ def show(document: Any, *, as_json: bool, text: str) -> None:
 
 def _json(document: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=2) + b"\n"
+
+
+def spelled(document: Any) -> Any:
+    """Return a document in which a number that JSON has not is text: "NaN", "-Infinity".
+
+    Examples
+    --------
+    >>> spelled({"loss": float("nan"), "steps": [1.5, float("-inf")]})
+    {'loss': 'NaN', 'steps': [1.5, '-Infinity']}
+    """
+    return _spelled(msgspec.to_builtins(document, enc_hook=str))
+
+
+def _spelled(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _spelled(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled(one) for one in value]
+    return value
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from assay.base.clock import duration, iso
-from assay.base.errors import Error
 from assay.base.progress import counted, human_size
-from assay.cli.output import json_option, show
-from assay.cli.run_places import note_hub
+from assay.cli.output import json_option, show, spelled
+from assay.cli.run_places import has_runs, open_runs
 from assay.cli.run_records import (
     delete_command,
     export_command,
@@ -22,7 +20,6 @@ from assay.cli.run_records import (
 )
 from assay.cli.search import search_command
 from assay.cli.sync import sync_command
-from assay.project import workspace
 
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
@@ -48,27 +45,6 @@ for _command in (
     delete_command, restore_command, purge_command, export_command, import_command
 ):  # fmt: skip
     runs_group.add_command(_command)
-
-
-def _open() -> Ledger:
-    """Open the ledger; runs of scripts whose process is gone are marked so at this look."""
-    from assay.base.clock import now_ms
-    from assay.ledger.database import open_ledger
-    from assay.ledger.writer import Writer
-    from assay.project.settings import ledger_where
-
-    ledger = open_ledger(ledger_where(workspace.find()), create=False)
-    with contextlib.suppress(Error):  # where it can be read and not written
-        Writer(ledger).mark_killed(at=now_ms(), kind="script")
-    return ledger
-
-
-def _has_runs() -> bool:
-    from assay.project.settings import has_ledger
-
-    project = workspace.find()
-    note_hub(project)
-    return has_ledger(project)
 
 
 @runs_group.command("list")
@@ -101,12 +77,12 @@ def runs_list(
     from assay.ledger import runs
     from assay.render.tables import text_table
 
-    if not _has_runs():
+    if not has_runs():
         show([], as_json=as_json, text="No runs yet.")
         return 0
     if deleted:
         return _list_deleted(limit, as_json=as_json)
-    with _open() as ledger:
+    with open_runs() as ledger:
         found = runs.list_(
             ledger,
             limit=limit,
@@ -125,7 +101,7 @@ def _list_deleted(limit: int, *, as_json: bool) -> int:
     from assay.ledger import deleting
     from assay.render.tables import text_table
 
-    with _open() as ledger:
+    with open_runs() as ledger:
         found = deleting.list_deleted(ledger, limit=limit)
     rows = [
         [one.id[:13], one.name, one.kind, one.experiment, iso(one.start), iso(one.deleted)]
@@ -150,12 +126,12 @@ def runs_show(run: str, as_json: bool) -> int:
     """Show all that is recorded of RUN: its id, the beginning of it, or 'latest'."""
     from assay.ledger import runs
 
-    with _open() as ledger:
+    with open_runs() as ledger:
         found = runs.get(ledger, run)
         children = [runs.get(ledger, child) for child in found.children]
         models = _logged_models(ledger, found.id)
     document = {"run": found, "children": children, "logged_models": models}
-    show(document, as_json=as_json, text=_shown(found, children, models))
+    show(spelled(document), as_json=as_json, text=_shown(found, children, models))
     return 0
 
 
@@ -290,11 +266,11 @@ def runs_diff(base: str, candidate: str, as_json: bool) -> int:
     """Show what differs between two runs: by default the last two."""
     from assay.ledger import runs
 
-    with _open() as ledger:
+    with open_runs() as ledger:
         first, second = runs.get(ledger, base), runs.get(ledger, candidate)
     found = runs.diff(first, second)
     document = {"base": first.id, "candidate": second.id, "diff": found}
-    show(document, as_json=as_json, text=_diff_text(first, second, found))
+    show(spelled(document), as_json=as_json, text=_diff_text(first, second, found))
     return 0
 
 
@@ -305,7 +281,12 @@ def _diff_text(base: Run, candidate: Run, found: RunDiff) -> str:
     header = ["", f"base {base.id[:13]}", f"candidate {candidate.id[:13]}", "change"]
     for title, changes in (("params", found.params), ("metrics", found.metrics)):
         rows = [
-            [c.key, _cell(c.a), _cell(c.b), "" if c.absolute is None else format_change(c.a, c.b)]
+            [
+                c.key,
+                "-" if c.only == "b" else _cell(c.a),
+                "-" if c.only == "a" else _cell(c.b),
+                "" if c.absolute is None else format_change(c.a, c.b),
+            ]
             for c in changes
         ]
         if rows:
@@ -323,8 +304,6 @@ def _diff_text(base: Run, candidate: Run, found: RunDiff) -> str:
 def _cell(value: Any) -> str:
     from assay.render.tables import format_number
 
-    if value is None:
-        return "-"
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return format_number(value) if is_number else str(value)
 

@@ -13,14 +13,12 @@ import click
 from assay.base.progress import counted
 from assay.cli.forms import csv_option, csv_table, md_option, one_form
 from assay.cli.options import with_options
-from assay.cli.output import json_option, note, show
-from assay.cli.run_places import note_hub
-from assay.project import workspace
+from assay.cli.output import json_option, note, show, spelled
+from assay.cli.run_places import has_runs, open_runs
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from assay.ledger.database import Ledger
     from assay.ledger.found import FoundRun
     from assay.ledger.search.columns import Column
     from assay.ledger.search.runs import RunQuery
@@ -137,21 +135,6 @@ def _quoted(text: str) -> str:
     return f"{quote}{text}{quote}"
 
 
-def _open() -> Ledger:
-    from assay.ledger.database import open_ledger
-    from assay.project.settings import ledger_where
-
-    return open_ledger(ledger_where(workspace.find()), create=False)
-
-
-def _has_runs() -> bool:
-    from assay.project.settings import has_ledger
-
-    project = workspace.find()
-    note_hub(project)
-    return has_ledger(project)
-
-
 def _chosen(names: str | None, runs: Sequence[FoundRun]) -> list[Column] | None:
     """Return the columns of names, which may be those that head the table."""
     from assay.ledger.search.columns import named
@@ -184,8 +167,8 @@ def _show_count(query: RunQuery, *, as_json: bool) -> int:
 
     parse(query.filter, RUNS)  # a query is wrong where there is no run, too
     found = 0
-    if _has_runs():
-        with _open() as ledger, ledger.read() as connection:
+    if has_runs():
+        with open_runs() as ledger, ledger.read() as connection:
             found = count(connection, query)
     show({"count": found}, as_json=as_json, text=str(found))
     return 0
@@ -201,11 +184,11 @@ def _found(
     from assay.ledger.search.runs import find
     from assay.ledger.search.targets import RUNS
 
-    if not _has_runs():
+    if not has_runs():
         parse(query.filter, RUNS)
         parse_orders(query.order_by, RUNS)
         return [], False
-    with _open() as ledger, ledger.read() as connection:
+    with open_runs() as ledger, ledger.read() as connection:
         page = find(connection, query, limit=limit)
         runs = found.load(connection, page.ids)
         return (_merged(connection, runs) if merges else runs), page.token is not None
@@ -264,7 +247,7 @@ def _printer(
     def show_them(runs: Sequence[FoundRun], chosen: list[Column] | None, none: str) -> None:
         if as_json or as_csv:
             columns = Columns.of(runs, chosen)
-            rows = [_finite(row) for row in columns.rows()]
+            rows = spelled(list(columns.rows()))
             text = csv_table(list(columns), [list(row.values()) for row in columns.rows()])
             show(rows, as_json=as_json, text=text)
         elif not runs:
@@ -273,17 +256,6 @@ def _printer(
             show([], as_json=False, text=_text(runs, chosen, as_markdown=as_markdown))
 
     return show_them
-
-
-_INFINITE: dict[str, Any] = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-
-
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row as JSON has it: a figure that is none is text."""
-    return {
-        key: _INFINITE.get(str(value), value) if isinstance(value, float) else value
-        for key, value in row.items()
-    }
 
 
 def _text(runs: Sequence[FoundRun], chosen: list[Column] | None, *, as_markdown: bool) -> str:

@@ -20,25 +20,18 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from assay.base.errors import Error, NotFound
 from assay.base.files import explain, temporary_beside
+from assay.ledger import engines
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import URL, Connection
     from sqlalchemy.exc import SQLAlchemyError
 
     from assay.ledger.committer import Unavailable
 
-BUSY_TIMEOUT = 60.0
-"""Seconds that a process waits for another one's transaction."""
-
-_ALONE = (  # one text, sent at once; the number is "assay", as the migrations lock it
-    "SET LOCAL lock_timeout = {:.0f}; "
-    "SET LOCAL idle_in_transaction_session_timeout = 300000; "  # of a writer that is cut off
-    "SELECT pg_advisory_xact_lock(418548769145)"
-)
 _ONE_STATE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
@@ -54,7 +47,7 @@ class Ledger:
     """
 
     def __init__(self, url: URL) -> None:
-        self.engine = _engine(url)
+        self.engine = engines.make(url)
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._reading = (
             self.engine if self.is_sqlite else self.engine.execution_options(**_ONE_STATE)
@@ -283,52 +276,6 @@ def _no_ledger(where: Path | str) -> Error:
         where=where,
         hint="it was left as it is; move it away, or name another ledger",
     )
-
-
-def _engine(url: URL) -> Engine:
-    import sqlite3
-
-    from sqlalchemy import create_engine, event
-    from sqlalchemy.exc import OperationalError
-
-    if url.get_backend_name() != "sqlite":
-        engine = create_engine(url, pool_pre_ping=True)
-
-        @event.listens_for(engine, "begin")
-        def wait(connection: Connection) -> None:
-            options = connection.get_execution_options()
-            if options.get("writes"):
-                seconds = options.get("patience", BUSY_TIMEOUT)
-                connection.exec_driver_sql(_ALONE.format(seconds * 1000))
-
-        return engine
-
-    def connect() -> sqlite3.Connection:  # never makes a file: an empty one would cost an old log
-        return sqlite3.connect(
-            Path(url.database or "").absolute().as_uri() + "?mode=rw",
-            uri=True,
-            timeout=BUSY_TIMEOUT,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-
-    engine = create_engine(url, creator=connect)
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _: object) -> None:
-        connection.execute("PRAGMA foreign_keys = on")
-        connection.execute("PRAGMA synchronous = normal")  # safe in WAL mode
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        words = "BEGIN IMMEDIATE" if options.get("writes") else "BEGIN"
-        try:  # as the driver has it: with each transaction
-            connection.connection.execute(words)
-        except sqlite3.Error as error:
-            raise OperationalError(words, None, error) from error
-
-    return engine
 
 
 def _create_file(path: Path) -> None:

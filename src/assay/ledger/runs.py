@@ -191,6 +191,10 @@ def history(ledger: Ledger, run: str, key: str) -> list[Metric]:
         return [_metric(key, row) for row in connection.execute(query)]
 
 
+class Deleted(NotFound):
+    """The run that was named is there, and deleted."""
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """A value that two runs do not share; `only` says which one alone has it."""
 
@@ -324,11 +328,30 @@ def _resolve(connection: Connection, name: str) -> str:
     query = _rows().where(run.c.id.startswith(name.lower(), autoescape=True)).limit(9)
     rows = connection.execute(query).all()
     if not rows:
-        raise _missing(name)
+        raise _deleted(connection, name) or _missing(name)
     exact = [row for row in rows if row.id == name.lower()]
     if len(rows) > 1 and not exact:
         raise _ambiguous(name, rows)
     return str((exact or rows)[0].id)
+
+
+def _deleted(connection: Connection, name: str) -> Deleted | None:
+    """Return what to say where only deleted runs are named so; None where none is."""
+    from assay.ledger.tables import run
+
+    query = _rows(with_deleted=True).where(run.c.id.startswith(name.lower(), autoescape=True))
+    found = connection.execute(query.limit(2)).all()
+    if not found or len(name) < 4:  # a few letters are rather another name, mistyped
+        return None
+    if len(found) > 1:
+        return Deleted(
+            f"the runs that begin with {name!r} are deleted",
+            hint="'assay runs list --deleted' shows them",
+        )
+    return Deleted(
+        f"the run {found[0].id} ({found[0].name}) is deleted",
+        hint=f"'assay runs restore {found[0].id[:13]}' brings it back",
+    )
 
 
 def _missing(name: str) -> NotFound:

@@ -30,6 +30,7 @@ from assay.project.workspace import Project
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
     from assay.ledger.environment import Environment
+    from assay.ledger.runs import Run
     from assay.ledger.writer import Data, Kind, Outcome, Writer
     from assay.pipeline import command
 
@@ -304,6 +305,9 @@ class Recording:
         values: dict[str, Any] = {}
         metrics: dict[str, Metric] = {}
         steps = self._steps
+        others = self._unfinished(ledger, parent)
+        for part in others:
+            values.update(part.params)
         for step in steps:
             values.update(flat_params(_by_file(step.entry.params, step.wdir)))
         found = runs.metrics_of_parts(ledger, parent)
@@ -322,11 +326,20 @@ class Recording:
                 for s in steps
                 for row in s.entry.deps
                 if self._path(s, row) not in made
-            ],
+            ]
+            + [data for part in others for data in part.inputs if data.path not in made],
         )
         writer.add_outputs(
             parent, [self._as_data(s, row, "out") for s in steps for row in s.entry.outs]
         )
+
+    def _unfinished(self, ledger: Ledger, parent: str) -> list[Run]:
+        """Return the runs of stages that came to no end, which are no steps of the plan."""
+        from assay.ledger import runs
+
+        ended = {step.run for step in self._steps}
+        rows = runs.list_(ledger, parent=parent, kind="stage", limit=10**6)
+        return [runs.get(ledger, row.id) for row in reversed(rows) if row.id not in ended]
 
     @staticmethod
     def _path(step: Step, row: Row) -> str:

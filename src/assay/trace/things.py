@@ -92,6 +92,7 @@ def find(project: Project, ledger: Ledger, name: str, *, cwd: Path) -> Thing:
     found = _with_id(ledger, name) or _latest_with(ledger, name) or served.newest(ledger, name)
     if found is not None:
         return found
+    _refuse_deleted(ledger, name)
     served.check_version(ledger, name)
     if served.is_id(name):
         raise NotFound(
@@ -142,6 +143,15 @@ def _with_id(ledger: Ledger, name: str) -> Thing | None:
             f"'{name}' is the beginning of several ids: {shown}", hint="give more of the id"
         )
     return next(iter(exact or found), None)
+
+
+def _refuse_deleted(ledger: Ledger, name: str) -> None:
+    try:
+        runs.get(ledger, name.removeprefix("run:"))
+    except runs.Deleted:
+        raise
+    except NotFound:
+        return
 
 
 def of_run(run: Run | RunFacts) -> Thing:

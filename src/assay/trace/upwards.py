@@ -66,6 +66,8 @@ class Up(Walk):
 
     def _stage_with_metric(self, run: RunFacts, thing: Thing) -> RunFacts:
         """Return the stage that logged a metric that its pipeline's run summed up."""
+        if _has_its_own(run):
+            return run
         name = thing.id.partition("/")[2]
         self.facts.want("run", run.children)
         for child in run.children:
@@ -116,17 +118,18 @@ class Up(Walk):
         return nodes + self._read(run)
 
     def _read(self, run: RunFacts) -> list[Node]:
-        if run.kind == "stage" or not run.children:
+        nodes: list[Node] = []
+        if _has_its_own(run):
             shown = self.facts.few(run.inputs)
-            nodes = [
+            nodes += [
                 self._node(things.of_data(data.oid, path=data.path), "read", run) for data in shown
             ]
             nodes += self.more(run.id, "files", len(run.inputs), len(shown))
-        else:
+        if run.kind != "stage":
             parts = self.facts.few(run.children)
-            nodes = [self._node(things.of_run(part), "ran", part) for part in map(self.run, parts)]
+            nodes += [self._node(things.of_run(one), "ran", one) for one in map(self.run, parts)]
             nodes += self.more(run.id, "runs", len(run.children), len(parts))
-        if run.params and (run.kind == "stage" or not run.children):
+        if run.params and _has_its_own(run):
             nodes.append(self._params(run))
         nodes.append(self._code(run))
         return nodes
@@ -179,3 +182,8 @@ class Up(Walk):
         first_hand = [w for w in same_path or writers if not w.is_reproduction]
         chosen: list[Passed] = first_hand or same_path or writers
         return self.run(chosen[-1].run) if chosen else None
+
+
+def _has_its_own(run: RunFacts) -> bool:
+    """Tell whether what is on record of a run is its own, not the sum of its stages."""
+    return run.kind in {"stage", "script"} or not run.children

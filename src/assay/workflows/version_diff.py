@@ -127,13 +127,28 @@ def _known(ledger: Ledger, objects: Cache, version: Version) -> _Known:
     return _Known(
         facts=_facts(version),
         metrics=_metrics(version, run, logged),
-        params=index.params if index else logged.params or (run.params if run else None),
-        data=index.data if index else {one.path: one.oid for one in run.inputs} if run else None,
+        params=_params(index, run) if index else logged.params or (run.params if run else None),
+        data=_data(index, run),
         code=runs.code_facts(whole.code) if whole and whole.code.commit else None,
         environment=(run.environment or whole.environment) if run and whole else None,
         packages=_packages(index) if index else None,
         contents={name: one.sha256 for name, one in index.files.items()} if index else files,
     )
+
+
+def _params(index: Index, run: Run | None) -> dict[str, Any]:
+    """Return what a bundle was told, and what the script logged that made it.
+
+    A stage's parameters are in the bundle already.
+    """
+    return index.params if run is None or run.kind == "stage" else run.params | index.params
+
+
+def _data(index: Index | None, run: Run | None) -> dict[str, str] | None:
+    read = {one.path: one.oid for one in run.inputs} if run else None
+    if index is None:
+        return read
+    return index.data if run is None or run.kind == "stage" else (read or {}) | index.data
 
 
 def _index(objects: Cache, bundle: str) -> Index | None:

@@ -1,0 +1,73 @@
+"""The engine below a ledger: how its connections are opened, and how their transactions begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection, Engine
+
+BUSY_TIMEOUT = 60.0
+"""Seconds that a process waits for another one's transaction."""
+_ALONE = (  # one text, sent at once; the number is "assay", as the migrations lock it
+    "SET LOCAL lock_timeout = {:.0f}; "
+    "SET LOCAL idle_in_transaction_session_timeout = 300000; "  # of a writer that is cut off
+    "SELECT pg_advisory_xact_lock(418548769145)"
+)
+
+
+def make(url: URL) -> Engine:
+    """Return the engine of a database."""
+    if url.get_backend_name() == "sqlite":
+        return _of_file(Path(url.database or "").absolute())
+    return _of_server(url)
+
+
+def _of_server(url: URL) -> Engine:
+    from sqlalchemy import create_engine, event
+
+    engine = create_engine(url, pool_pre_ping=True)
+
+    @event.listens_for(engine, "begin")
+    def wait(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if options.get("writes"):
+            seconds = options.get("patience", BUSY_TIMEOUT)
+            connection.exec_driver_sql(_ALONE.format(seconds * 1000))
+
+    return engine
+
+
+def _of_file(path: Path) -> Engine:
+    import sqlite3
+
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.exc import OperationalError
+
+    def connect() -> sqlite3.Connection:  # never makes a file: an empty one would cost an old log
+        return sqlite3.connect(
+            f"{path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=BUSY_TIMEOUT,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    engine = create_engine("sqlite:///file", creator=connect)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA foreign_keys = on")
+        connection.execute("PRAGMA synchronous = normal")  # safe in WAL mode
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        words = "BEGIN IMMEDIATE" if options.get("writes") else "BEGIN"
+        try:  # as the driver has it: with each transaction
+            connection.connection.execute(words)
+        except sqlite3.Error as error:
+            raise OperationalError(words, None, error) from error
+
+    return engine
