@@ -105,7 +105,8 @@ def run(
     Inside another run it becomes a part of that. In a stage of `assay repro` the outermost one
     *is* the stage's run: `name` and `experiment` are the stage's own then, and its end is
     recorded by `repro`. An exception is recorded as 'failed', Control-C as 'killed', and both
-    go on. As a decorator, of an `async` function too, each call is a run.
+    go on. As a decorator, `@assay.run(experiment="churn")`, of an `async` function too, each call
+    is a run.
 
     A ledger that is locked, full or gone, and a hub that is away, are not noticed: what is
     recorded waits in a file and is sent later, in order. At the end of the block all is written,
@@ -127,8 +128,6 @@ def run(
     --------
     >>> with assay.run("baseline", params={"lr": 0.1}) as run:  # doctest: +SKIP
     ...     assay.log_metric("loss", 0.5, step=1)
-    >>> @assay.run(experiment="churn")  # doctest: +SKIP
-    ... def train(lr): ...
     """
     if callable(name):  # `@assay.run` without parentheses
         return run()(name)
