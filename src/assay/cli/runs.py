@@ -10,6 +10,7 @@ import click
 from assay.base.clock import duration, iso
 from assay.base.progress import counted, human_size
 from assay.cli.output import json_option, show, spelled
+from assay.cli.run_details import artifacts_command, metric_command
 from assay.cli.run_places import has_runs, open_runs
 from assay.cli.run_records import (
     delete_command,
@@ -39,6 +40,8 @@ def runs_group() -> None:
 
 runs_group.add_command(search_command)
 runs_group.add_command(sync_command)
+runs_group.add_command(artifacts_command)
+runs_group.add_command(metric_command)
 
 
 for _command in (

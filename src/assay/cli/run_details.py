@@ -1,0 +1,113 @@
+"""`runs artifacts` and `runs metric`: the files that a run keeps, and the points of a metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from assay.base.clock import iso
+from assay.base.errors import Error, NotFound, did_you_mean
+from assay.base.progress import counted, human_size
+from assay.cli.forms import csv_option, csv_table, one_form
+from assay.cli.output import did, json_option, show, spelled
+from assay.cli.run_places import open_runs
+from assay.project import workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from assay.ledger.runs import Run
+    from assay.ledger.writer import Artifact
+
+
+@click.command("artifacts")
+@click.argument("run", default="latest")
+@click.argument("path", default="")
+@click.option("-o", "--out", metavar="DIR", help="Copy them into this folder.")
+@json_option
+def artifacts_command(run: str, path: str, out: str | None, as_json: bool) -> int:
+    """List the files that RUN keeps, those at PATH or below it, or copy them by --out."""
+    from assay.ledger import runs
+    from assay.render.tables import text_table
+
+    with open_runs() as ledger:
+        found = runs.get(ledger, run)
+    kept = _at(found, path.strip("/"))
+    if out is not None:
+        _copy(kept, Path(out))
+        did(kept, as_json=as_json, text=f"{counted(len(kept), 'file')} copied to {out}")
+        return 0
+    rows = [[one.path, human_size(one.size), one.oid.removeprefix("sha256:")[:8]] for one in kept]
+    none = f"The run {found.id} keeps no files."
+    show(
+        kept, as_json=as_json, text=text_table(["path", "size", "sha256"], rows) if rows else none
+    )
+    return 0
+
+
+def _at(run: Run, path: str) -> tuple[Artifact, ...]:
+    """Return the file of a run at a path, or the files of the folder."""
+    if not path:
+        return run.artifacts
+    found = tuple(
+        one for one in run.artifacts if one.path == path or one.path.startswith(f"{path}/")
+    )
+    if not found:
+        raise NotFound(
+            f"the run {run.id} keeps nothing at {path!r}",
+            hint=did_you_mean(path, [one.path for one in run.artifacts])
+            or f"'assay runs artifacts {run.id[:13]}' lists what it keeps",
+        )
+    return found
+
+
+def _copy(kept: Sequence[Artifact], folder: Path) -> None:
+    """Copy files; where one is not here, or there is another one already, nothing is written."""
+    from assay.base.files import inside
+    from assay.objects import copying
+
+    objects = workspace.find().objects
+    oids = [one.oid.removeprefix("sha256:") for one in kept]
+    missing = [one.path for one, oid in zip(kept, oids, strict=True) if not objects.has(oid)]
+    if missing:
+        raise NotFound(
+            f"the content of {missing[0]!r} is not here", hint="'assay pull --artifacts' brings it"
+        )
+    targets = [inside(folder, one.path) for one in kept]
+    for target in targets:
+        if target.exists():
+            raise Error("there is a file already", where=target, hint="name another folder")
+    for target, oid in zip(targets, oids, strict=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copied, _ = copying.copy(objects.place(oid), str(target), algorithm="sha256", mode=0o644)
+        if copied != oid:
+            target.unlink()
+            raise objects.damaged(oid)
+
+
+@click.command("metric")
+@click.argument("run")
+@click.argument("key")
+@json_option
+@csv_option
+def metric_command(run: str, key: str, as_json: bool, as_csv: bool) -> int:
+    """Show all points that RUN logged of the metric KEY, in the order of their moments."""
+    from assay.ledger import runs
+    from assay.render.tables import format_number, text_table
+
+    one_form(json=as_json, csv=as_csv)
+    with open_runs() as ledger:
+        found = runs.get(ledger, run)
+        points = runs.history(ledger, found.id, key)
+    if not points:
+        hint = did_you_mean(key, found.metrics) or f"it has: {', '.join(found.metrics) or 'none'}"
+        raise NotFound(f"the run {found.id} has no metric {key!r}", hint=hint)
+    if as_csv:
+        lines = [[point.step, point.at, point.value] for point in points]
+        show([], as_json=False, text=csv_table(["step", "at", "value"], lines))
+        return 0
+    rows = [[str(one.step), iso(one.at), format_number(one.value)] for one in points]
+    show(spelled(points), as_json=as_json, text=text_table(["step", "at", "value"], rows))
+    return 0
