@@ -83,7 +83,7 @@ def ledger_where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pat
     server.drop(url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
     """A headless Chromium."""
     with browsers.opened() as found:

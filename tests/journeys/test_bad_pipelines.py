@@ -382,7 +382,8 @@ def test_a_project_that_cannot_be_written_to_is_refused_and_stays_as_it_is():
 
 
 def _small_files() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+    limit = 700_000  # above the ledger, which has 370 kB when it is empty
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
 def test_a_disk_that_is_full_leaves_the_old_output_and_the_old_lock(tmp_path: Path):

@@ -187,8 +187,8 @@ def test_what_was_answered_is_there_after_the_server_was_killed(
             writing.wait()
             assert "Traceback" not in server.said()
             wanted = expected(writing.answered())
+            make.assay(tmp_path / "project-0", "runs", "sync")  # it ended while the hub was away
             found = Found(ledger_url)
-            make.assay(tmp_path / "project-0", "runs", "sync")
 
     n_kills, n_writers = 2, N_CLIENTS + 1
     assert wanted["metrics"] <= set(found.metrics)
