@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests import make
+from tests import databases, make
 from tests.objects.remotes.servers import free_port
 
 PEERS = Path(__file__).parents[1] / ".peers"
@@ -186,6 +186,20 @@ def hub(
     )
     with _ended(start(command, folder, port=port, env=env), wait=wait) as server:
         yield server
+
+
+@contextlib.contextmanager
+def hub_of_kind(request: pytest.FixtureRequest, folder: Path) -> Iterator[Server]:
+    """Run an empty `assay hub` on the database that the fixture's parameter names."""
+    if request.param == "sqlite":
+        with hub(folder) as server:
+            yield server
+        return
+    postgres: databases.Postgres = request.getfixturevalue("postgres")
+    url = postgres.database()
+    with hub(folder, "--ledger", url) as server:
+        yield server
+    postgres.drop(url)
 
 
 @contextlib.contextmanager

@@ -14,13 +14,5 @@ def hub(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[mlflow.Server]:
     """An empty `assay hub`."""
-    folder = tmp_path_factory.mktemp("hub")
-    if request.param == "sqlite":
-        with mlflow.hub(folder) as server:
-            yield server
-        return
-    postgres: databases.Postgres = request.getfixturevalue("postgres")
-    url = postgres.database()
-    with mlflow.hub(folder, "--ledger", url) as server:
+    with mlflow.hub_of_kind(request, tmp_path_factory.mktemp("hub")) as server:
         yield server
-    postgres.drop(url)

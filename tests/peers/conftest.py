@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import databases, mlflow
+from tests import mlflow
 
 
 @pytest.fixture(
@@ -17,16 +17,8 @@ def hub(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[mlflow.Server]:
     """An empty `assay hub`, on a file; at full count also on PostgreSQL."""
-    folder = tmp_path_factory.mktemp("hub")
-    if request.param == "sqlite":
-        with mlflow.hub(folder) as server:
-            yield server
-        return
-    postgres: databases.Postgres = request.getfixturevalue("postgres")
-    url = postgres.database()
-    with mlflow.hub(folder, "--ledger", url) as server:
+    with mlflow.hub_of_kind(request, tmp_path_factory.mktemp("hub")) as server:
         yield server
-    postgres.drop(url)
 
 
 @pytest.fixture(scope="module")

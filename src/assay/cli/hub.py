@@ -52,9 +52,10 @@ def hub_command(
     from assay.api import server
     from assay.api.hub import Hub
     from assay.ledger.database import open_ledger
+    from assay.serve.listening import listen
 
     token = os.environ.get("ASSAY_TOKEN") or None
-    with server.listen(host, port, token=token) as listening:
+    with listen(host, port, token=token) as listening:
         open_ledger(places.ledger).close()  # made, or refused, before anybody can ask
         url = server.url(listening)
         click.echo(f"{url}  (export MLFLOW_TRACKING_URI={url})")

@@ -34,21 +34,7 @@ def dataset(
     context: str | None = None,
     project: Project | None = None,
 ) -> Data:
-    """Return a dataset as a run keeps it.
-
-    Parameters
-    ----------
-    data : str, Path, data frame, array, mapping of columns, or sequence of mappings
-        A path is hashed as a file or folder, anything else by its values.
-    name : str, optional
-        The path, where it is not given; needed for data in memory.
-    source : str, optional
-        Where it is from, such as a URL or a query.
-    schema : mapping, optional
-        Its columns; those of a table in memory are found.
-    context : str, optional
-        What it is for: "train", "eval", …
-    """
+    """Return a dataset as a run keeps it; the parameters are those of `assay.log_dataset`."""
     if isinstance(data, (str, os.PathLike)):
         path, oid, size, n_files = _on_disk(Path(data), project)
         name, source, kind = name or path, source or path, "local"

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from assay.base.errors import Error
-from assay.serve import access, app, protocol
+from assay.serve import app, protocol
 from assay.serve.limits import Limits
+from assay.serve.listening import BACKLOG
 from assay.serve.predict import Beside
 from assay.serve.traffic import Traffic
 from assay.serve.versions import Load, Versions
@@ -26,34 +26,6 @@ if TYPE_CHECKING:
 
     from assay.ledger.database import Ledger
     from assay.traffic.targets import Targets
-
-BACKLOG = 2048
-
-
-def listen(host: str, port: int, *, token: str | None) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises
-    ------
-    Usage
-        If others than this machine could reach it, and there is no token.
-    assay.Error
-        If the address cannot be had.
-    """
-    where = f"{host}:{port}"
-    try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        access.check_token(token, address=str(address[0]))
-        found = socket.create_server(address, family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise Error(
-            f"no server can listen here: {error.strerror or error}",
-            where=where,
-            hint="name another --port, or 0 for a free one",
-        ) from error
-    return found
 
 
 def url(listening: socket.socket) -> str:

@@ -69,11 +69,12 @@ def serve(
     declared = declaration.read(project)
     from assay.serve import limits as bounds
     from assay.serve import server
+    from assay.serve.listening import listen
     from assay.serve.predict import Beside
     from assay.traffic import targets
 
     limits = limits or bounds.from_settings(Store(project).value)
-    listening = server.listen(host, port, token=token)
+    listening = listen(host, port, token=token)
     with listening, _ledger(project) as ledger:
         _check(ledger, endpoint, say)
         listens(server.url(listening))

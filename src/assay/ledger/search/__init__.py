@@ -27,20 +27,7 @@ def search_runs(
     limit: int | None = None,
     of_children: bool = False,
 ) -> Columns:
-    """Return the runs that a query finds, as columns; the newest come first.
-
-    Parameters
-    ----------
-    query : str
-        Such as ``metrics.rmse < 0.5 AND (params.model = 'tree' OR params.depth > 3)``.
-    order_by : sequence of str
-        Such as ``metrics.rmse DESC``; what is missing comes last.
-    columns : sequence of str, optional
-        Such as ``run_id`` or ``metrics.rmse``; all there are, where not given.
-    limit : int, optional
-        How many at most.
-    of_children : bool
-        Return the runs that those which the query finds are a part of.
+    """Return the runs of a ledger; the parameters are those of `assay.search_runs`.
 
     Raises
     ------
