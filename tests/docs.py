@@ -6,7 +6,8 @@ A document is run from top to bottom, in a new folder, by one bash:
 - another block is a file that is written, named by `<!-- file: NAME -->` before it;
 - `<!-- not run: REASON -->` before a block leaves it out;
 - `<!-- needs: PROGRAM -->` leaves the document out where there is no such program;
-- `<!-- python of: PEER -->` lets `python` be that of `.peers/PEER`;
+- `<!-- python of: PEER -->` lets `python` be that of `.peers/PEER` from there on, and
+  `<!-- python of: assay -->` ours again;
 - `<!-- starts with: DOCUMENT -->` begins where the other one says `<!-- end of start -->`, and
   `<!-- starts with: examples/bikes -->` in that example, with the data of 2011;
 - what stands between `<!-- generated: NAME -->` and `<!-- end of generated -->` is written by us.
@@ -22,6 +23,7 @@ import atexit
 import functools
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -64,6 +66,12 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     content: str
 
 
+class Python(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose `python` it is from here on: a peer's, or "assay"."""
+
+    name: str
+
+
 class Skipped(msgspec.Struct, frozen=True, kw_only=True):
     """A block that is not run, and why."""
 
@@ -75,7 +83,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     """What a Markdown file asks to be done, in order."""
 
     path: Path
-    steps: list[Command | File]
+    steps: list[Command | File | Python]
     skipped: list[Skipped]
     starts_with: Path | None
     n_start_steps: int | None  # how many steps another document starts with
@@ -104,7 +112,7 @@ def read(path: Path) -> Document:
         If a block is neither run, nor a file, nor left out for a reason.
     """
     lines = path.read_text(encoding="utf-8").splitlines()
-    steps: list[Command | File] = []
+    steps: list[Command | File | Python] = []
     skipped: list[Skipped] = []
     starts_with: Path | None = None
     n_start_steps: int | None = None
@@ -124,6 +132,8 @@ def read(path: Path) -> Document:
                 starts_with = (path.parent / note[1]).resolve()
             elif note[0] == "end of start":
                 n_start_steps = len(steps)
+            elif note[0] == "python of" and steps:
+                steps.append(Python(name=note[1]))
             elif note[0] == "python of":
                 python_of = note[1]
         elif line.startswith("```"):
@@ -215,7 +225,7 @@ def run(document: Document, folder: Path) -> list[Answer]:
 
 
 def _run(
-    steps: Sequence[Command | File], folder: Path, *, python_of: str | None = None
+    steps: Sequence[Command | File | Python], folder: Path, *, python_of: str | None = None
 ) -> list[Answer]:
     script = folder.with_name(f"{folder.name}.sh")
     script.write_text("".join(_shell(number, step) for number, step in enumerate(steps)))
@@ -240,9 +250,11 @@ def _run(
     return answers
 
 
-def _shell(number: int, step: Command | File) -> str:
+def _shell(number: int, step: Command | File | Python) -> str:
     if isinstance(step, Command):
         text = step.text
+    elif isinstance(step, Python):
+        text = f"export PATH={shlex.quote(_path(step.name))}"
     else:
         end = "END OF FILE"
         text = f"mkdir -p \"$(dirname {step.name})\" && cat > {step.name} <<'{end}'\n"
@@ -253,14 +265,18 @@ def _shell(number: int, step: Command | File) -> str:
     )
 
 
+def _path(python_of: str | None) -> str:
+    peers = [] if python_of in {None, "assay"} else [ROOT / ".peers" / str(python_of) / "bin"]
+    programs = [*peers, Path(sys.executable).parent, os.environ["PATH"]]
+    return os.pathsep.join(str(place) for place in programs)
+
+
 def _environment(folder: Path, python_of: str | None) -> dict[str, str]:
-    pythons = [ROOT / ".peers" / python_of / "bin"] if python_of else []
-    programs = [*pythons, Path(sys.executable).parent, os.environ["PATH"]]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ASSAY_", "DVC_", "GIT_"))}
     return {
         **kept,
         **make.environment(folder),
-        "PATH": os.pathsep.join(str(place) for place in programs),
+        "PATH": _path(python_of),
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": "init.defaultBranch",
         "GIT_CONFIG_VALUE_0": "main",

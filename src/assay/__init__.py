@@ -6,6 +6,8 @@ The names below are the Python API. Each is loaded when it is first touched, so 
 
 from __future__ import annotations
 
+from assay.ledger import seeds as _seeds
+
 TYPE_CHECKING = False  # importing `typing` for it would cost more than all else here
 if TYPE_CHECKING:
     from assay.base.errors import Error, Inconclusive, Negative
@@ -67,6 +69,9 @@ _HOME = (
 )
 _ROOMS = {"bundle"}
 """Packages that are called by their own name; see `assay.bundle`."""
+
+
+_seeds.install()  # a script may set them before it touches anything else
 
 
 def __getattr__(name: str) -> object:

@@ -246,13 +246,29 @@ def test_a_path_that_is_nobodys_is_refused(files: Files) -> None:
             assert "no run and no logged model keeps its files at" in found.json()["message"]
 
 
-def test_what_is_above_the_runs_or_nobodys_is_listed_as_empty(files: Files) -> None:
-    files.put("a", b"x")
-    for path in ("", "0", f"0/{files.run}", "0/models", "nothing", f"1/{files.run}/artifacts"):
-        found = files.hub.ask("GET", f"{TREE}?path={path}")
-        assert (found.status, found.json()) == (200, {})
-    assert files.hub.ask("GET", TREE).json() == {}
-    assert files.hub.ask("GET", f"{TREE}?path={files.root}").json()["files"]
+def test_above_the_runs_are_the_folders_that_lead_to_files(files: Files) -> None:
+    def folders(path: str) -> list[str]:
+        found = files.hub.ask("GET", f"{TREE}?path={path}").json().get("files", [])
+        assert all(one["is_dir"] for one in found)
+        return [one["path"] for one in found]
+
+    call = files.hub.call
+    made = call("POST", "experiments/create", name="of this test")["experiment_id"]
+    run, other = (
+        call("POST", "runs/create", experiment_id=made)["run"]["info"]["run_id"] for _ in "ab"
+    )
+    assert folders(made) == folders(f"{made}/{run}") == []
+    files.hub.ask("PUT", f"{TREE}/{made}/{run}/artifacts/d/a", b"x")
+    model = call("POST", "logged-models", experiment_id=made)["model"]["info"]["model_id"]
+    assert folders(made) == [run]
+    files.hub.ask("PUT", f"{TREE}/{made}/models/{model}/artifacts/MLmodel", b"x")
+    assert made in folders("")
+    assert folders(f"{made}") == folders(f"{made}/") == sorted([run, "models"])
+    assert folders(f"{made}/{run}") == folders(f"{made}/models/{model}") == ["artifacts"]
+    assert folders(f"{made}/models") == [model]
+    assert folders(f"{made}/{other}") == folders(f"{made}/{other}/artifacts") == []
+    assert folders("nothing") == folders(f"1{made}") == folders(f"9/{run}/artifacts") == []
+    assert folders(f"{made}/{run}/artifacts") == ["d"]
     assert files.hub.ask("GET", f"{TREE}?path=../x").status == 400
 
 

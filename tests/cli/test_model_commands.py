@@ -88,8 +88,15 @@ def test_an_alias_is_taken_away(root: Path, ledger: Ledger):
     assert "has no alias 'production'" in refused(
         root, "model", "alias", "bikes", "production", "--delete"
     )
-    for arguments in (["bikes", "x"], ["bikes", "x", "1", "--delete"]):
-        assert "Give a VERSION, or --delete." in refused(root, "model", "alias", *arguments)
+    said = refused(root, "model", "alias", "bikes", "x", "1", "--delete")
+    assert "Give a VERSION, or --delete." in said
+    said = refused(root, "model", "alias", "bikes", "x")
+    assert "hint: assay model alias bikes x VERSION" in said
+
+
+def test_an_alias_is_given_to_a_version_in_either_order(root: Path, ledger: Ledger):
+    for arguments in (["bikes@1", "new"], ["bikes", "new", "1"], ["bikes/1", "new"]):
+        assert make.done(root, "model", "alias", *arguments) == "bikes@new is bikes/1\n"
     assert "is a version of 'other'" in _of_another(root, ledger)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from assay.ledger import deleting, runs
 from assay.ledger.database import Ledger, open_ledger
-from assay.ledger.writer import Artifact, Metric, Writer
+from assay.ledger.writer import Artifact, Code, Metric, Untracked, Writer
 from assay.project.workspace import Project
 from tests import make
 
@@ -46,35 +46,6 @@ def recorded(root: Path, name: str, files: dict[str, bytes], *, parent: str | No
 def objects(root: Path) -> list[bytes]:
     store = Project(root).objects
     return sorted(store.read(oid) for oid in store)
-
-
-def test_a_deleted_run_is_listed_apart_and_comes_back(root: Path):
-    run = recorded(root, "a", {})
-    said = make.done(root, "runs", "delete", run[:13])
-    assert said == f"Deleted 1 run; 'assay runs restore {run[:13]}' brings it back.\n"
-    assert "No runs yet" in make.done(root, "runs", "list")
-    assert run[:13] in make.done(root, "runs", "list", "--deleted")
-    make.done(root, *said.split("'")[1].split()[1:])
-    assert run[:13] in make.done(root, "runs", "list")
-    assert "No run is deleted." in make.done(root, "runs", "list", "--deleted")
-
-
-def test_an_experiment_is_deleted_and_restored_by_name(root: Path):
-    recorded(root, "a", {})
-    said = make.done(root, "runs", "delete", "--experiment", "tries")
-    assert "Deleted the experiment 'tries'" in said
-    assert "No runs yet" in make.done(root, "runs", "list")
-    make.done(root, "runs", "restore", "--experiment", "tries")
-    assert "a" in make.done(root, "runs", "list")
-
-
-@pytest.mark.parametrize("command", ["delete", "restore"])
-def test_nothing_named_is_a_wrong_use(root: Path, command: str):
-    recorded(root, "a", {})
-    said = make.assay(root, "runs", command)
-    assert said.code == 2
-    assert "say which runs" in said.err
-    assert "'assay runs list' shows ids" in said.err
 
 
 def test_a_purge_frees_what_nothing_else_names(root: Path):
@@ -160,6 +131,70 @@ def test_runs_go_to_another_project_in_one_file(tmp_path: Path, root: Path):
         assert runs.get(there, run).artifacts == runs.get(here, run).artifacts
         assert runs.history(there, run, "loss") == runs.history(here, run, "loss")
     assert objects(other) == [b"weights"]
+
+
+def changed(root: Path, *, patch: bytes = b"+1\n") -> str:
+    """Record a run of changed code: one artifact, a patch and a file that git does not know."""
+    project = Project(root)
+    diff, code, model = (project.objects.add(text) for text in (patch, b"1\n", b"weights"))
+    untracked = (Untracked(path="a.py", oid=f"sha256:{code}", size=2),)
+    with opened(root) as ledger:
+        writer = Writer(ledger)
+        of = Code(commit="c0", diff=f"sha256:{diff}", untracked=untracked)
+        run = writer.start_run(name="a", kind="script", code=of)
+        writer.add_artifacts(run, [Artifact(path="model", oid=f"sha256:{model}", size=7)])
+        writer.finish_run(run, status="finished")
+    return run
+
+
+def test_an_artifact_is_what_a_run_keeps_under_a_path(tmp_path: Path, root: Path):
+    run = changed(root)
+    other = make.project(tmp_path / "other")
+    assert make.done(root, "runs", "export", "-o", "a.zip").startswith(
+        "Wrote 1 run and 1 artifact to"
+    )
+    facts = json.loads(make.done(root, "runs", "export", "-o", "a.zip", "-f", "--json"))
+    assert (facts["artifacts"], facts["others"], facts["missing"]) == (1, 2, 0)
+    imported = make.done(other, "runs", "import", str(root / "a.zip"))
+    assert imported == "Imported 1 new run, 1 artifact.\n"
+    assert objects(other) == objects(root)
+    make.done(other, "runs", "delete", run)
+    said = make.done(other, "runs", "purge", "-f")
+    assert said == "Purged 1 run and freed 1 artifact and 2 other files (12 B).\n"
+
+
+def test_equal_files_of_two_runs_are_two_artifacts(tmp_path: Path, root: Path):
+    for name in "ab":
+        recorded(root, name, {"model": b"weights"})
+    said = make.done(root, "runs", "export", "--experiment", "tries", "-o", "a.zip")
+    assert said.startswith("Wrote 2 runs and 2 artifacts to a.zip")
+    other = make.project(tmp_path / "other")
+    said = make.done(other, "runs", "import", str(root / "a.zip"))
+    assert said == "Imported 2 new runs, 2 artifacts.\n"
+
+
+def test_what_is_not_here_is_said_to_be_left_out_of_a_file(tmp_path: Path, root: Path):
+    changed(root)
+    for oid in list(Project(root).objects):
+        Project(root).objects.remove(oid)
+    said = make.assay(root, "runs", "export", "-o", "a.zip")
+    assert said.out.startswith("Wrote 1 run and 0 artifacts to a.zip")
+    assert "1 artifact and 2 other files left out: not here; 'assay fetch --artifacts'" in said.err
+
+
+def test_patches_that_come_after_their_run_are_told_of(tmp_path: Path, root: Path):
+    changed(root)
+    make.done(root, "runs", "export", "-o", "a.zip")
+    said = make.done(root, "runs", "export", "--no-artifacts", "-o", "b.zip")
+    assert said.startswith("Wrote 1 run to b.zip (")
+    other = make.project(tmp_path / "other")
+    make.done(other, "runs", "import", str(root / "b.zip"))
+    Project(other).objects.add(b"weights")
+    said = make.done(other, "runs", "import", str(root / "a.zip"))
+    assert said == "Imported 2 other files.\n"
+    assert (
+        make.done(other, "runs", "import", str(root / "a.zip")) == "All of it is here already.\n"
+    )
 
 
 def test_an_export_of_an_experiment_has_all_runs_with_their_parts(tmp_path: Path, root: Path):
@@ -296,27 +331,6 @@ def test_what_a_record_says_cannot_steer_the_terminal(root: Path):
     assert "\x1b" not in make.done(root, "runs", "list")
 
 
-def test_a_deleted_run_that_is_shown_is_said_to_be_deleted(root: Path):
-    run = recorded(root, "a", {})
-    make.done(root, "runs", "delete", run)
-    for name in (run, run[:13]):
-        shown = make.assay(root, "runs", "show", name)
-        assert (shown.code, shown.out) == (255, "")
-        assert f"the run {run} (a) is deleted" in shown.err
-        assert f"'assay runs restore {run[:13]}' brings it back" in shown.err
-    make.done(root, "runs", "restore", run[:13])
-    assert run in make.done(root, "runs", "show", run)
-
-
-def test_of_several_deleted_runs_it_is_said_where_they_are_listed(root: Path):
-    runs_ = [recorded(root, "a", {}), recorded(root, "b", {})]
-    begin = runs_[0][:4]  # of the time
-    make.done(root, "runs", "delete", *runs_)
-    shown = make.assay(root, "runs", "show", begin)
-    assert f"the runs that begin with '{begin}' are deleted" in shown.err
-    assert "'assay runs list --deleted' shows them" in shown.err
-
-
 def test_numbers_that_json_has_not_are_words(root: Path):
     values = {"up": math.inf, "down": -math.inf, "none": math.nan, "half": 0.5}
     with opened(root) as ledger:
@@ -344,3 +358,27 @@ def test_a_parameter_that_is_none_is_not_one_that_is_absent(root: Path):
     text = make.done(root, "runs", "diff")
     assert re.search(r"^p +None +-$", text, re.MULTILINE), text
     assert re.search(r"^q +- +None$", text, re.MULTILINE), text
+
+
+def registered_in_mlflow(folder: Path) -> Path:
+    """Make a store of MLflow's with a registered version; MLflow 3 writes its files so."""
+    make.write(folder, {
+        "mlruns/models/churn/meta.yaml": "name: churn\ncreation_timestamp: 1\n"
+        "last_updated_timestamp: 1\n",
+        "mlruns/models/churn/version-1/meta.yaml": "name: churn\nversion: 1\ncurrent_stage: None\n"
+        "creation_timestamp: 1\nlast_updated_timestamp: 1\nsource: s3://b/x\nstatus: READY\n",
+    })  # fmt: skip
+    return folder / "mlruns"
+
+
+def test_of_versions_of_mlflow_it_is_said_how_they_are_loaded(tmp_path: Path, root: Path):
+    store = str(registered_in_mlflow(tmp_path / "theirs"))
+    said = make.assay(root, "runs", "import", "--mlflow", store)
+    assert (said.code, said.out) == (0, "Imported 1 registered version.\n")
+    assert "are no bundles: MLflow loads them from 'assay hub', as" in said.err
+    assert 'mlflow.pyfunc.load_model("models:/NAME/VERSION")' in said.err
+    assert 'assay.load("models:/NAME/VERSION") returns the' in said.err
+    again = make.assay(root, "runs", "import", "--mlflow", store)
+    assert (again.out, again.err) == ("All of it is here already.\n", "")
+    elsewhere = ("--mlflow", store, "--directory", "hub")
+    assert "from 'assay hub --directory DIR'" in make.assay(root, "runs", "import", *elsewhere).err

@@ -82,6 +82,17 @@ def test_a_script_is_called_again_with_its_arguments_and_compared(tmp_path: Path
     assert f"Run {id_}: identical to the bit (1 output and 2 metrics of 1 script)." in text
 
 
+def test_a_module_is_called_again_as_it_was_typed(tmp_path: Path):
+    folder = scripted(tmp_path)
+    make.write(folder, {"sub/__init__.py": ""})
+    id_ = call(folder, "-O", "-m", "sub.search", "2.5")
+    make.write(folder, {"sub/search.py": "raise SystemExit('not this one')\n"})
+    found = again(folder, id_)
+    assert (found["sameness"], found["kind"]) == ("identical", "script")
+    shown = json.loads(make.done(folder, "runs", "show", found["reproduction"], "--json"))
+    assert shown["children"][0]["command"] == "python -O -m sub.search 2.5"
+
+
 def test_of_several_runs_of_one_script_the_one_that_is_meant_is_compared(tmp_path: Path):
     folder = scripted(tmp_path)
     call(folder, "sub/search.py", "2")

@@ -103,10 +103,10 @@ def test_a_copy_that_was_changed_comes_back_as_it_was_logged(ledger: Ledger):
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: assay.log_figure(object(), "a.png"), "a object cannot be drawn as 'png'"),
+        (lambda: assay.log_figure(object(), "a.png"), "an object cannot be drawn as 'png'"),
         (lambda: assay.log_figure(MatplotlibLike(), "a"), "the path 'a' has no ending"),
         (lambda: assay.log_table({"x": [1], "y": []}, "t.csv"), "'x' has 1, 'y' has 0"),
-        (lambda: assay.log_table(5, "t.csv"), "a int is no table"),
+        (lambda: assay.log_table(5, "t.csv"), "an int is no table"),
         (lambda: assay.log_table({"x": [1]}, "t.txt"), "not written as '.txt'"),
         (lambda: assay.log_table({"x": [1]}, "t.parquet"), "does not write Parquet itself"),
         (lambda: assay.log_dict({"x": object()}, "t.json"), "this is no JSON"),

@@ -95,7 +95,7 @@ def test_at_most_the_last_200_ms_are_lost_in_a_kill_while_the_hub_is_away(projec
     with spool.claimed(path) as left:
         assert left is not None
         assert (left.run, left.header.to) == (run, "http://127.0.0.1:9")
-        operations = [one for batch in left.batches for one in batch.operations]
+        operations = [one for batch in left.batches() for one in batch.operations]
     points = [point for one in operations if isinstance(one, LogMetrics) for point in one.points]
     assert [point.step for point in points] == [*range(len(points))]
     assert at - points[-1].at <= 200

@@ -183,12 +183,12 @@ def test_tags_are_set_and_taken_away_all_or_nothing(ledger: Ledger):
     make(ledger, "m", n_versions=1)
     version = models.get_version(ledger, "m/1")
     for named in (get(ledger, "m"), version):
-        models.change_tags(ledger, named, tags={"a": "1", "b": "2"})
-        models.change_tags(ledger, named, tags={"a": "3"}, remove=["b", "never there"])
+        models.change_tags(ledger, named.name, tags={"a": "1", "b": "2"})
+        models.change_tags(ledger, named.name, tags={"a": "3"}, remove=["b", "never there"])
     assert get(ledger, "m").tags == models.get_version(ledger, "m/1").tags == {"a": "3"}
     models.delete_version(ledger, "m/1")
     with pytest.raises(NoVersion):
-        models.change_tags(ledger, version, tags={"a": "4"})
+        models.change_tags(ledger, version.name, tags={"a": "4"})
     with pytest.raises(NoModel), ledger.write() as connection:
         registry.set_model_tags(connection, "none", {"a": "1"})
 

@@ -249,6 +249,84 @@ give(os.path.getsize(file))
         assert hub.ask("GET", "/metrics").status == 401
 
 
+_BREAKS = (
+    _TREE
+    + """
+import hashlib, mlflow.store.artifact.http_artifact_repo as http
+content = os.urandom(12_000_003)
+(folder / "big.bin").write_bytes(content)
+sent, upload = [], {}
+repository = http.HttpArtifactRepository
+whole, begun = repository._upload_part, repository.create_multipart_upload
+def part(credential, **of):
+    if credential.part_number == 4:
+        os.kill(pid, 9) if pid else None
+        raise RuntimeError("the connection broke")
+    sent.append(credential.part_number)
+    return whole(credential, **of)
+def begin(self, *of):
+    answer = begun(self, *of)
+    upload.setdefault("id", answer.upload_id)
+    return answer
+repository._upload_part = staticmethod(part)
+repository.create_multipart_upload = begin
+run = client.create_run("0").info.run_id
+try:
+    client.log_artifact(run, str(folder / "big.bin"))
+    failed = None
+except Exception as error:
+    failed = type(error).__name__
+repository._upload_part = staticmethod(whole)
+"""
+)
+
+
+def test_an_upload_in_parts_that_breaks_leaves_no_file_and_can_be_done_again(
+    hub: mlflow.Server, in_parts: mlflow.Session
+) -> None:
+    run, upload, failed, before, same = in_parts.run(
+        _BREAKS
+        + """
+before = [one.path for one in client.list_artifacts(run)]
+client.log_artifact(run, str(folder / "big.bin"))
+got = mlflow.artifacts.download_artifacts(run_id=run, artifact_path="big.bin")
+give([run, upload["id"], failed, before, open(got, "rb").read() == content])
+""",
+        pid=0,
+    )
+    assert failed == "MlflowException"
+    assert before == []
+    assert same
+    tree = "/api/2.0/mlflow-artifacts/mpu/parts/"
+    assert hub.ask("GET", tree + upload).status == 404  # the client gave it up
+    assert [one["path"] for one in Files(hub, run=run).list()] == ["big.bin"]
+
+
+def test_a_hub_that_is_killed_between_parts_has_no_half_of_a_file(tmp_path: Path) -> None:
+    with mlflow.hub(tmp_path) as hub:
+        run, upload = mlflow.client(
+            hub.url, _BREAKS + 'give([run, upload["id"]])', env=_PARTS, pid=hub.process.pid
+        )
+    with mlflow.hub(tmp_path) as hub:
+        files = Files(hub, run=run)
+        assert files.list() == []
+        there = hub.ask("GET", f"/api/2.0/mlflow-artifacts/mpu/parts/{upload}").json()
+        assert there["num_parts"] == 7
+        assert {one["size"] for one in there["parts"]} <= {2_000_000, 3}
+        again = mlflow.client(
+            hub.url,
+            _TREE
+            + """
+(folder / "big.bin").write_bytes(bytes(12_000_003))
+client.log_artifact(run, str(folder / "big.bin"))
+give(os.path.getsize(mlflow.artifacts.download_artifacts(run_id=run, artifact_path="big.bin")))
+""",
+            env=_PARTS,
+            run=run,
+        )
+        assert again == 12_000_003
+
+
 def test_the_project_shows_what_a_client_kept_and_the_client_what_the_project_kept(
     project: Path,
 ) -> None:

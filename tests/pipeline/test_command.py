@@ -166,9 +166,9 @@ def test_an_interrupt_ends_the_whole_group(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
 def test_a_command_ends_with_a_parent_that_is_killed(tmp_path: Path):
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, "echo $$ > leader; sleep 60; true"], cwd=tmp_path
-    ) as parent:
+    # killed in its very first moment a command stays, until the next look ends what is left over
+    line = "sleep 1; echo $$ > leader; sleep 60; true"
+    with subprocess.Popen([sys.executable, "-c", PARENT, line], cwd=tmp_path) as parent:
         leader = int(wait_for(tmp_path / "leader"))
         parent.kill()
         parent.wait()

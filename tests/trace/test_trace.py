@@ -324,8 +324,24 @@ def test_what_a_run_read_itself_stands_beside_the_runs_within_it(nested: Path):
 def test_a_deleted_run_is_said_to_be_deleted(nested: Path):
     run = json.loads(make.done(nested, "runs", "list", "--json"))[0]["id"]
     make.done(nested, "runs", "delete", run)
-    for name in (run, run[:13], f"run:{run}", f"{run}:mm"):
+    of_mlflow = run.replace("-", "")
+    for name in (run, run[:13], f"run:{run}", f"{run}:mm", of_mlflow, f"{of_mlflow}:mm"):
         shown = make.assay(nested, "trace", name)
         assert shown.code == 255
         assert f"the run {run} (nested) is deleted" in shown.err
         assert f"assay runs restore {run[:13]}" in shown.err
+    make.done(nested, "runs", "restore", run[:13])
+    for name in (run, of_mlflow, f"run:{of_mlflow}"):
+        assert trace(nested, name)["thing"]["id"] == f"run:{run}"
+    assert trace(nested, f"{of_mlflow}:mm")["thing"]["kind"] == "metric"
+
+
+def test_a_run_that_was_purged_is_said_to_be_gone(nested: Path):
+    run = json.loads(make.done(nested, "runs", "list", "--json"))[0]["id"]
+    make.done(nested, "runs", "delete", run)
+    make.done(nested, "runs", "purge", run, "--force")
+    for name in (run, f"run:{run}", run.replace("-", "")):
+        shown = make.assay(nested, "trace", name)
+        assert shown.code == 255
+        assert f"the run {run} was purged, and cannot be brought back" in shown.err
+    assert "neither a path, nor a run" in make.assay(nested, "trace", run[:4]).err

@@ -128,11 +128,16 @@ def test_ten_thousand_runs_take_as_few_selects_as_ten(project: Project, tmp_path
 
 
 def chain(ledger: Ledger, length: int, *, closes: bool = False) -> None:
-    """Write runs each of which reads what the one before made; the last may make the first."""
+    """Write runs each of which reads what the one before made; the last may make the first.
+
+    Those of a circle began at one moment: what is read later is not what was read before.
+    """
     writer = Writer(ledger)
     with ledger.together():
         for number in range(length):
-            run = writer.start_run(name=f"r{number}", kind="script", at=number + 1)
+            run = writer.start_run(
+                name=f"r{number}", kind="script", at=1 if closes else number + 1
+            )
             writer.add_inputs(run, [Data(path=f"f{number}", oid=oid(number))])
             made = 0 if closes and number == length - 1 else number + 1
             writer.add_outputs(run, [Data(path=f"f{made}", oid=oid(made))])

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from assay.ledger import deleting, purge
+from assay.ledger import deleting, purge, runs
 from assay.ledger.database import open_ledger
-from assay.ledger.writer import Artifact, Writer
+from assay.ledger.writer import Artifact, Data, Writer
 from assay.project.workspace import Project
 from assay.workflows import record_state, records
 from tests import make
@@ -172,12 +172,12 @@ def test_a_damaged_pack_is_not_removed_when_a_run_of_it_is_purged(root: Path, sh
 
 def test_many_runs_go_in_several_packs(root: Path, shared: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(records, "_PACK", 2)
-    runs = [recorded(root, f"{n}") for n in range(5)]
+    recorded_ = [recorded(root, f"{n}") for n in range(5)]
     bea = clone(root, "bea")
     make.done(root, "push")
     assert len(packs(shared)) == 3
     make.done(bea, "fetch")
-    assert ids(bea) == sorted(runs)
+    assert ids(bea) == sorted(recorded_)
 
 
 def test_an_artifact_that_is_nowhere_is_named_and_the_record_goes(root: Path, shared: Path):
@@ -245,17 +245,45 @@ def test_each_repro_and_experiment_that_runs_a_stage_is_a_run_with_a_part_for_ea
     make.done(root, "exp", "run", "--temp", "--name", "temp", "-S", "lr=3")
     make.done(root, "exp", "run", "--queue", "--name", "queued", "-S", "lr=4")
     make.done(root, "exp", "run", "--run-all")
+    make.done(root, "exp", "run", "--queue", "--name", "sweep", "-S", "lr=5,6")
+    make.done(root, "queue", "start", "--jobs", "2")  # processes of their own
+    for name in ("sweep-1", "sweep-2"):
+        make.done(root, "queue", "logs", name, "--follow")
     found = json.loads(make.done(root, "runs", "list", "--json", "--all"))
     tops = {run["id"]: run["name"] for run in found if run["parent"] is None}
-    assert sorted(tops.values()) == sorted(["ada", "here", "temp", "queued"])
+    assert sorted(tops.values()) == sorted(["ada", "here", "temp", "queued", "sweep-1", "sweep-2"])
     parts: dict[str, list[str]] = {}
     for run in found:
         if run["parent"] is not None:
             parts.setdefault(tops[run["parent"]], []).append(run["stage"])
     assert {name: sorted(stages) for name, stages in parts.items()} == {
         "ada": ["a", "b"], "here": ["b"], "temp": ["b"], "queued": ["b"],
+        "sweep-1": ["b"], "sweep-2": ["b"],
     }  # fmt: skip
     assert {run["status"] for run in found} == {"finished"}
+
+
+def test_a_profile_that_was_made_after_a_push_travels_with_the_next_one(root: Path, shared: Path):
+    content = f"md5:{'0' * 32}"
+    project = Project(root)
+    with open_ledger(project.ledger_path) as ledger:
+        writer = Writer(ledger)
+        run = writer.start_run(name="a", kind="script")
+        writer.add_inputs(run, [Data(path="a.csv", oid=content)])
+        writer.finish_run(run, status="finished")
+        bea = clone(root, "bea")
+        make.done(root, "push")
+        make.done(bea, "fetch")
+        profile = f"sha256:{project.objects.add(b'a profile')}"
+        writer.set_profiles({content: profile})
+        writer.set_profiles({content: profile})  # it is there already: nothing changes
+    assert "1 run pushed" in make.done(root, "push")
+    assert "up to date" in make.done(root, "push")
+    assert "1 run fetched" in make.done(bea, "fetch")
+    with open_ledger(Project(bea).ledger_path) as ledger:
+        assert [one.profile for one in runs.get(ledger, run).inputs] == [profile]
+    objects = Project(bea).objects
+    assert [objects.read(oid) for oid in objects] == [b"a profile"]
 
 
 def test_gc_keeps_what_records_name_and_frees_it_after_a_purge(root: Path):
@@ -285,7 +313,7 @@ def purged_rows(root: Path) -> None:
 def test_a_push_and_a_fetch_that_were_broken_off_are_done_again_without_harm(
     root: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    runs = sorted(recorded(root, f"{n}", b"weights") for n in range(3))
+    kept = sorted(recorded(root, f"{n}", b"weights") for n in range(3))
     bea = clone(root, "bea")
 
     def killed(*_: object) -> None:
@@ -297,7 +325,7 @@ def test_a_push_and_a_fetch_that_were_broken_off_are_done_again_without_harm(
             assert make.assay(folder, command).code == 130
         make.done(folder, command)
     assert len(packs(shared)) == 1
-    assert ids(bea) == runs
+    assert ids(bea) == kept
     assert "up to date" in make.done(root, "push")
     assert "up to date" in make.done(bea, "fetch")
 
@@ -313,7 +341,7 @@ def test_nothing_stays_of_records_on_their_way(root: Path, shared: Path):
 
 
 def test_a_run_that_goes_on_here_again_is_left_alone_by_a_fetch(root: Path, shared: Path):
-    from assay.ledger import runs, tables
+    from assay.ledger import tables
 
     run = recorded(root, "a")
     bea = clone(root, "bea")

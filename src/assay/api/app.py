@@ -46,6 +46,8 @@ MODULES = (
     "assay.api.mlflow.registry",
     "assay.api.search",
     "assay.api.records",
+    "assay.api.ledger",
+    "assay.api.packs",
 )
 """All modules with calls."""
 

@@ -1,8 +1,8 @@
-"""The body of a request that is answered before all of it arrived: refused, or not looked at.
+"""The body of a request: read up to a limit, or left where the answer comes before all of it.
 
-The connection cannot be used again then. It is closed a moment after the answer: at once would be
-a reset, which takes the answer away from a client that still sends; and who sends a byte now and
-then must not keep it open.
+After such an answer the connection cannot be used again. It is closed a moment later: at once
+would be a reset, which takes the answer away from a client that still sends; and who sends a byte
+now and then must not keep it open.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from assay.api.mlflow.errors import Refused
+
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.types import Message, Receive, Scope, Send
 
 _CLOSE = (b"connection", b"close")
@@ -64,3 +67,18 @@ class Exchange:
             async with asyncio.timeout(self._linger):
                 while self._is_open:
                     await self.receive()
+
+
+async def read(request: Request, *, limit: int) -> bytes:
+    """Return the body; one that is too large is not read to its end."""
+    parts, size = [], 0
+    async for part in request.stream():
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise Refused(
+                "INVALID_PARAMETER_VALUE",
+                f"The request's body is larger than {limit} bytes; send it in several batches",
+                status=413,
+            )
+    return b"".join(parts)

@@ -37,6 +37,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         for its next request; how long requests that are being answered have when the hub ends.
     linger_seconds : float
         How long the rest of a body is read after its request was refused.
+    unread_seconds : float
+        How long a client may take nothing of its answer.
     """
 
     body: int = 32 * 1024 * 1024
@@ -46,6 +48,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: float = 75
     drain_seconds: float = 10
     linger_seconds: float = 2
+    unread_seconds: float = 60
 
 
 class Hub:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.responses import PlainTextResponse, Response
 
+from assay.api import addresses, front
 from assay.api.mlflow.calls import call
 
 if TYPE_CHECKING:
@@ -42,14 +44,33 @@ class Nothing(msgspec.Struct, frozen=True):
 
 
 @call("GET", "/", version=None)
-async def index(_hub: Hub, _ask: Nothing, request: Request) -> Response:
+async def index(hub: Hub, _ask: Nothing, request: Request) -> Response:
     """Answer a person who looks whether this is the right address."""
-    here = str(request.base_url).rstrip("/")
+    here = addresses.origin(request)
+    if "text/html" in request.headers.get("accept", ""):
+        counts = await asyncio.get_running_loop().run_in_executor(hub.threads, _counted, hub)
+        return front.page(here, counts, protocol=MLFLOW_VERSION)
     return PlainTextResponse(
         f"This is a hub of Assay, for MLflow's clients and Assay's.\n\n"
         f"  export MLFLOW_TRACKING_URI={here}\n  assay config hub.url {here}\n\n"
-        "/health says whether it answers, /metrics is for Prometheus.\n"
+        "/health says whether it answers, /metrics is for Prometheus.\n",
+        headers={"Vary": "Accept"},
     )
+
+
+def _counted(hub: Hub) -> dict[str, int]:
+    """Return how many there are that are not deleted."""
+    from sqlalchemy import func, select
+
+    from assay.ledger.tables import experiment, model, run
+
+    tables = {"experiments": experiment, "runs": run, "registered models": model}
+    numbers = [
+        select(func.count()).select_from(table).where(table.c.deleted.is_(None)).scalar_subquery()
+        for table in tables.values()
+    ]
+    with hub.ledger.read() as connection:
+        return dict(zip(tables, connection.execute(select(*numbers)).one(), strict=True))
 
 
 @call("GET", "/health", version=None)

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.responses import Response
 
+from assay.api.bodies import read
 from assay.api.mlflow import arrivals, sending
 from assay.api.mlflow.calls import call
-from assay.api.mlflow.errors import Refused, invalid, missing
+from assay.api.mlflow.errors import invalid, missing
 from assay.base.clock import now_ms
 from assay.ledger import forms, liveness, operations, resumed
 from assay.ledger.artifacts import Kept
@@ -81,7 +82,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 @call("POST", "/api/records", version=None)
 async def post(hub: Hub, _ask: Nothing, request: Request) -> Applied:
     """Write a batch, all of it or nothing."""
-    body = await _body(request, limit=hub.limits.body)
+    body = await read(request, limit=hub.limits.body)
     batch, problems = await arrivals.in_thread(hub, _checked_batch, hub, body)
 
     def work(connection: Connection) -> list[Refusal]:
@@ -142,7 +143,7 @@ def _look(hub: Hub) -> None:
     if now - _looked.get(hub.ledger.name, 0.0) < _LOOK:
         return
     _looked[hub.ledger.name] = now
-    hub.committer.submit(lambda one: liveness.mark_killed(one, at=now_ms(), kind="script"))
+    hub.committer.submit(lambda one: liveness.mark_killed(one, at=now_ms()))
 
 
 def _kept(hub: Hub, oid: str) -> Kept:
@@ -185,18 +186,3 @@ def _lacking(hub: Hub, one: Operation) -> Iterator[str]:
         else:
             if size != file.size:
                 yield f"the file {file.oid} has {size} bytes, not {file.size}"
-
-
-async def _body(request: Request, *, limit: int) -> bytes:
-    """Return the body; one that is too large is not read to its end."""
-    parts, size = [], 0
-    async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            raise Refused(
-                "INVALID_PARAMETER_VALUE",
-                f"The request's body is larger than {limit} bytes; send it in several batches",
-                status=413,
-            )
-    return b"".join(parts)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -24,6 +24,9 @@ from assay.api.app import app
 from assay.api.hub import Hub, Limits
 from assay.base.errors import Error
 from assay.serve.listening import BACKLOG
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 _RESTART_SECONDS = 1.0
 
@@ -84,21 +87,26 @@ def _work(
     parent: int | None = None,
 ) -> None:
     with make_hub() as hub:
-        config = uvicorn.Config(
-            app(hub, access=who),
-            http=_protocol(limits),
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            backlog=BACKLOG,
-            limit_concurrency=limits.connections,
-            timeout_keep_alive=int(limits.idle_seconds),
-            timeout_graceful_shutdown=int(limits.drain_seconds),
-        )
+        config = configuration(app(hub, access=who), limits=limits)
         _Server(config, parent=parent).run(sockets=[listening])
+
+
+def configuration(application: ASGIApp, *, limits: Limits) -> uvicorn.Config:
+    """Return how uvicorn answers for an application."""
+    return uvicorn.Config(
+        application,
+        http=_protocol(limits),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        limit_concurrency=limits.connections,
+        timeout_keep_alive=int(limits.idle_seconds),
+        timeout_graceful_shutdown=int(limits.drain_seconds),
+    )
 
 
 class _Server(uvicorn.Server):
@@ -129,15 +137,17 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, with bounds for the head of a request: its size, and its time."""
+    """uvicorn's protocol, with bounds for the head of a request and for an answer nobody takes."""
 
-    largest, seconds = 65_536, 30.0
+    largest, seconds, unread_seconds = 65_536, 30.0, 60.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
         self._in_head, self._n_head = True, 0
+        self._began = False
         self._slow: asyncio.TimerHandle | None = None
+        _bound_unread(transport, seconds=self.unread_seconds)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -146,8 +156,15 @@ class _Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; a head that does not end is refused."""
+        """Parse what came; a head that does not end is refused.
+
+        uvicorn takes any byte for the end of an idle connection's wait, also an empty line, which
+        begins no request: the next one has its time again.
+        """
+        was_idle, self._began = self.timeout_keep_alive_task is not None, False
         super().data_received(data)
+        if was_idle and not self._began and self._slow is None:
+            self._wait()
         if self._in_head:
             self._n_head += len(data)
             if self._n_head > self.largest and not self.transport.is_closing():
@@ -156,7 +173,7 @@ class _Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self._in_head, self._n_head = True, 0
+        self._began, self._in_head, self._n_head = True, True, 0
         if self._slow is None:
             self._wait()
 
@@ -176,8 +193,23 @@ class _Protocol(HttpToolsProtocol):
 
 
 def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    members: dict[str, Any] = {"largest": limits.head, "seconds": limits.head_seconds}
+    members: dict[str, Any] = {
+        "largest": limits.head,
+        "seconds": limits.head_seconds,
+        "unread_seconds": limits.unread_seconds,
+    }
     return type("Protocol", (_Protocol,), members)
+
+
+def _bound_unread(transport: asyncio.Transport, *, seconds: float) -> None:
+    """Let the system end a connection whose client takes nothing of what was sent to it.
+
+    No timer here sees what waits in the system, which also keeps one that was closed with it.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
 def _supervise(work: Callable[[], None], n_workers: int) -> None:

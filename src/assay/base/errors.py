@@ -63,6 +63,19 @@ class Taken(Error):
     """A name that has to be new is there already."""
 
 
+def with_article(name: str) -> str:
+    """Return the name of one of a kind, as a sentence has it.
+
+    Examples
+    --------
+    >>> with_article("object"), with_article("list"), with_article("NoneType")
+    ('an object', 'a list', 'None')
+    """
+    if name == "NoneType":
+        return "None"
+    return f"an {name}" if name[:1].lower() in {*"aeio"} else f"a {name}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return the hint that names the nearest known name, or None where none is near.
 

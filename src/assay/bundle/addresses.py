@@ -15,9 +15,9 @@ from assay.bundle.index import INDEX
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from assay.ledger.sinks import Sink
+    from assay.ledger.models import Version
+    from assay.ledger.places import Place
     from assay.ledger.writer import Artifact
-    from assay.objects.cache import Cache
     from assay.project.workspace import Project
 
 
@@ -33,60 +33,90 @@ def find(ref: str | Path, *, project: Project | None = None) -> Contents | Path:
     """
     text = str(ref)
     if isinstance(ref, str) and text.startswith("models:/"):
-        return names.find(_of_model(text), project=project)
+        return _of_model(text, project=project)
     if isinstance(ref, str) and text.startswith("runs:/"):
         return _of_run(text, project=project)
     return names.find(ref, project=project)
 
 
-def _of_model(address: str) -> str:
-    """Return `MODEL@3` for `models:/MODEL/3`, and `MODEL@ALIAS` for `models:/MODEL@ALIAS`."""
-    match = re.fullmatch(r"models:/([^/@]+)(?:/(\d{1,9})|@([^/@]+))/*", address)
+def _place(project: Project | None) -> Place:
+    from assay.ledger import places
+
+    return places.find(places.find_project()) if project is None else places.own(project)
+
+
+def _of_model(address: str, *, project: Project | None) -> Contents | Path:
+    """Return the bundle of a version; of a model of another tool's, the folder of its files."""
+    place = _place(project)
+    try:
+        return names.read(place, names.of_version(place, _version(address)))
+    except names.NoBundle as error:
+        return _files_of(place, error.version)
+
+
+def _version(address: str) -> str:
+    """Return how we write a version.
+
+    Examples
+    --------
+    >>> [_version(f"models:/churn{end}") for end in ("/3", "@live", "/latest")]
+    ['churn@3', 'churn@live', 'churn']
+    """
+    match = re.fullmatch(r"models:/([^/@]+)(?:/(\d{1,9}|latest)|@([^/@]+))/*", address)
     if match is None:
         raise Error(
             f"the address {address!r} cannot be read",
-            hint="write it as models:/MODEL/3 or models:/MODEL@ALIAS",
+            hint="write it as models:/MODEL/3, models:/MODEL/latest or models:/MODEL@ALIAS",
         )
+    if match[2] == "latest":
+        return match[1]
     return f"{match[1]}@{match[2] or match[3]}"
 
 
-def _of_run(address: str, *, project: Project | None) -> Contents | Path:
-    from assay.ledger import downloads, places
-    from assay.ledger.sinks import is_hub, sink_of
+def _files_of(place: Place, version: Version) -> Path:
+    from assay.ledger import downloads, listing
 
-    project = project or places.find_project()
-    place = places.find(project)
+    with place.open() as ledger:
+        found = listing.files_of_version(ledger, version)
+    if not found:
+        raise NotFound(
+            f"the files of version {version.number} of the model '{version.model}' are not kept "
+            "in this ledger",
+            where=version.source,
+            hint="open it with the tool that made it",
+        )
+    sink = place.sink()
+    try:
+        downloads.bring(place, sink, found)
+    finally:
+        sink.rest()
+    return downloads.write(place, f"{version.model}-{version.number}", found, "")
+
+
+def _of_run(address: str, *, project: Project | None) -> Contents | Path:
+    from assay.ledger import downloads
+
+    place = _place(project)
     run, path = downloads.split(address)
     if not run:
         raise Error(f"the address {address!r} names no run", hint="runs:/RUN/PATH")
-    if not path and not is_hub(place.where):
+    if not path:
         return names.find(run, project=project)
-    sink = sink_of(place.where, objects=place.objects, token=place.token)
+    sink = place.sink()
     try:
         id_, found = downloads.find(sink, address)
-        of_bundle = _bundle(found, path)
-        if of_bundle:
-            return _opened(place.objects, sink, found, of_bundle)
-        if not path:
-            raise NotFound(f"the run {id_} made no bundle", hint=f"name a file: {address}/PATH")
-        downloads.bring(place, sink, found)
-        return downloads.write(place, id_, found, path)
+        index = _index(found, path)
+        if index is None:
+            downloads.bring(place, sink, found)
+            return downloads.write(place, id_, found, path)
+        names.bring(place.objects, sink, index)
+        return contents.read_objects(place.objects, index)
     finally:
         sink.rest()
 
 
-def _bundle(found: Sequence[Artifact], path: str) -> str | None:
-    """Return the hash of the bundle that files are, or that lies alone among all of a run."""
-    indexes = [one for one in found if Path(one.path).name == INDEX]
-    if path:
-        wanted = {path, f"{path}/{INDEX}"}
-        indexes = [one for one in indexes if one.path in wanted]
+def _index(found: Sequence[Artifact], path: str) -> str | None:
+    """Return the hash of the index of a bundle that lies at a path, None if none does."""
+    wanted = {path, f"{path}/{INDEX}"}
+    indexes = [one for one in found if Path(one.path).name == INDEX and one.path in wanted]
     return indexes[0].oid.removeprefix("sha256:") if len(indexes) == 1 else None
-
-
-def _opened(objects: Cache, sink: Sink, found: Sequence[Artifact], oid: str) -> Contents:
-    for one in found:
-        file = one.oid.removeprefix("sha256:")
-        if not objects.has(file):
-            sink.fetch(file, objects)
-    return contents.read_objects(objects, oid)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from assay.base.errors import Error
+from assay.base.errors import Error, with_article
 
 FORMS = (
     "give a mapping of names to columns, a list of rows as mappings, a structured NumPy array, or "
@@ -58,7 +58,7 @@ def _of(table: Any) -> dict[Any, Any]:
         return {name: _column(name, table[name]) for name in table.columns}
     if isinstance(table, Sequence) and not isinstance(table, str | bytes):
         return _of_rows(table)
-    raise InvalidRows(f"a {type(table).__name__} is no table", hint=FORMS)
+    raise InvalidRows(f"{with_article(type(table).__name__)} is no table", hint=FORMS)
 
 
 def _of_array(array: Any) -> dict[str, Any]:
@@ -74,7 +74,8 @@ def _of_rows(rows: Sequence[Any]) -> dict[str, Any]:
     for at, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise InvalidRows(
-                f"it is a {type(row).__name__}, expected values by the name of their column",
+                f"it is {with_article(type(row).__name__)}, expected values by the name of "
+                "their column",
                 where=f"row {at + 1}",
                 hint=FORMS,
             )
@@ -98,7 +99,8 @@ def _column(name: Any, column: Any) -> Any:
         column = column.to_numpy()
     if not hasattr(column, "dtype") or not hasattr(column, "ndim"):
         raise InvalidRows(
-            f"a {type(column).__name__} is no column; expected is an array or a list", where=where
+            f"{with_article(type(column).__name__)} is no column; expected is an array or a list",
+            where=where,
         )
     if column.ndim != 1:
         raise InvalidRows(

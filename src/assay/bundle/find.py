@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.base.errors import Error, NotFound
 from assay.bundle import contents
+from assay.bundle import index as indexes
 from assay.bundle.contents import Contents
 from assay.bundle.index import INDEX
 
 if TYPE_CHECKING:
-    from assay.ledger.database import Ledger
+    from assay.ledger.models import Version
+    from assay.ledger.places import Place
+    from assay.ledger.sinks import Sink
+    from assay.objects.cache import Cache
     from assay.project.workspace import Project
 
 _HINT = (
     "name a folder, an id or its beginning, a run ('latest'), or MODEL@VERSION with a number or "
     "an alias"
 )
+_WHOLE = 64  # digits of an id
 
 
 def find(ref: str | Path, *, project: Project | None = None) -> Contents:
@@ -28,7 +32,8 @@ def find(ref: str | Path, *, project: Project | None = None) -> Contents:
     Parameters
     ----------
     project : Project, optional
-        Where ids, runs and versions are known; by default that around the current folder.
+        Where ids, runs and versions are known: in its own ledger. By default that around the
+        current folder, or the hub that it records to.
 
     Raises
     ------
@@ -45,54 +50,59 @@ def find(ref: str | Path, *, project: Project | None = None) -> Contents:
     text = str(ref)
     if isinstance(ref, Path) or text.startswith((".", "/")):
         raise NotFound("there is no such folder", where=text, hint=_HINT)
-    from assay.project import workspace
+    from assay.ledger import places
 
-    known = project or workspace.find()
-    return contents.read_objects(known.objects, _oid(known, text))
+    place = places.find(places.find_project()) if project is None else places.own(project)
+    return read(place, _oid(place, text))
+
+
+def read(place: Place, oid: str) -> Contents:
+    """Return the contents of the bundle with an index, whose files a hub may have to send."""
+    if place.is_hub:
+        sink = place.sink()
+        try:
+            bring(place.objects, sink, oid)
+        finally:
+            sink.rest()
+    return contents.read_objects(place.objects, oid)
+
+
+def bring(objects: Cache, sink: Sink, oid: str) -> None:
+    """Bring the index of a bundle, and then its files, into a store that lacks them."""
+    if not objects.has(oid):
+        sink.fetch(oid, objects)
+    found = indexes.load(objects.read(oid), where=f"sha256:{oid[:12]}")
+    for file in found.files.values():
+        if not objects.has(file.sha256):
+            sink.fetch(file.sha256, objects)
 
 
 def newest(project: Project) -> str:
-    """Return the id of the newest run that made a bundle and finished.
-
-    Reproductions do not count. A stage counts by itself, whatever became of its pipeline.
+    """Return the id of the newest run that made a bundle and finished; see `listing`.
 
     Raises
     ------
     NotFound
         If there is none.
     """
-    from sqlalchemy import literal, select
+    from assay.ledger import listing, places
 
-    from assay.ledger import tables
-
-    run, edge, parent = tables.run, tables.edge, tables.run.alias()
-    query = (
-        select(run.c.id)
-        .join(edge, edge.c.source == literal("run:") + run.c.id)
-        .outerjoin(parent, parent.c.id == run.c.parent_id)
-        .where(edge.c.relation == "made", edge.c.target.startswith("bundle:sha256:"))
-        .where(run.c.status == "finished", run.c.deleted.is_(None))
-        .where(run.c.kind != "reproduction")
-        .where(parent.c.kind.is_(None) | (parent.c.kind != "reproduction"))
-        .order_by(run.c.start.desc(), run.c.id.desc())
-        .limit(1)
-    )
     try:
-        with _ledger(project) as ledger, ledger.read() as connection:
-            found = connection.execute(query).scalar()
+        with places.own(project).open() as ledger:
+            found = listing.newest_maker(ledger)
     except NotFound:  # nothing was ever recorded here
         found = None
     if found is None:
         raise NotFound("no run that finished made a bundle", hint=_HINT)
-    return str(found)
+    return found
 
 
-def _oid(project: Project, ref: str) -> str:
+def _oid(place: Place, ref: str) -> str:
     if "@" in ref:
-        return _of_version(project, ref)
+        return of_version(place, ref)
     prefix = ref.removeprefix("sha256:")
     if re.fullmatch(r"[0-9a-f]{4,64}", prefix):
-        found = _with_prefix(project, prefix)
+        found = _with_prefix(place.objects, prefix)
         if len(found) > 1:
             shown = ", ".join(f"sha256:{oid[:12]}" for oid in found[:8])
             raise Error(
@@ -100,14 +110,16 @@ def _oid(project: Project, ref: str) -> str:
             )
         if found:
             return found[0]
+        if place.is_hub and ref.startswith("sha256:") and len(prefix) == _WHOLE:
+            return prefix
     if ref.startswith("sha256:"):
         raise NotFound(f"there is no bundle '{ref}' in this project", hint=_HINT)
-    return _of_run(project, ref)
+    return _of_run(place, ref)
 
 
-def _with_prefix(project: Project, prefix: str) -> list[str]:
+def _with_prefix(objects: Cache, prefix: str) -> list[str]:
     """Return the bundles whose id begins with four digits or more."""
-    shard = project.objects.folder / prefix[:2]
+    shard = objects.folder / prefix[:2]
     if not shard.is_dir():
         return []
     oids = sorted(
@@ -115,7 +127,7 @@ def _with_prefix(project: Project, prefix: str) -> list[str]:
         for path in shard.iterdir()
         if path.name.startswith(prefix[2:]) and not path.name.startswith(".")
     )
-    return [oid for oid in oids if _is_index(project.objects.path(oid))]
+    return [oid for oid in oids if _is_index(objects.path(oid))]
 
 
 def _is_index(path: Path) -> bool:
@@ -123,27 +135,37 @@ def _is_index(path: Path) -> bool:
         return handle.read(10) == b'{"bundle":'
 
 
-def _of_version(project: Project, ref: str) -> str:
-    """Return the bundle of `MODEL@3`, `MODEL@v3` or `MODEL@ALIAS`."""
+def of_version(place: Place, ref: str) -> str:
+    """Return the bundle of `MODEL@3`, `MODEL@v3`, `MODEL@ALIAS`, or `MODEL` for the newest."""
     from assay.ledger import models
 
     match = re.fullmatch(r"(.+)@v?(\d{1,9})", ref)
-    with _ledger(project) as ledger:
+    with place.open() as ledger:
         version = models.get_version(ledger, f"{match[1]}/{match[2]}" if match else ref)
     if version.bundle is None:
-        raise NotFound(
-            f"version {version.number} of the model '{version.model}' is no bundle",
-            where=version.source,
-        )
+        raise NoBundle(version)
     return version.bundle.removeprefix("sha256:")
 
 
-def _of_run(project: Project, ref: str) -> str:
+class NoBundle(NotFound):
+    """A version is a model that another tool made."""
+
+    def __init__(self, version: Version) -> None:
+        super().__init__(
+            f"version {version.number} of the model '{version.model}' is no bundle",
+            where=version.source,
+            hint="another tool made it; the path of its files is "
+            f"assay.load('models:/{version.model}/{version.number}')",
+        )
+        self.version = version
+
+
+def _of_run(place: Place, ref: str) -> str:
     """Return the bundle that a run, or a part of it, made."""
     from assay.ledger import lineage, runs
 
     try:
-        with _ledger(project) as ledger:
+        with place.open() as ledger:
             run = runs.get(ledger, ref)
             made = {
                 edge.target.removeprefix("bundle:sha256:")
@@ -161,11 +183,3 @@ def _of_run(project: Project, ref: str) -> str:
         shown = ", ".join(f"sha256:{oid[:12]}" for oid in sorted(made))
         raise Error(f"the run {run.id} made several bundles: {shown}", hint="name one of them")
     return made.pop()
-
-
-def _ledger(project: Project) -> Ledger:
-    from assay.ledger.database import open_ledger
-    from assay.project.settings import ledger_where
-
-    where = os.environ.get("ASSAY_LEDGER") or ledger_where(project)
-    return open_ledger(where, create=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -129,21 +130,25 @@ def load(ref: str | Path, *, force: bool = False, project: Project | None = None
     """Open a bundle, ready to answer; or bring a file that a run keeps, and return its path.
 
     `runs:/RUN/PATH` names what a run keeps: a bundle is opened, any other file or folder is copied
-    to this machine, and its path is returned. `runs:/RUN` is the bundle that the run made.
+    to this machine, and its path is returned. `runs:/RUN` is the bundle that the run made. Of a
+    version that another tool made, such as MLflow, the path of its files is returned.
 
     A bundle is refused if a file is changed, missing or one too many, if it was made with another
     minor version of Python or another version of the packages that its model needs, if its
-    model's file could do harm, or if it does not answer its golden examples as it did.
+    model's file could do harm, or if it does not answer its golden examples as it did. The run
+    that goes on, if any, records that it read the bundle.
 
     Parameters
     ----------
     ref : str or Path
         A folder, an id or its beginning, a run, `MODEL@VERSION` with a number or an alias, or an
-        address: `runs:/RUN`, `runs:/RUN/PATH`, `models:/MODEL/VERSION`, `models:/MODEL@ALIAS`.
+        address: `runs:/RUN`, `runs:/RUN/PATH`, `models:/MODEL/VERSION`, `models:/MODEL/latest`,
+        `models:/MODEL@ALIAS`.
     force : bool
         Open it in another environment, and without the golden examples, to look at it.
     project : Project, optional
-        Where ids, runs and versions are known; by default that around the current folder.
+        Where ids, runs and versions are known: in its own ledger. By default that around the
+        current folder, or the hub that it records to (`hub.url`).
 
     Examples
     --------
@@ -153,7 +158,21 @@ def load(ref: str | Path, *, force: bool = False, project: Project | None = None
     from assay.bundle import addresses
 
     found = addresses.find(ref, project=project)
-    return found if isinstance(found, Path) else open_contents(found, force=force)
+    if isinstance(found, Path):
+        return found
+    opened = open_contents(found, force=force)
+    _note_read(opened)
+    return opened
+
+
+def _note_read(opened: Bundle) -> None:
+    """Let the run that goes on say that it read the bundle: a parent of what it makes."""
+    from assay.bundle import origin
+
+    with contextlib.suppress(Error):  # it may have ended, or be one of several threads
+        active = origin.active_run()
+        if active is not None:
+            active.read(f"bundle:{opened.id}")
 
 
 def open_bundle(ref: str | Path, *, force: bool = False, project: Project | None = None) -> Bundle:

@@ -46,7 +46,8 @@ def gc_command(
     """Delete the objects that nobody names any more.
 
     What is kept has to be said: each choice keeps what the work trees of this clone name, too. Of
-    our own objects all is kept that the ledger and registered models name.
+    our own objects all is kept that the ledger and registered models name; on a remote, also all
+    that the runs on it name, whoever pushed them.
     """
     from assay.workflows import garbage
 
@@ -64,10 +65,13 @@ def gc_command(
     found = garbage.find(project, keep)
     if dry or not found:
         show(_document(found), as_json=as_json, text=_dry_text(found))
-        return 0
-    _ask(found, force=force)
-    gone = garbage.delete(project, keep, found)
-    did(_document(gone), as_json=as_json, text="\n".join(map(_removed, gone.parts)))
+        gone = found
+    else:
+        _ask(found, force=force)
+        gone = garbage.delete(project, keep, found)
+        did(_document(gone), as_json=as_json, text="\n".join(map(_removed, gone.parts)))
+    for line in gone.left:
+        note(f"  {line}")
     return 0
 
 
@@ -141,7 +145,7 @@ def _document(found: Garbage) -> dict[str, Any]:
             }
             for part in found.parts
         ],
-        "warnings": found.warnings,
+        "warnings": [*found.warnings, *found.left],
     }
 
 

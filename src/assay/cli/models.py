@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from assay.base.clock import iso
 from assay.cli.output import did, json_option, show, spelled
+from assay.cli.run_places import bring, directory_option, has_runs, open_place
 from assay.project import workspace
 
 if TYPE_CHECKING:
@@ -38,11 +40,12 @@ def register_command(
 
     REF is a bundle's folder, its id or the beginning of it, or a run that made it. The same
     bundle again is the same version. The data and outputs of its run are kept apart from DVC's
-    cache, so that 'dvc gc' cannot take them.
+    cache, so that 'dvc gc' cannot take them. Where 'hub.url' is set it is a model of the hub,
+    which is sent the bundle, and the runs of this project that it lacks.
     """
-    from assay.deploy import registry
+    from assay.workflows import models
 
-    done = registry.register(
+    done = models.register(
         workspace.find(), ref, name=name, alias=alias, description=description
     )  # fmt: skip
     what = "registered" if done.is_new else "was registered before"
@@ -53,18 +56,17 @@ def register_command(
 
 
 @model_group.command("list")
+@directory_option
 @json_option
-def list_command(as_json: bool) -> int:
+def list_command(directory: Path | None, as_json: bool) -> int:
     """List the models of this ledger."""
     from assay.ledger import models as registry
-    from assay.project.settings import has_ledger
     from assay.render.tables import text_table
     from assay.workflows import models
 
-    project = workspace.find()
     found: list[Model] = []
-    if has_ledger(project):
-        with models.open_ledger(project) as ledger:
+    if has_runs(directory):
+        with open_place(directory) as ledger:
             found = [one for one in registry.list_models(ledger) if not models.is_prompt(one)]
     rows = [
         [one.name, str(one.newest or "-"), _aliases(one.aliases), iso(one.updated)]
@@ -78,15 +80,16 @@ def list_command(as_json: bool) -> int:
 
 @model_group.command("show")
 @click.argument("name", metavar="NAME[@VERSION]")
+@directory_option
 @json_option
-def show_command(name: str, as_json: bool) -> int:
+def show_command(name: str, directory: Path | None, as_json: bool) -> int:
     """Show a model with its versions, or one of them.
 
     NAME@3, NAME/3 and NAME@ALIAS are one version; NAME alone is the model.
     """
     from assay.workflows import models
 
-    with models.open_ledger(workspace.find()) as ledger:
+    with open_place(directory) as ledger:
         version = models.find_version(ledger, name)
         if version is not None:
             shown = models.show(ledger, version)
@@ -103,23 +106,31 @@ def show_command(name: str, as_json: bool) -> int:
 @click.argument("alias")
 @click.argument("version", required=False)
 @click.option("--delete", is_flag=True, help="Take the alias away.")
+@directory_option
 @json_option
-def alias_command(model: str, alias: str, version: str | None, delete: bool, as_json: bool) -> int:
+def alias_command(
+    model: str,
+    alias: str,
+    version: str | None,
+    delete: bool,
+    directory: Path | None,
+    as_json: bool,
+) -> int:
     """Let ALIAS name a version, whichever it named before.
 
-    VERSION is a number, or another alias of the model NAME.
+    VERSION is a number, or another alias of the model NAME; or write NAME@VERSION ALIAS.
     """
     from assay.workflows import models
 
-    if delete is (version is not None):
+    if delete and version is not None:
         raise click.UsageError("Give a VERSION, or --delete.")
-    with models.open_ledger(workspace.find()) as ledger:
-        if version is None:
+    with open_place(directory) as ledger:
+        if delete:
             found = models.delete_alias(ledger, model, alias)
             text = f"{model}@{alias} is gone; it was {found.name}"
         else:
             found = models.set_alias(ledger, model, alias, version=version)
-            text = f"{model}@{alias} is {found.name}"
+            text = f"{found.model}@{alias} is {found.name}"
     did(found, as_json=as_json, text=text)
     return 0
 
@@ -128,8 +139,15 @@ def alias_command(model: str, alias: str, version: str | None, delete: bool, as_
 @click.argument("name", metavar="NAME[@VERSION]")
 @click.argument("tags", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--remove", multiple=True, metavar="KEY", help="Take a tag away; may be repeated.")
+@directory_option
 @json_option
-def tag_command(name: str, tags: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> int:
+def tag_command(
+    name: str,
+    tags: tuple[str, ...],
+    remove: tuple[str, ...],
+    directory: Path | None,
+    as_json: bool,
+) -> int:
     """Set tags of a model, or of one version of it, over those of the same key.
 
     Without KEY=VALUE and without --remove, show the tags.
@@ -141,7 +159,7 @@ def tag_command(name: str, tags: tuple[str, ...], remove: tuple[str, ...], as_js
     if wrong:
         raise click.UsageError(f"'{wrong[0]}' is no KEY=VALUE.")
     pairs = dict(tag.split("=", 1) for tag in tags)
-    with models.open_ledger(workspace.find()) as ledger:
+    with open_place(directory) as ledger:
         found = models.change_tags(ledger, name, tags=pairs, remove=remove)
     rows = [[key, value] for key, value in found.tags.items()]
     text = text_table(["tag", "value"], rows) if rows else f"{found.name} has no tags."
@@ -152,8 +170,9 @@ def tag_command(name: str, tags: tuple[str, ...], remove: tuple[str, ...], as_js
 @model_group.command("diff")
 @click.argument("a", metavar="A@VERSION")
 @click.argument("b", metavar="B@VERSION")
+@directory_option
 @json_option
-def diff_command(a: str, b: str, as_json: bool) -> int:
+def diff_command(a: str, b: str, directory: Path | None, as_json: bool) -> int:
     """Show what differs between two versions, of one model or of two.
 
     Compared are metrics, parameters, data by content, code, packages and the files of the
@@ -161,10 +180,10 @@ def diff_command(a: str, b: str, as_json: bool) -> int:
     """
     from assay.workflows import models, version_diff
 
-    project = workspace.find()
-    with models.open_ledger(project) as ledger:
+    with open_place(directory) as ledger:
         first, second = models.get(ledger, a), models.get(ledger, b)
-        found = version_diff.diff(ledger, project.objects, first, second)
+        bundles = [one.bundle.removeprefix("sha256:") for one in (first, second) if one.bundle]
+        found = version_diff.diff(ledger, bring(directory, bundles), first, second)
     show(spelled(found), as_json=as_json, text=_diff_text(found))
     return 0
 
@@ -172,8 +191,9 @@ def diff_command(a: str, b: str, as_json: bool) -> int:
 @model_group.command("delete")
 @click.argument("name", metavar="NAME[@VERSION]")
 @click.option("--force", is_flag=True, help="Also where an alias names it, or it was deployed.")
+@directory_option
 @json_option
-def delete_command(name: str, force: bool, as_json: bool) -> int:
+def delete_command(name: str, force: bool, directory: Path | None, as_json: bool) -> int:
     """Delete a version, or a model with all of its versions.
 
     The number of a deleted version is not given again. What an endpoint answers with is never
@@ -182,7 +202,7 @@ def delete_command(name: str, force: bool, as_json: bool) -> int:
     """
     from assay.workflows import models
 
-    with models.open_ledger(workspace.find()) as ledger:
+    with open_place(directory) as ledger:
         done = models.delete(ledger, name, force=force)
     free = f"; free now: {', '.join(done.aliases)}" if done.aliases else ""
     did(done, as_json=as_json, text=f"{done.name} is deleted{free}")

@@ -12,8 +12,7 @@ from assay.base.errors import Error, NotFound, did_you_mean
 from assay.base.progress import counted, human_size
 from assay.cli.forms import csv_option, csv_table, one_form
 from assay.cli.output import did, json_option, show, spelled
-from assay.cli.run_places import open_runs
-from assay.project import workspace
+from assay.cli.run_places import bring, directory_option, open_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,17 +25,20 @@ if TYPE_CHECKING:
 @click.argument("run", default="latest")
 @click.argument("path", default="")
 @click.option("-o", "--out", metavar="DIR", help="Copy them into this folder.")
+@directory_option
 @json_option
-def artifacts_command(run: str, path: str, out: str | None, as_json: bool) -> int:
+def artifacts_command(
+    run: str, path: str, out: str | None, directory: Path | None, as_json: bool
+) -> int:
     """List the files that RUN keeps, those at PATH or below it, or copy them by --out."""
     from assay.ledger import runs
     from assay.render.tables import text_table
 
-    with open_runs() as ledger:
+    with open_runs(directory) as ledger:
         found = runs.get(ledger, run)
     kept = _at(found, path.strip("/"))
     if out is not None:
-        _copy(kept, Path(out))
+        _copy(kept, Path(out), directory)
         did(kept, as_json=as_json, text=f"{counted(len(kept), 'file')} copied to {out}")
         return 0
     rows = [[one.path, human_size(one.size), one.oid.removeprefix("sha256:")[:8]] for one in kept]
@@ -63,13 +65,13 @@ def _at(run: Run, path: str) -> tuple[Artifact, ...]:
     return found
 
 
-def _copy(kept: Sequence[Artifact], folder: Path) -> None:
+def _copy(kept: Sequence[Artifact], folder: Path, directory: Path | None) -> None:
     """Copy files; where one is not here, or there is another one already, nothing is written."""
     from assay.base.files import inside
     from assay.objects import copying
 
-    objects = workspace.find().objects
     oids = [one.oid.removeprefix("sha256:") for one in kept]
+    objects = bring(directory, oids)
     missing = [one.path for one, oid in zip(kept, oids, strict=True) if not objects.has(oid)]
     if missing:
         raise NotFound(
@@ -90,15 +92,16 @@ def _copy(kept: Sequence[Artifact], folder: Path) -> None:
 @click.command("metric")
 @click.argument("run")
 @click.argument("key")
+@directory_option
 @json_option
 @csv_option
-def metric_command(run: str, key: str, as_json: bool, as_csv: bool) -> int:
+def metric_command(run: str, key: str, directory: Path | None, as_json: bool, as_csv: bool) -> int:
     """Show all points that RUN logged of the metric KEY, in the order of their moments."""
     from assay.ledger import runs
     from assay.render.tables import format_number, text_table
 
     one_form(json=as_json, csv=as_csv)
-    with open_runs() as ledger:
+    with open_runs(directory) as ledger:
         found = runs.get(ledger, run)
         points = runs.history(ledger, found.id, key)
     if not points:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,48 +14,27 @@ from assay.base.clock import iso, now_ms
 from assay.base.errors import Negative, Usage
 from assay.base.progress import counted, human_size
 from assay.cli.output import did, json_option, note, show
-from assay.project import workspace
+from assay.cli.run_places import directory_option, open_runs, own_place, say_whose
 
 if TYPE_CHECKING:
-    from assay.ledger.database import Ledger
     from assay.workflows.purging import Freed
-    from assay.workflows.record_places import Place
     from assay.workflows.run_files import Imported
 
 _SHOWN = 10
-_DIGITS = 13  # of an id, as lists show it
+_HOW_TO_LOAD = """\
+  registered versions of MLflow's are no bundles: MLflow loads them from 'assay hub{}', as
+  mlflow.pyfunc.load_model("models:/NAME/VERSION"); assay.load("models:/NAME/VERSION") returns the
+  folder of their files"""
 _UNITS = {"h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _of_experiment = click.option(
     "--experiment", metavar="NAME", help="The experiment of this name, with all its runs."
 )
 
 
-_of_hub = click.option(
-    "--directory",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="The folder of a hub, instead of this project.",
-)
-
-
-def _place(directory: Path | None, *, create: bool = False) -> Place:
-    from assay.workflows import record_places
-
-    if directory is not None:
-        return record_places.of_hub(directory, create=create)
-    return record_places.of_project(workspace.find())
-
-
-def _open(directory: Path | None) -> Ledger:
-    from assay.ledger.database import open_ledger
-
-    return open_ledger(_place(directory).ledger, create=False)
-
-
 @click.command("delete")
 @click.argument("runs", nargs=-1)
 @_of_experiment
-@_of_hub
+@directory_option
 @json_option
 def delete_command(
     runs: tuple[str, ...], experiment: str | None, directory: Path | None, as_json: bool
@@ -67,16 +47,16 @@ def delete_command(
     from assay.ledger import deleting
 
     _check_named(runs, experiment)
-    with _open(directory) as ledger:
+    with open_runs(directory) as ledger:
         if experiment is not None:
             deleting.mark_experiment(ledger, experiment, deleted=True)
-        ids = deleting.delete(ledger, runs) if runs else []
-    named = [f"the experiment '{experiment}'"] if experiment is not None else []
-    named += [counted(len(ids), "run")] if ids else []
-    chosen = [id_[:_DIGITS] for id_ in ids[: len(runs)]]  # its parts come after them
-    back = f"--experiment '{experiment}'" if experiment is not None else " ".join(chosen)
+            ids, back = [], f"--experiment {shlex.quote(experiment)}"
+        else:
+            ids = deleting.delete(ledger, runs)
+            back = " ".join(deleting.ways_back(ledger, ids))
+    named = counted(len(ids), "run") if ids else f"the experiment '{experiment}'"
     them = "it" if len(ids) < 2 else "them"
-    text = f"Deleted {' and '.join(named)}; 'assay runs restore {back}' brings {them} back."
+    text = f"Deleted {named}; 'assay runs restore {back}' brings {them} back."
     did({"runs": ids, "experiment": experiment}, as_json=as_json, text=text)
     return 0
 
@@ -84,7 +64,7 @@ def delete_command(
 @click.command("restore")
 @click.argument("runs", nargs=-1)
 @_of_experiment
-@_of_hub
+@directory_option
 @json_option
 def restore_command(
     runs: tuple[str, ...], experiment: str | None, directory: Path | None, as_json: bool
@@ -93,13 +73,12 @@ def restore_command(
     from assay.ledger import deleting
 
     _check_named(runs, experiment)
-    with _open(directory) as ledger:
+    with open_runs(directory) as ledger:
         if experiment is not None:
             deleting.mark_experiment(ledger, experiment, deleted=False)
         ids = deleting.restore(ledger, runs) if runs else []
-    named = [f"the experiment '{experiment}'"] if experiment is not None else []
-    named += [counted(len(ids), "run")] if ids else []
-    text = f"Restored {' and '.join(named)}."
+    named = counted(len(ids), "run") if ids else f"the experiment '{experiment}'"
+    text = f"Restored {named}."
     did({"runs": ids, "experiment": experiment}, as_json=as_json, text=text)
     return 0
 
@@ -110,6 +89,11 @@ def _check_named(runs: tuple[str, ...], experiment: str | None) -> None:
             "say which runs: give their ids, or an experiment",
             hint="'assay runs list' shows ids; '--experiment NAME' means all runs of one",
         )
+    if runs and experiment is not None:
+        raise Usage(
+            "RUNS and '--experiment' exclude each other",
+            hint="an experiment takes all of its runs along; do one after the other",
+        )
 
 
 @click.command("purge")
@@ -119,7 +103,7 @@ def _check_named(runs: tuple[str, ...], experiment: str | None) -> None:
 )  # fmt: skip
 @click.option("--dry", is_flag=True, help="Say what would be freed, and free nothing.")
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
-@_of_hub
+@directory_option
 @json_option
 def purge_command(
     runs: tuple[str, ...],
@@ -133,12 +117,14 @@ def purge_command(
 
     Rows, names, and artifacts that nothing else names go. RUNS are deleted runs; without any,
     all that is deleted goes: runs, logged models, and experiments that are left without a run. A
-    purged run does not come back with 'assay pull'; the number of a model's version is never
-    given again.
+    purged run does not come back with 'assay pull'; from a remote, the next 'assay push' takes
+    its record away, and 'assay gc --cloud' after that its artifacts. The number of a deleted
+    version of a model is not given again as long as there is the model.
     """
     from assay.workflows import purging
 
-    place = _place(directory)
+    say_whose(directory)
+    place = own_place(directory)
     before = None if older_than is None else now_ms() - _milliseconds(older_than)
     found = purging.find(place, runs, before=before)
     if dry or not found.what:
@@ -160,15 +146,18 @@ def _milliseconds(age: str) -> int:
 
 
 def _in_words(found: Freed, *, freed: str) -> str:
+    from assay.workflows.record_objects import in_words
+
     counts = {
         "run": len(found.what.runs),
         "logged model": len(found.what.models),
         "experiment": len(found.what.experiments),
     }
     named = [counted(n, what) for what, n in counts.items() if n]
-    files = f" and {freed} {counted(found.objects, 'artifact')} ({human_size(found.size)})"
+    objects = in_words(found.artifacts, found.others)
+    files = f" and {freed} {objects} ({human_size(found.size)})"
     last = f" and {named[-1]}" if len(named) > 1 else named[-1]
-    return ", ".join(named[:-1]) + last + (files if found.objects else "")
+    return ", ".join(named[:-1]) + last + (files if found.artifacts or found.others else "")
 
 
 def _dry_text(found: Freed) -> str:
@@ -212,7 +201,8 @@ def _purge_document(found: Freed) -> dict[str, Any]:
         "logged_models": found.what.models,
         "experiments": found.what.experiments,
         "kept": found.what.kept,
-        "n_artifacts": found.objects,
+        "n_artifacts": found.artifacts,
+        "n_others": found.others,
         "size": found.size,
     }
 
@@ -225,7 +215,7 @@ def _purge_document(found: Freed) -> dict[str, Any]:
 )
 @click.option("--no-artifacts", is_flag=True, help="Only the records.")
 @click.option("-f", "--force", is_flag=True, help="Write over a file that is there.")
-@_of_hub
+@directory_option
 @json_option
 def export_command(
     runs: tuple[str, ...],
@@ -243,22 +233,23 @@ def export_command(
     """
     from assay.workflows import run_files
 
+    say_whose(directory)
     done = run_files.write(
-        _place(directory),
+        own_place(directory),
         runs or (() if experiment is not None else ("latest",)),
         experiment=experiment,
         out=out,
         artifacts=not no_artifacts,
         overwrite=force,
     )
-    text = (
-        f"Wrote {counted(done.runs, 'run')} and {counted(done.objects, 'artifact')} to "
-        f"{done.path} ({human_size(done.size)})."
-    )
+    held = "" if no_artifacts else f" and {counted(done.artifacts, 'artifact')}"
+    text = f"Wrote {counted(done.runs, 'run')}{held} to {done.path} ({human_size(done.size)})."
     did(done, as_json=as_json, text=text)
-    if done.missing:
+    if done.missing or done.others_missing:
+        from assay.workflows.record_objects import in_words
+
         note(
-            f"  {counted(done.missing, 'artifact')} left out: not here; "
+            f"  {in_words(done.missing, done.others_missing)} left out: not here; "
             "'assay fetch --artifacts' may bring them"
         )
     return 0
@@ -276,7 +267,7 @@ def export_command(
     help="Where MLflow's artifacts lie now, if they were moved.",
 )
 @click.option("--no-artifacts", is_flag=True, help="Only the records.")
-@_of_hub
+@directory_option
 @json_option
 def import_command(
     file: Path | None,
@@ -297,7 +288,8 @@ def import_command(
             "say where the runs come from: a FILE, or '--mlflow STORE'",
             hint="assay runs import runs.zip; assay runs import --mlflow mlruns",
         )
-    place = _place(directory, create=True)
+    say_whose(directory)
+    place = own_place(directory, create=True)
     if file is not None:
         from assay.workflows import run_files
 
@@ -309,6 +301,8 @@ def import_command(
             place, mlflow or "", artifacts=not no_artifacts, artifacts_from=artifacts_from
         )
     did(done, as_json=as_json, text=_imported(done))
+    if done.versions:
+        note(_HOW_TO_LOAD.format(" --directory DIR" if directory is not None else ""))
     for line in done.complaints[:_SHOWN]:
         note(f"  warning: {line}")
     if len(done.complaints) > _SHOWN:
@@ -322,7 +316,9 @@ def _imported(done: Imported) -> str:
         "new logged model": done.models,
         "changed run": done.changed,
         "registered version": done.versions,
-        "artifact": done.objects,
+        "artifact": done.artifacts,
     }
+    if not any(counts.values()):  # they come with a record, and are told of where nothing else is
+        counts["other file"] = done.others
     named = [counted(n, what) for what, n in counts.items() if n]
     return f"Imported {', '.join(named)}." if named else "All of it is here already."

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from assay.base.clock import duration, iso
+from assay.base.errors import Usage
 from assay.base.progress import counted, human_size
 from assay.cli.output import json_option, show, spelled
 from assay.cli.run_details import artifacts_command, metric_command
-from assay.cli.run_places import has_runs, open_runs
+from assay.cli.run_places import directory_option, has_runs, open_runs
 from assay.cli.run_records import (
     delete_command,
     export_command,
@@ -23,7 +25,6 @@ from assay.cli.search import search_command
 from assay.cli.sync import sync_command
 
 if TYPE_CHECKING:
-    from assay.ledger.database import Ledger
     from assay.ledger.logged import LoggedModel
     from assay.ledger.runs import Change, Run, RunDiff, RunRow
     from assay.ledger.writer import Data
@@ -62,11 +63,12 @@ for _command in (
 @click.option("--all", "every", is_flag=True, help="The runs of single stages too.")
 @click.option(
     "--status",
-    type=click.Choice(["running", "finished", "failed", "killed"]),
+    type=click.Choice(["running", "scheduled", "finished", "failed", "killed"]),
     help="Only runs with this status.",
 )
 @click.option("--experiment", metavar="NAME", help="Only runs of this experiment.")
 @click.option("--deleted", is_flag=True, help="The deleted runs, and nothing else.")
+@directory_option
 @json_option
 def runs_list(
     limit: int,
@@ -74,18 +76,19 @@ def runs_list(
     status: str | None,
     experiment: str | None,
     deleted: bool,
+    directory: Path | None,
     as_json: bool,
 ) -> int:
     """List runs, newest first."""
     from assay.ledger import runs
     from assay.render.tables import text_table
 
-    if not has_runs():
+    if not has_runs(directory):
         show([], as_json=as_json, text="No runs yet.")
         return 0
     if deleted:
-        return _list_deleted(limit, as_json=as_json)
-    with open_runs() as ledger:
+        return _list_deleted(limit, directory, as_json=as_json)
+    with open_runs(directory) as ledger:
         found = runs.list_(
             ledger,
             limit=limit,
@@ -100,11 +103,11 @@ def runs_list(
     return 0
 
 
-def _list_deleted(limit: int, *, as_json: bool) -> int:
+def _list_deleted(limit: int, directory: Path | None, *, as_json: bool) -> int:
     from assay.ledger import deleting
     from assay.render.tables import text_table
 
-    with open_runs() as ledger:
+    with open_runs(directory) as ledger:
         found = deleting.list_deleted(ledger, limit=limit)
     rows = [
         [one.id[:13], one.name, one.kind, one.experiment, iso(one.start), iso(one.deleted)]
@@ -124,27 +127,19 @@ def _list_row(run: RunRow) -> list[str]:
 
 @runs_group.command("show")
 @click.argument("run", default="latest")
+@directory_option
 @json_option
-def runs_show(run: str, as_json: bool) -> int:
+def runs_show(run: str, directory: Path | None, as_json: bool) -> int:
     """Show all that is recorded of RUN: its id, the beginning of it, or 'latest'."""
-    from assay.ledger import runs
+    from assay.ledger import listing, runs
 
-    with open_runs() as ledger:
+    with open_runs(directory) as ledger:
         found = runs.get(ledger, run)
         children = [runs.get(ledger, child) for child in found.children]
-        models = _logged_models(ledger, found.id)
+        models = listing.logged_models(ledger, found.id)
     document = {"run": found, "children": children, "logged_models": models}
     show(spelled(document), as_json=as_json, text=_shown(found, children, models))
     return 0
-
-
-def _logged_models(ledger: Ledger, run: str) -> list[LoggedModel]:
-    """Return the logged models that a run made."""
-    from assay.ledger import found, logged
-
-    with ledger.read() as connection:
-        [one] = found.load(connection, [run], parts=["models"])
-        return logged.load(connection, [id_ for id_, _ in one.models_out])
 
 
 def _shown(run: Run, children: list[Run], models: list[LoggedModel]) -> str:
@@ -262,15 +257,21 @@ def _child(run: Run) -> str:
 
 
 @runs_group.command("diff")
-@click.argument("base", default="latest~1")
+@click.argument("base", required=False)
 @click.argument("candidate", default="latest")
+@directory_option
 @json_option
-def runs_diff(base: str, candidate: str, as_json: bool) -> int:
+def runs_diff(base: str | None, candidate: str, directory: Path | None, as_json: bool) -> int:
     """Show what differs between two runs: by default the last two."""
     from assay.ledger import runs
 
-    with open_runs() as ledger:
-        first, second = runs.get(ledger, base), runs.get(ledger, candidate)
+    if base in {"latest", "latest~0"} and candidate == "latest":
+        raise Usage(
+            "these are one run",
+            hint="'assay runs diff' compares the last two, 'assay runs diff A B' others",
+        )
+    with open_runs(directory) as ledger:
+        first, second = runs.get(ledger, base or "latest~1"), runs.get(ledger, candidate)
     found = runs.diff(first, second)
     document = {"base": first.id, "candidate": second.id, "diff": found}
     show(spelled(document), as_json=as_json, text=_diff_text(first, second, found))

@@ -6,6 +6,7 @@ import math
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,16 +15,14 @@ from assay.base.progress import counted
 from assay.cli.forms import csv_option, csv_table, md_option, one_form
 from assay.cli.options import with_options
 from assay.cli.output import json_option, note, show, spelled
-from assay.cli.run_places import has_runs, open_runs
+from assay.cli.run_places import directory_option, has_runs, open_runs
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from assay.ledger.found import FoundRun
     from assay.ledger.search.columns import Column
     from assay.ledger.search.runs import RunQuery
 
-_forms = with_options(json_option, csv_option, md_option)
+_forms = with_options(directory_option, json_option, csv_option, md_option)
 _columns_option = click.option(
     "--columns", metavar="NAMES", help="These columns only, such as run_id,metrics.rmse."
 )
@@ -66,6 +65,7 @@ def search_command(
     limit: int,
     every: bool,
     children: bool,
+    directory: Path | None,
     as_json: bool,
     as_csv: bool,
     as_markdown: bool,
@@ -76,8 +76,8 @@ def search_command(
     one_form(json=as_json, csv=as_csv, md=as_markdown)
     asked = RunQuery(filter=query, order_by=order_by, of_children=children)
     if counts:
-        return _show_count(asked, as_json=as_json)
-    runs, is_cut = _found(asked, limit=None if every else limit)
+        return _show_count(asked, directory, as_json=as_json)
+    runs, is_cut = _found(asked, directory, limit=None if every else limit)
     chosen = _chosen(columns, runs)
     show_runs = _printer(as_json=as_json, as_csv=as_csv, as_markdown=as_markdown)
     show_runs(runs, chosen, "No run is like that.")
@@ -102,6 +102,7 @@ def log_command(
     columns: str | None,
     experiment: str | None,
     every: bool,
+    directory: Path | None,
     as_json: bool,
     as_csv: bool,
     as_markdown: bool,
@@ -116,7 +117,7 @@ def log_command(
     one_form(json=as_json, csv=as_csv, md=as_markdown)
     name = None if experiment is None else _quoted(experiment)
     query = RunQuery(filter="" if name is None else f"experiment = {name}", top_level=not every)
-    runs, _ = _found(query, limit=last, merges=not every)
+    runs, _ = _found(query, directory, limit=last, merges=not every)
     if sort is not None:
         runs = _sorted(runs, sort)
     chosen = _chosen(columns, runs)
@@ -160,54 +161,40 @@ def _whole_name(name: str, runs: Sequence[FoundRun]) -> str:
     return name
 
 
-def _show_count(query: RunQuery, *, as_json: bool) -> int:
+def _show_count(query: RunQuery, directory: Path | None, *, as_json: bool) -> int:
+    from assay.ledger import listing
     from assay.ledger.search.parser import parse
-    from assay.ledger.search.runs import count
     from assay.ledger.search.targets import RUNS
 
     parse(query.filter, RUNS)  # a query is wrong where there is no run, too
     found = 0
-    if has_runs():
-        with open_runs() as ledger, ledger.read() as connection:
-            found = count(connection, query)
+    if has_runs(directory):
+        with open_runs(directory) as ledger:
+            found = listing.count_runs(ledger, query)
     show({"count": found}, as_json=as_json, text=str(found))
     return 0
 
 
 def _found(
-    query: RunQuery, *, limit: int | None, merges: bool = False
+    query: RunQuery, directory: Path | None, *, limit: int | None, merges: bool = False
 ) -> tuple[list[FoundRun], bool]:
     """Return the runs of a query, and whether there are more."""
-    from assay.ledger import found
+    from assay.cli.run_table import with_parts
+    from assay.ledger import listing
     from assay.ledger.search.ordering import parse_orders
     from assay.ledger.search.parser import parse
-    from assay.ledger.search.runs import find
     from assay.ledger.search.targets import RUNS
 
-    if not has_runs():
-        parse(query.filter, RUNS)
-        parse_orders(query.order_by, RUNS)
+    parse(query.filter, RUNS)
+    parse_orders(query.order_by, RUNS)
+    if not has_runs(directory):
         return [], False
-    with open_runs() as ledger, ledger.read() as connection:
-        page = find(connection, query, limit=limit)
-        runs = found.load(connection, page.ids)
-        return (_merged(connection, runs) if merges else runs), page.token is not None
-
-
-def _merged(connection: Connection, runs: list[FoundRun]) -> list[FoundRun]:
-    """Return runs with the parameters and metrics of their parts."""
-    from sqlalchemy import select
-
-    from assay.cli.run_table import with_parts
-    from assay.ledger import found
-    from assay.ledger.tables import run as table
-
-    within = found.within(connection, table.c.parent_id, [run.id for run in runs])
-    query = select(table.c.id).where(within, table.c.deleted.is_(None)).order_by(table.c.start)
-    parts: dict[str, list[FoundRun]] = {}
-    for part in found.load(connection, list(connection.execute(query).scalars())):
-        parts.setdefault(str(part.parent), []).append(part)
-    return [with_parts(run, parts.get(run.id, ())) for run in runs]
+    with open_runs(directory) as ledger:
+        runs, is_cut = listing.find_runs(ledger, query, limit=limit)
+        if merges:
+            stages = listing.stages_of(ledger, [run.id for run in runs])
+            runs = [with_parts(run, stages.get(run.id, ())) for run in runs]
+    return runs, is_cut
 
 
 def _sorted(runs: list[FoundRun], text: str) -> list[FoundRun]:

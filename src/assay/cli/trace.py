@@ -27,6 +27,8 @@ def trace_command(thing: str, mermaid: bool, every: bool, as_json: bool) -> int:
     """
     import tempfile
 
+    from assay.base.clock import now_ms
+    from assay.ledger import liveness
     from assay.ledger.database import open_ledger
     from assay.project import settings
     from assay.trace import drawing, nodes, things, tree
@@ -38,6 +40,7 @@ def trace_command(thing: str, mermaid: bool, every: bool, as_json: bool) -> int:
         ledger = open_ledger(
             settings.ledger_where(project) if is_there else Path(empty) / "ledger.db"
         )
+        liveness.look(ledger, at=now_ms())
         named = things.find(project, ledger, thing, cwd=Path.cwd())
         found = tree.trace(project, ledger, named, most=None if every else nodes.MOST)
         ledger.close()

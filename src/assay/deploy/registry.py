@@ -6,7 +6,6 @@ A version's tags hold what is known of it: `metrics` (JSON, as they were when it
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,23 +14,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from assay.base.errors import Error, NotFound, Usage
+from assay.bundle import addresses
 from assay.bundle import contents as folders
-from assay.bundle import find
 from assay.bundle.contents import Contents
 from assay.bundle.index import plain
 from assay.deploy.verdicts import VERDICT
-from assay.ledger import lineage, model_names, models, process, runs
-from assay.ledger.database import open_ledger
+from assay.ledger import lineage, listing, model_names, models, places, process, runs
 from assay.ledger.models import Version
 from assay.ledger.runs import Run
 from assay.pipeline import kept, record
 from assay.project import declaration
 from assay.project.holding import holding
-from assay.project.settings import ledger_where
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
+    from assay.ledger.places import Place
 
 GATE = "assay/gate.json"
 """The artifact of a run that says how the gate judged its bundle."""
@@ -61,13 +59,16 @@ def register(
     name: str | None = None,
     alias: str | None = None,
     description: str | None = None,
+    place: Place | None = None,
 ) -> Registered:
     """Make a bundle a version of a model; the same bundle again is the same version.
 
     Parameters
     ----------
     ref : str
-        A bundle's folder, id or run.
+        A bundle's folder, id, run or address.
+    place : Place, optional
+        Whose model it is: by default that of the project's own ledger.
     name : str, optional
         The model; by default that of the declaration, else the name in the bundle.
 
@@ -78,7 +79,7 @@ def register(
     assay.Error
         If there is no such bundle, or it is not whole.
     """
-    found = find.find(ref, project=project)
+    found = _bundle(project, ref, place)
     declared = declaration.read(project).model
     model = name or (declared.name if declared else None) or found.index.name
     if model is None:
@@ -90,7 +91,10 @@ def register(
         model_names.check_alias(alias)
     folders.keep(found, project.objects)
     project.work_dir.mkdir(exist_ok=True)
-    with open_ledger(os.environ.get("ASSAY_LEDGER") or ledger_where(project)) as ledger:
+    place = place or places.own(project)
+    if place.is_hub:
+        _send(place, found)
+    with place.open(create=True) as ledger:
         with holding(project.work_dir / "register.lock"):
             there = _same(ledger, model, found.id)
             run = _run(ledger, ref, found) if there is None else _get_run(ledger, there.run)
@@ -101,7 +105,7 @@ def register(
                     bundle=found.id,
                     run=run.id if run else None,
                     description=description,
-                    tags=_tags(project, ledger, found, run),
+                    tags=_tags(place, ledger, found, run),
                     owner=process.user(),
                 )
             else:
@@ -110,13 +114,32 @@ def register(
                     ledger,
                     there,
                     description=description,
-                    tags=_gate_tags(project, ledger, found, run),
+                    tags=_gate_tags(place, ledger, found, run),
                 )
         if alias is not None:
             models.set_alias(ledger, model, alias, version=made.number)
-        n_kept = _keep_data(project, ledger, run) if run else 0
+        n_kept = _keep_data(project, place, ledger, run) if run else 0
         version = models.get_version(ledger, f"{model}/{made.number}")
     return Registered(version=version, is_new=there is None, n_kept=n_kept)
+
+
+def _bundle(project: Project, ref: str, place: Place | None) -> Contents:
+    found = addresses.find(ref, project=None if place is not None and place.is_hub else project)
+    if isinstance(found, Path):
+        raise Error("this is a file that a run keeps, no bundle", where=ref)
+    return found
+
+
+def _send(place: Place, found: Contents) -> None:
+    """Send the files of a bundle to the hub."""
+    from assay.ledger.hub import HubSink
+
+    sink = HubSink(place.where, objects=place.objects, token=place.token)
+    try:
+        for oid in (*(file.sha256 for file in found.index.files.values()), found.id[7:]):
+            sink.upload(oid)
+    finally:
+        sink.rest()
 
 
 def _same(ledger: Ledger, model: str, bundle: str) -> Version | None:
@@ -165,36 +188,29 @@ def _get_run(ledger: Ledger, run: str | None) -> Run | None:
     return None if run is None else runs.get(ledger, run, with_deleted=True)
 
 
-def _tags(project: Project, ledger: Ledger, found: Contents, run: Run | None) -> dict[str, str]:
+def _tags(place: Place, ledger: Ledger, found: Contents, run: Run | None) -> dict[str, str]:
     """Return what a version says of its metrics and its gate."""
     metrics: dict[str, Any] = {}
     if run is not None:
         pipeline = whole(ledger, run)
         for part in (*(runs.get(ledger, child) for child in pipeline.children), pipeline, run):
             metrics |= {key: plain(metric.value) for key, metric in part.metrics.items()}
-    tags = _gate_tags(project, ledger, found, run)
+    tags = _gate_tags(place, ledger, found, run)
     if metrics:
         tags["metrics"] = msgspec.json.encode(metrics, order="sorted").decode()
     return tags
 
 
-def _gate_tags(
-    project: Project, ledger: Ledger, found: Contents, run: Run | None
-) -> dict[str, str]:
+def _gate_tags(place: Place, ledger: Ledger, found: Contents, run: Run | None) -> dict[str, str]:
     """Return the newest word of the gate on a bundle, where the ledger has one."""
-    from assay.ledger.tables import artifact, tag
-
     came = [edge.target for edge in lineage.edges_from(ledger, f"bundle:{found.id}")]
     owners = {thing.removeprefix("run:") for thing in came if thing.startswith("run:")}
-    its_runs = tag.select().where(tag.c.key == "bundle", tag.c.value == found.id)
-    with ledger.read() as connection:
-        owners |= {row.run_id for row in connection.execute(its_runs)} | {run.id if run else ""}
-        query = artifact.select().where(artifact.c.path == GATE, artifact.c.run_id.in_(owners))
-        row = connection.execute(query.order_by(artifact.c.at.desc())).first()
-    if row is None:
+    owners |= {run.id if run else ""}
+    oid = listing.newest_artifact(ledger, GATE, runs=sorted(owners), bundle=found.id)
+    if oid is None:
         return {}
-    verdict = _answer(project.objects.read(row.oid.removeprefix("sha256:")))
-    return {"gate": row.oid} | ({VERDICT: verdict} if verdict else {})
+    verdict = _answer(place.read(oid.removeprefix("sha256:")))
+    return {"gate": oid} | ({VERDICT: verdict} if verdict else {})
 
 
 def _answer(content: bytes) -> str | None:
@@ -208,18 +224,21 @@ def _answer(content: bytes) -> str | None:
     return document if document in ANSWERS else None
 
 
-def _keep_data(project: Project, ledger: Ledger, run: Run) -> int:
+def _keep_data(project: Project, place: Place, ledger: Ledger, run: Run) -> int:
     """Let data and outputs of a run survive `dvc gc`; return how many versions are safe."""
-    return kept.keep(project, data_of(project, ledger, run))
+    return kept.keep(project, data_of(project, ledger, run, place=place))
 
 
-def data_of(project: Project, ledger: Ledger, run: Run) -> list[str]:
+def data_of(
+    project: Project, ledger: Ledger, run: Run, *, place: Place | None = None
+) -> list[str]:
     """Return the MD5s of what a run read and made, and the pipeline that it is a part of."""
+    place = place or places.own(project)
     pipeline = whole(ledger, run)
     found = [_md5s(one) for one in (pipeline, run)]
     for artifact in pipeline.artifacts:
         if artifact.path == record.PLAN:
-            content = project.objects.read(artifact.oid.removeprefix("sha256:"))
+            content = place.read(artifact.oid.removeprefix("sha256:"))
             plan = record.load(content, where=artifact.oid)
             found.append(kept.oids_of(plan))
             found.append(kept.tracked_inside(project, plan, commit=pipeline.code.commit))

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from assay.base.clock import now_ms
-from assay.base.errors import Error, NotFound
-from assay.ledger import operation_checks, values
+from assay.base.errors import Error, NotFound, with_article
+from assay.ledger import operation_checks, unkept, values
 from assay.ledger.operations import AddArtifacts, AddEdges, AddInputs, LogParams, SetTags
 from assay.ledger.writer import DEFAULT_EXPERIMENT, Artifact
 
 if TYPE_CHECKING:
     from assay.ledger.environment import Environment
+    from assay.ledger.heart import Heart
     from assay.ledger.places import Place
     from assay.ledger.writer import Code
 
 _LARGEST = 2**63
+_NO_OID = f"sha256:{'0' * 64}"  # of a file that has to wait
 
 
 class ActiveRun:
-    """A run that goes on; threads may share it, and forked processes may log to it.
+    """A run that goes on; threads may share it, and processes that it starts log to it.
 
     What is logged is written in the background: nothing is lost when the process ends, and at
     most the last 200 ms when it is killed.
@@ -44,6 +46,7 @@ class ActiveRun:
         self.is_open, self.is_part = True, is_part
         self.pid = os.getpid()
         self.channel = place.channel()
+        self.heart: Heart | None = None  # of a run that this process began
         self._params = dict(params or {})  # as text
         self._keys: set[object] = set()  # of metrics, that are known to be good
 
@@ -60,7 +63,9 @@ class ActiveRun:
         self._check_open()
         found = {
             values.check_key("parameter", key): values.dump(value)
-            for key, value in values.flatten(params).items()
+            for key, value in values.flatten(
+                values.check_mapping("assay.log_params()", params)
+            ).items()
         }
         for key, (text, _) in found.items():
             values.check_text("parameter", key, text)
@@ -75,7 +80,7 @@ class ActiveRun:
             self.channel.put(LogParams(run=self.id, params=found))
 
     def log_metric(
-        self, key: str, value: object, *, step: int | None = None, at: int | None = None
+        self, key: str, value: object, step: int | None = None, *, at: int | None = None
     ) -> None:
         """Record a number; `step` counts epochs or batches, `at` is a moment in milliseconds."""
         if type(value) is not float:
@@ -91,19 +96,19 @@ class ActiveRun:
         )
 
     def log_metrics(
-        self, metrics: Mapping[str, object], *, step: int | None = None, at: int | None = None
+        self, metrics: Mapping[str, object], step: int | None = None, *, at: int | None = None
     ) -> None:
         """Record numbers of one moment, all or none."""
         self._check_open()
         moment = now_ms() if at is None else values.moment("metrics", at)
         found = [
             (values.check_key("metric", key), values.number(key, value), values.step(key, step))
-            for key, value in metrics.items()
+            for key, value in values.check_mapping("assay.log_metrics()", metrics).items()
         ]
         for name, number, counted in found:
             self.channel.point(self.id, name, number, step=counted, at=moment)
 
-    def log_artifact(self, path: str | Path, *, to: str | None = None) -> None:
+    def log_artifact(self, path: str | Path, to: str | None = None) -> None:
         """Keep a file with the run, in the folder `to` of its artifacts."""
         file = Path(path)
         if file.is_dir():
@@ -114,7 +119,7 @@ class ActiveRun:
             )
         self._keep({file.name: file}, to)
 
-    def log_artifacts(self, folder: str | Path, *, to: str | None = None) -> None:
+    def log_artifacts(self, folder: str | Path, to: str | None = None) -> None:
         """Keep all files of a folder with the run, in the folder `to` of its artifacts."""
         root = Path(folder)
         if not root.is_dir():
@@ -130,6 +135,19 @@ class ActiveRun:
 
     def log_text(self, text: str, path: str) -> None:
         """Keep a text as the file `path` of the run's artifacts."""
+        if not isinstance(text, str):
+            raise Error(
+                f"assay.log_text() was given {with_article(type(text).__name__)}; expected is "
+                "text",
+                where=str(path),
+                hint="write it into a file and call assay.log_artifact(), or give str(...)",
+            )
+        if not values.is_plain(text):
+            raise Error(
+                "the text holds signs that UTF-8 has no bytes for",
+                where=str(path),
+                hint="write its bytes into a file and call assay.log_artifact()",
+            )
         self._keep_bytes(text.encode(), path)
 
     def log_dict(self, mapping: Mapping[str, object] | Sequence[object], path: str) -> None:
@@ -178,7 +196,7 @@ class ActiveRun:
         self._check_open()
         texts = {
             values.check_key("tag", key): values.check_text("tag", key, str(value))
-            for key, value in tags.items()
+            for key, value in values.check_mapping("assay.set_tags()", tags).items()
         }
         if texts:
             self.channel.put(SetTags(run=self.id, tags=texts))
@@ -191,6 +209,7 @@ class ActiveRun:
 
     def flush(self) -> None:
         """Wait until all is written, or lies in a file until it can be; raise what was refused."""
+        unkept.of_process.retry()
         self.channel.flush()
         self.channel.check(self.id)
 
@@ -209,16 +228,27 @@ class ActiveRun:
         self.channel.put(AddEdges(run=self.id, edges=(edge,), at=at))
         self.flush()
 
+    def read(self, thing: str) -> None:
+        """Record that the run read a thing, such as the bundle of another run."""
+        self._check_open()
+        edge = (thing, "read_by", f"run:{self.id}")
+        self.channel.put(AddEdges(run=self.id, edges=(edge,), at=now_ms()))
+
     def _keep(self, files: Mapping[str, Path], to: str | None) -> None:
         self._check_open()
         under = _inside_artifacts(to)
         for file in files.values():
             if not file.is_file():
                 raise NotFound("there is no such file", where=file, hint="write it first")
-        stored = self.place.objects.add_files(files.values())
+        named = {str(under / name): file for name, file in files.items()}
+        try:
+            stored = self.place.objects.add_files(files.values())
+        except (Error, OSError) as error:
+            self._hold(named, error)
+            return
         self._add_artifacts(
-            Artifact(path=str(under / name), oid=f"sha256:{one.oid}", size=one.size)
-            for name, one in zip(files, stored, strict=True)
+            Artifact(path=path, oid=f"sha256:{one.oid}", size=one.size)
+            for path, one in zip(named, stored, strict=True)
         )
 
     def _keep_bytes(self, content: bytes, path: str) -> None:
@@ -226,16 +256,25 @@ class ActiveRun:
         inside = _inside_artifacts(path)
         if inside == PurePosixPath():
             raise Error(f"the path {path!r} names no file", hint="give one, such as 'notes.txt'")
-        oid = self.place.objects.add(content)
+        try:
+            oid = self.place.objects.add(content)
+        except (Error, OSError) as error:
+            self._hold({str(inside): content}, error)
+            return
         self._add_artifacts([Artifact(path=str(inside), oid=f"sha256:{oid}", size=len(content))])
 
-    def _add_artifacts(self, found: Any) -> None:
-        kept = tuple(found)
-        for problem in operation_checks.of_files(kept):
-            raise Error(
-                f"not kept: {problem}",
-                hint="rename the file, or leave it out: assay.log_artifact(FILE)",
-            )
+    def _hold(self, files: Mapping[str, bytes | Path], problem: Exception) -> None:
+        """Let files wait where the disk is full; raise where that is not it."""
+        if not unkept.is_full(problem):
+            raise problem
+        _check_files(Artifact(path=path, oid=_NO_OID, size=0) for path in files)
+        unkept.of_process.hold(self, files, problem)
+
+    def _add_artifacts(self, found: Iterable[Artifact]) -> None:
+        kept = _check_files(found)
+        if unkept.of_process:
+            unkept.of_process.replaced(self.id, (one.path for one in kept))
+            unkept.of_process.retry()
         if kept:
             self.channel.put(AddArtifacts(run=self.id, artifacts=kept, at=now_ms()))
 
@@ -244,7 +283,23 @@ class ActiveRun:
             raise Error(f"the run {self.id} has ended", hint="log inside its 'with' block")
 
 
-def _inside_artifacts(to: str | None) -> PurePosixPath:
+def _check_files(found: Iterable[Artifact]) -> tuple[Artifact, ...]:
+    files = tuple(found)
+    for problem in operation_checks.of_files(files):
+        raise Error(
+            f"not kept: {problem}",
+            hint="rename the file, or leave it out: assay.log_artifact(FILE)",
+        )
+    return files
+
+
+def _inside_artifacts(to: str | Path | None) -> PurePosixPath:
+    if not isinstance(to, (str, PurePath, type(None))):
+        raise Error(
+            f"a path of the run's artifacts is {with_article(type(to).__name__)}; expected is "
+            "text",
+            hint="a relative path, such as 'plots/train'",
+        )
     folder = PurePosixPath(to or "")
     if folder.is_absolute() or ".." in folder.parts:
         raise Error(

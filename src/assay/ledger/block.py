@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import shlex
 import sys
 import time
 import traceback
@@ -22,9 +21,17 @@ from typing import TYPE_CHECKING
 from assay.base.clock import now_ms
 from assay.base.errors import Error
 from assay.base.ids import uuid7
-from assay.ledger import places, process, reads, seeds, tail, values
+from assay.ledger import calling, places, process, reads, seeds, tail, unkept, values
 from assay.ledger.active import ActiveRun
-from assay.ledger.operations import AddInputs, FinishRun, ResumeRun, SetTags, StartRun
+from assay.ledger.heart import Heart
+from assay.ledger.operations import (
+    AddInputs,
+    FinishRun,
+    ResumeRun,
+    SetEnvironment,
+    SetTags,
+    StartRun,
+)
 from assay.ledger.writer import DEFAULT_EXPERIMENT
 
 if TYPE_CHECKING:
@@ -35,6 +42,12 @@ if TYPE_CHECKING:
     from assay.project.workspace import Project
 
 _LOG_TAIL = 4000  # characters of a traceback that are kept
+_MOST_SEEDS = 10  # of generators that one run makes
+_joined: set[str] = set()
+"""Runs that the environment names: their seeds are heard as long as this process lives."""
+_FILES = frozenset({__file__, str(Path(__file__).with_name("recorder.py"))})
+_FRAMES = frozenset({"_recorded", "ending", "now", "later"})
+"""Functions in which the code of a block, or of a decorated function, is run."""
 
 
 def start(*, name: str | None, experiment: str | None, parent: ActiveRun | None) -> ActiveRun:
@@ -43,14 +56,13 @@ def start(*, name: str | None, experiment: str | None, parent: ActiveRun | None)
     place = parent.place if parent else places.find(project)
     belongs_to = experiment or (parent.experiment if parent else DEFAULT_EXPERIMENT)
     code, environment = _circumstances(project, parent)
-    script = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] else ""
     begun = StartRun(
         run=uuid7(),
-        name=name or script.strip("-") or "interactive",
+        name=name or calling.name() or "interactive",
         kind="script",
         experiment=belongs_to,
         parent=parent.id if parent else None,
-        command=values.plain(shlex.join(sys.argv)) or None,
+        command=values.plain(calling.command(project)) or None,
         directory=_directory(project),
         owner=process.user(),
         code=code,
@@ -62,7 +74,8 @@ def start(*, name: str | None, experiment: str | None, parent: ActiveRun | None)
         begun.run, place=place, experiment=belongs_to, code=code, environment=environment,
         is_part=parent is not None,
     )  # fmt: skip
-    active.channel.begin(begun, beat=_sampler(active, project))
+    active.heart = Heart(active, project)
+    active.channel.begin(begun, beat=active.heart.beat)
     if project is not None and parent is None:
         _note_params_file(active, project)
     return active
@@ -85,14 +98,18 @@ def resume(name: str) -> tuple[ActiveRun, bool]:
     channel = place.channel()
     known = channel.find(name)
     if known.deleted:
-        raise Error(f"the run {known.id} is deleted", hint=f"assay runs restore {known.id}")
+        raise Error(
+            f"the run {known.id} is deleted; it cannot go on",
+            hint=f"'assay runs restore {known.id[:13]}' brings it back",
+        )
     active = ActiveRun(known.id, place=place, experiment=known.experiment, params=known.params)
     if known.is_running:
         channel.join()
         return active, False
     who = process.describe(os.getpid())
     again = ResumeRun(run=known.id, at=now_ms(), process=who)
-    channel.begin(again, beat=_sampler(active, project))
+    active.heart = Heart(active, project)
+    channel.begin(again, beat=active.heart.beat)
     return active, True
 
 
@@ -102,7 +119,11 @@ def join(id_: str) -> ActiveRun:
     channel = place.channel()
     known = channel.find(id_)
     channel.join()
-    return ActiveRun(known.id, place=place, experiment=known.experiment, params=known.params)
+    active = ActiveRun(known.id, place=place, experiment=known.experiment, params=known.params)
+    _note_environment(active, known.environment)
+    _joined.add(active.id)
+    _hear_seeds(active)
+    return active
 
 
 @contextlib.contextmanager
@@ -115,7 +136,8 @@ def ending(active: ActiveRun, *, is_recorded: bool) -> Iterator[None]:
         except BaseException as error:
             try:
                 if is_recorded:
-                    _end(active, *_outcome(error), cpu=cpu, log_tail=log() + _traceback())
+                    last = log() + _traceback(error)
+                    _end(active, *_outcome(error), cpu=cpu, log_tail=last)
                 else:
                     active.flush()
             except Error as failure:  # what went wrong first is what the user has to see
@@ -140,7 +162,10 @@ def _end(
     if os.getpid() != active.pid:  # a forked process that leaves the block
         active.flush()
         return
+    if active.heart is not None:
+        active.heart.rest()
     active.is_open = False
+    unkept.of_process.retry()
     active.channel.end(
         active.id,
         FinishRun(
@@ -173,38 +198,68 @@ def _circumstances(
 def _note_params_file(active: ActiveRun, project: Project) -> None:
     from assay.ledger import inputs
 
-    found = inputs.params_file(project)
+    found = None
+    with contextlib.suppress(Error, OSError):  # the disk is full, or the file cannot be read
+        found = inputs.params_file(project)
     if found is not None:
         active.channel.put(AddInputs(run=active.id, data=(found,), at=now_ms()))
+
+
+def _note_environment(active: ActiveRun, recorded: str | None) -> None:
+    """Record the environment of this process, where another one is on record for the run."""
+    from assay.ledger import environment
+
+    if recorded is not None and (found := environment.capture()).oid != recorded:
+        active.channel.put(SetEnvironment(run=active.id, environment=found))
 
 
 @contextlib.contextmanager
 def _listening(active: ActiveRun, *, to_all: bool) -> Iterator[Callable[[], str]]:
     """Note the seeds that are set in a block; give what returns the last lines it printed."""
-    n_lines = int(places.setting("run.log_tail")) if to_all else 0
-    place = tail.of_process.begin() if n_lines else 0
-
-    def heard(library: str, seed: object) -> None:
-        if seed is not None:  # else it was drawn from the system
-            active.channel.put(
-                SetTags(run=active.id, tags={f"seed.{library}": values.plain(str(seed)[:100])})
-            )
+    heart = active.heart if to_all else None
+    n_lines = int(places.setting("run.log_tail")) if heart else 0
+    if heart is not None and n_lines:
+        heart.listen(tail.of_process.begin(), n_lines=n_lines)
 
     def log() -> str:
         if project is not None:
             _note_reads(active, project, reads.of_process.end())
-        return tail.of_process.since(place, n_lines=n_lines) if n_lines else ""
+        return heart.log() if heart is not None else ""
 
     project = places.find_project() if to_all and not active.is_part else None
     if project is not None:
         reads.of_process.begin(project.root)
-    seeds.listen(heard)
+    heard = None if active.id in _joined else _hear_seeds(active)
     try:
         yield log
     finally:
-        seeds.forget(heard)
+        if heard is not None:
+            seeds.forget(heard)
         if n_lines:
             tail.of_process.end()
+
+
+def _hear_seeds(active: ActiveRun) -> Callable[[str, str], None]:
+    """Record the seeds that were set in this process, and those that are from now on."""
+    found: dict[str, str] = {}
+
+    def heard(library: str, seed: str) -> None:
+        if library == seeds.GENERATORS:
+            seed = _added(found.get(library), seed)
+        if found.get(library) != seed:
+            found[library] = seed
+            active.channel.put(SetTags(run=active.id, tags={f"seed.{library}": seed}))
+
+    for library, seed in {} if active.is_part else seeds.known().items():
+        heard(library, values.plain(seed))
+    seeds.listen(heard)
+    return heard
+
+
+def _added(before: str | None, seed: str) -> str:
+    """Return the seeds of generators, the first ten of them, each once."""
+    parts = before.split(", ") if before else []
+    return ", ".join(dict.fromkeys([*parts, seed][:_MOST_SEEDS]))
 
 
 def _note_reads(active: ActiveRun, project: Project, paths: set[str]) -> None:
@@ -212,18 +267,6 @@ def _note_reads(active: ActiveRun, project: Project, paths: set[str]) -> None:
         found = reads.tracked(project, paths)
         if found and os.getpid() == active.pid:
             active.channel.put(AddInputs(run=active.id, data=found, at=now_ms()))
-
-
-def _sampler(active: ActiveRun, project: Project | None) -> Callable[[], None] | None:
-    from assay.ledger.system import Sampler
-
-    if not places.setting("run.system_metrics", project):
-        return None
-
-    def log(found: object, step: int) -> None:
-        active.log_metrics(found, step=step)  # type: ignore[arg-type]
-
-    return Sampler(log, folder=active.place.folder)
 
 
 def _directory(project: Project | None) -> str | None:
@@ -245,10 +288,33 @@ def _outcome(error: BaseException) -> tuple[Outcome, str | None, int | None]:
     return "failed", f"{type(error).__name__}: {error}", 1
 
 
-def _traceback() -> str:
-    if isinstance(sys.exception(), (SystemExit, KeyboardInterrupt)):
+def _traceback(error: BaseException) -> str:
+    """Return the end of a traceback without the frames that lead from a block into it."""
+    if isinstance(error, (SystemExit, KeyboardInterrupt)):
         return ""
-    return traceback.format_exc()[-_LOG_TAIL:]
+    found = traceback.TracebackException.from_exception(error)
+    _leave_out_ours(found)
+    text = "".join(found.format())
+    if len(text) <= _LOG_TAIL:
+        return text
+    return text[-_LOG_TAIL:].partition("\n")[2] or text[-_LOG_TAIL:]
+
+
+def _leave_out_ours(found: traceback.TracebackException) -> None:
+    waiting, seen = [found], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        stack = [frame for frame in one.stack if not _is_of_a_block(frame)]
+        one.stack = traceback.StackSummary.from_list(stack)
+        waiting += [other for other in (one.__cause__, one.__context__) if other is not None]
+        waiting += one.exceptions or ()
+
+
+def _is_of_a_block(frame: traceback.FrameSummary) -> bool:
+    return frame.filename in _FILES and frame.name in _FRAMES
 
 
 def _peak_memory() -> int:

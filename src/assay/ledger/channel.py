@@ -76,10 +76,10 @@ class Channel:
         self._progress = threading.Condition()
         self._away: Error | None = None  # why nothing can be written now
         self._n_failures = 0
-        self._alive: dict[str, Callable[[], None] | None] = {}
+        self._alive: dict[str, Callable[[bool], str | None] | None] = {}
         self._beaten = time.monotonic()
         self._refused: dict[str, list[Error]] = {}
-        self._is_told = False
+        self._told: set[bool] = set()  # whether it waits in a file
 
     def point(self, run: str, key: str, value: float, *, step: int, at: int) -> None:
         """Write one point of a metric soon; raise what was refused of the run before."""
@@ -95,6 +95,10 @@ class Channel:
         """Write an operation soon; raise what was refused of the run before."""
         if self._refused:
             self.check(operation.run)
+        self.add(operation)
+
+    def add(self, operation: Operation) -> None:
+        """Write an operation soon, whatever was refused before."""
         self._queue.append(operation)
         self._wake()
 
@@ -103,13 +107,16 @@ class Channel:
         with self._life:
             self._users += 1
 
-    def begin(self, operation: Operation, *, beat: Callable[[], None] | None = None) -> None:
+    def begin(
+        self, operation: Operation, *, beat: Callable[[bool], str | None] | None = None
+    ) -> None:
         """Write the beginning of a run, and say from then on that it goes on.
 
         Parameters
         ----------
         beat : callable, optional
-            Called with every heartbeat, to log what it finds.
+            Called with every heartbeat, to log what it finds; told whether all was written
+            before, it then returns the last lines of the output, where there are new ones.
 
         Raises
         ------
@@ -138,10 +145,7 @@ class Channel:
     def flush(self) -> None:
         """Wait until all that this process said is written, or lies in a file until it can be.
 
-        Raises
-        ------
-        Error
-            If there is no place for it.
+        Where there is no space for that file either, it goes on to wait in memory.
         """
         self._hasten()
 
@@ -167,14 +171,27 @@ class Channel:
             raise first
 
     def leave(self) -> None:
-        """Let the channel rest when nobody uses it any more; what cannot be written stays."""
+        """Let the channel rest when nobody uses it any more; what cannot be written stays.
+
+        What has no place on this machine either is tried on, as long as the process lives.
+        """
         with self._life:
             self._users = max(0, self._users - 1)
             if not self._users:
-                self.rest()
+                try:
+                    self.rest()
+                except Error as error:
+                    self._tell(error)
+                    self._start()
 
     def rest(self) -> None:
-        """End the threads, and leave what cannot be written to who comes next."""
+        """End the threads, and leave what cannot be written to who comes next.
+
+        Raises
+        ------
+        Error
+            If there is no place for that on this machine.
+        """
         self._halt(patience=PATIENCE)
         self._gather()
         self._outbox.leave()
@@ -269,12 +286,13 @@ class Channel:
         if now - self._beaten < liveness.BEAT:
             return
         self._beaten = now
-        alive = dict(self._alive)
-        for beat in alive.values():
-            if beat is not None:
-                beat()
-        if alive and not len(self._outbox):
-            self._outbox.add([Beat(run=run, at=now_ms()) for run in alive])
+        is_idle = not len(self._outbox)
+        beats = [
+            Beat(run=run, at=now_ms(), log_tail=None if beat is None else beat(is_idle))
+            for run, beat in tuple(self._alive.items())
+        ]
+        if beats and is_idle:
+            self._outbox.add(beats)
             self._due.set()
 
     def _send_on(self, stop: threading.Event) -> None:
@@ -341,20 +359,30 @@ class Channel:
             while len(self._outbox) and self._send_first():
                 pass
         if self._outbox.written < number and may_tell:
-            self._outbox.keep(at_once=True)
-            self._tell()
+            try:
+                self._outbox.keep(at_once=True)
+            except Error as error:
+                self._tell(error)
+            else:
+                self._tell()
 
     def _has_sender(self) -> bool:
         return any(one.name == _SENDER and one.is_alive() for one in self._threads)
 
-    def _tell(self) -> None:
-        if self._is_told:
+    def _tell(self, full: Error | None = None) -> None:
+        """Say once what is recorded waits for, and where; `full` is why a file cannot be it."""
+        if (full is None) in self._told:
             return
-        self._is_told = True
+        self._told.add(full is None)
         reason = "it is busy" if self._away is None else self._away.what
+        waits = (
+            f"in {self._folder}, and is sent by this process, the next run or 'assay runs sync'"
+            if full is None
+            else f"in memory ({self._folder}: {full.what}), and is lost if this process ends"
+        )
         sys.stderr.write(
             f"assay: {self.sink.name} cannot be written to now ({reason}); what is recorded waits "
-            f"in {self._folder}, and is sent by this process, the next run or 'assay runs sync'\n"
+            f"{waits}\n"
         )
 
     # forks

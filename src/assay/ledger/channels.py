@@ -63,6 +63,9 @@ def see_to_the_end() -> None:
 
 
 def _rest_all() -> None:
+    unkept = sys.modules.get("assay.ledger.unkept")
+    if unkept is not None:
+        unkept.of_process.end()
     for one in list(_channels.values()):
         try:
             one.flush()

@@ -32,8 +32,12 @@ def capture(project: Project) -> Code:
         snapshot = git.snapshot(root)
     except git.Failed as error:
         return Code(reason=f"git cannot tell which code runs: {error.what}")
-    patch = project.objects.add(snapshot.patch) if snapshot.patch else None
     reason = _too_much(root, snapshot.untracked, most=most)
+    patch = None
+    try:
+        patch = project.objects.add(snapshot.patch) if snapshot.patch else None
+    except (OSError, Error) as error:  # a full disk, which no run fails by
+        reason = f"the uncommitted changes cannot be kept: {getattr(error, 'what', error)}"
     files: tuple[Untracked, ...] = ()
     if reason is None:
         try:

@@ -19,8 +19,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from assay.base.errors import Error, NotFound
 from assay.base.files import explain, temporary_beside
@@ -58,7 +57,7 @@ class Ledger:
         self._password = str(url.password or "")
         self._lock = threading.RLock()
         self._whole: Connection | None = None
-        self._inode: int | None = None
+        self.inode: int | None = None  # of the file that the connections are to
         _open_ledgers.add(self)
 
     @contextlib.contextmanager
@@ -74,14 +73,20 @@ class Ledger:
         if not self.is_sqlite:
             return
         try:
-            inode = os.stat(self.where).st_ino  # noqa: PTH116 -- with each read
+            inode = os.stat(self.where).st_ino  # noqa: PTH116 -- with each transaction
         except FileNotFoundError:
+            self.engine.dispose()
             raise gone(self.name) from None
         except OSError as error:
             raise explain(error, self.where) from error
-        if self._inode is not None and inode != self._inode:
+        before, self.inode = self.inode, inode
+        if before not in {None, inode}:
             self.engine.dispose()
-        self._inode = inode
+            try:
+                _bring_up_to_date(self, create=False)
+            except BaseException:
+                self.inode = -1  # the next one looks at it again
+                raise
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -90,6 +95,7 @@ class Ledger:
             if self._whole is not None:
                 yield self._whole
                 return
+            self._look()
             with self.engine.connect() as connection:
                 connection.execution_options(writes=True)
                 with connection.begin():
@@ -125,6 +131,12 @@ class Ledger:
     def explain(self, error: SQLAlchemyError) -> Error:
         """Turn what the database says into an error with the next step."""
         message = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        if "no such savepoint" in message:  # all was undone for another reason
+            before = error.__context__
+            while before is not None and not hasattr(before, "orig"):
+                before = before.__context__
+            if before is not None:
+                return self.explain(cast("SQLAlchemyError", before))
         if self._password:
             message = message.replace(self._password, "***")
         if message == "file is not a database":
@@ -141,12 +153,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -14,11 +14,16 @@ import msgspec
 from assay.base.clock import iso, now_ms
 from assay.base.errors import Error, NotFound, did_you_mean
 from assay.ledger import experiments, recording, rows, runs, tables
+from assay.ledger.askable import askable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from assay.ledger.database import Ledger
+
+
+DIGITS = 13
+"""How much of the id of a run lists show."""
 
 
 class Deleted(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +37,7 @@ class Deleted(msgspec.Struct, frozen=True, kw_only=True):
     deleted: int
 
 
+@askable
 def delete(ledger: Ledger, names: Sequence[str], *, at: int | None = None) -> list[str]:
     """Delete runs with their parts, all or none, and return the ids.
 
@@ -58,6 +64,7 @@ def delete(ledger: Ledger, names: Sequence[str], *, at: int | None = None) -> li
     return every
 
 
+@askable
 def restore(ledger: Ledger, names: Sequence[str], *, at: int | None = None) -> list[str]:
     """Bring deleted runs back with the parts that were deleted with them; return the ids.
 
@@ -85,6 +92,7 @@ def restore(ledger: Ledger, names: Sequence[str], *, at: int | None = None) -> l
     return every
 
 
+@askable
 def mark_experiment(ledger: Ledger, name: str, *, deleted: bool, at: int | None = None) -> None:
     """Delete an experiment with its runs, or bring it back.
 
@@ -110,6 +118,36 @@ def mark_experiment(ledger: Ledger, name: str, *, deleted: bool, at: int | None 
             raise Error(f"the experiment {name!r} is {'' if deleted else 'not '}deleted")
 
 
+@askable
+def ways_back(ledger: Ledger, ids: Sequence[str]) -> list[str]:
+    """Return how `restore` is told of runs: the beginnings of ids, of no part of another of them.
+
+    It is all of an id where another deleted run begins alike.
+    """
+    from sqlalchemy import select
+
+    run = tables.run.c
+    found: list[str] = []
+    with ledger.read() as connection:
+        parents = {
+            id_: parent
+            for some in rows.chunks(ids)
+            for id_, parent in connection.execute(
+                select(run.id, run.parent_id).where(run.id.in_(some))
+            )
+        }
+        for id_ in dict.fromkeys(ids):
+            if parents.get(id_) in parents:
+                continue
+            begin = id_[:DIGITS]
+            alike = select(run.id).where(run.deleted.is_not(None))
+            alike = alike.where(run.id.startswith(begin, autoescape=True)).limit(2)
+            is_alone = len(connection.execute(alike).all()) < 2
+            found.append(begin if is_alone else id_)
+    return found
+
+
+@askable
 def list_deleted(ledger: Ledger, *, limit: int | None = None) -> list[Deleted]:
     """Return the deleted runs, the last deleted one first."""
     with ledger.read() as connection:

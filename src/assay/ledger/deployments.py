@@ -15,6 +15,7 @@ from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound
 from assay.base.ids import uuid7
 from assay.ledger import models
+from assay.ledger.askable import askable
 
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
@@ -100,6 +101,7 @@ def end_deployment(ledger: Ledger, id_: str, *, reason: str, at: int | None = No
             raise NotFound(f"there is no deployment {id_!r} that goes on")
 
 
+@askable
 def list_deployments(
     ledger: Ledger, endpoint: str | None = None, *, live: bool = False
 ) -> list[Deployment]:

@@ -65,7 +65,7 @@ def bring(place: Place, sink: Sink, found: Sequence[Artifact]) -> None:
 
 def write(place: Place, run: str, found: Sequence[Artifact], path: str) -> Path:
     """Write files to the folder of their run, and return where that is which was asked for."""
-    folder = place.folder / "artifacts" / run
+    folder = inside(place.folder / "artifacts", run)
     for one in found:
         target = inside(folder, one.path)
         target.parent.mkdir(parents=True, exist_ok=True)

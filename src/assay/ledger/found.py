@@ -95,10 +95,10 @@ def within(
     from sqlalchemy import bindparam
 
     dialect = connection.dialect.name
-    return _among(dialect, column, bindparam(None, _as_one(dialect, values), unique=True))
+    return among(dialect, column, bindparam(None, as_one(dialect, values), unique=True))
 
 
-def _among(
+def among(
     dialect: str, column: Column[Any] | ColumnElement[Any], values: BindParameter[Any]
 ) -> ColumnElement[bool]:
     """Return the condition that a column is one of the values of a parameter."""
@@ -111,7 +111,7 @@ def _among(
     return column.in_(select(each.c.value))
 
 
-def _as_one(dialect: str, values: Iterable[str]) -> list[str] | str:
+def as_one(dialect: str, values: Iterable[str]) -> list[str] | str:
     """Return many values as one parameter of a statement."""
     if dialect == "postgresql":
         return list(values)
@@ -121,7 +121,7 @@ def _as_one(dialect: str, values: Iterable[str]) -> list[str] | str:
 def _rows(connection: Connection, of: str, ids: Sequence[str]) -> Sequence[Any]:
     """Return what is known of runs in one table."""
     dialect = connection.dialect.name
-    return connection.execute(_statement(of, dialect), {"ids": _as_one(dialect, ids)}).all()
+    return connection.execute(_statement(of, dialect), {"ids": as_one(dialect, ids)}).all()
 
 
 @functools.cache
@@ -132,7 +132,7 @@ def _statement(of: str, dialect: str) -> Select[Any]:
     from assay.ledger import tables
 
     def those(column: Column[Any]) -> ColumnElement[bool]:
-        return _among(dialect, column, bindparam("ids"))
+        return among(dialect, column, bindparam("ids"))
 
     if of == "run":
         return _runs().where(those(tables.run.c.id))

@@ -19,6 +19,7 @@ import msgspec
 from assay.base.errors import Error, NotFound, Usage
 from assay.ledger import operations
 from assay.ledger.operations import Batch, Refusal
+from assay.ledger.packs import Taken
 from assay.ledger.resumed import Known
 from assay.ledger.sinks import TooLarge, Unavailable, Unfit
 from assay.ledger.writer import Artifact
@@ -77,7 +78,7 @@ class HubSink:
     def send(self, batch: Batch) -> list[Refusal]:
         """Send the files that the hub lacks, then the batch."""
         for oid in dict.fromkeys(operations.oids(batch.operations)):
-            self._upload(oid)
+            self.upload(oid)
         body = operations.encode(batch)
         answer = self._ask("POST", "/api/records", body, {"Content-Type": "application/json"})
         return _decoded(answer, _Answer, where=self.name).refused
@@ -101,6 +102,15 @@ class HubSink:
                 raise Unavailable(f"the object sha256:{oid[:12]} came damaged", where=self.name)
             one.finish()
 
+    def send_pack(self, content: bytes) -> Taken:
+        """Send the records of runs that have ended, as `packs.write` makes them."""
+        answer = self._ask("POST", "/api/packs", content, {"Content-Type": "application/gzip"})
+        return _decoded(answer, Taken, where=self.name)
+
+    def post(self, path: str, body: bytes) -> bytes:
+        """Return what the hub answers to a body of MessagePack."""
+        return self._ask("POST", path, body, {"Content-Type": "application/msgpack"})
+
     def search(self, asked: Mapping[str, object]) -> dict[str, Any]:
         """Return a page of runs, as the hub answers it."""
         head = {"Content-Type": "application/json"}
@@ -113,7 +123,8 @@ class HubSink:
         if connection is not None:
             connection.close()
 
-    def _upload(self, oid: str) -> None:
+    def upload(self, oid: str) -> None:
+        """Send an object that the hub lacks."""
         if oid in self._there:
             return
         path = f"/api/objects/sha256/{oid}"

@@ -1,11 +1,11 @@
 """How things descend from each other: edges from what came first to what came of it.
 
 A thing is named by its kind and its name: `data:md5:ab…`, `run:ID`, `commit:SHA`,
-`bundle:sha256:…`, `version:MODEL/3`, `deployment:ID`, `alert:ID`, `decision:ID`. A relation
-reads from source to target: data is *read_by* a run, a run *wrote* data, a commit is *code_of* a
-run, a run *made* a bundle, a bundle is *registered_as* a version, a version is *deployed_as* a
-deployment. A deployment *raised* an alert, an alert *triggered* a decision; a decision *started*
-a run, *judged* a bundle and is *deployed_as* a deployment.
+`bundle:sha256:…`, `logged_model:m-…`, `version:MODEL/3`, `deployment:ID`, `alert:ID`,
+`decision:ID`. A relation reads from source to target: data is *read_by* a run, a run *wrote* data,
+a commit is *code_of* a run, a run *made* a bundle, a bundle is *registered_as* a version, a
+version is *deployed_as* a deployment. A deployment *raised* an alert, an alert *triggered* a
+decision; a decision *started* a run, *judged* a bundle and is *deployed_as* a deployment.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from assay.ledger.askable import askable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -29,11 +31,13 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     at: int
 
 
+@askable
 def edges_from(ledger: Ledger, thing: str) -> list[Edge]:
     """Return the edges to what came of a thing, oldest first."""
     return _edges(ledger, "source", thing)
 
 
+@askable
 def edges_to(ledger: Ledger, thing: str) -> list[Edge]:
     """Return the edges from what a thing came of, oldest first."""
     return _edges(ledger, "target", thing)

@@ -1,13 +1,14 @@
 """Whether a run still goes on: by its process on this host, by its heartbeat from another.
 
-A run's process says every few seconds that it lives (`run.seen`). A process of this host is looked
-at itself. Of another host only the heartbeat is known: one that is five minutes old means that the
-run was killed. Where that was wrong (a host without a network for a while), the next heartbeat
-puts it right.
+A run's process says every few seconds that it lives (`run.seen`), from the beginning of the run. A
+process of this host is looked at itself. Of another host only the heartbeat is known: one that is
+five minutes old means that the run was killed. Where that was wrong (a host without a network for
+a while), the next heartbeat puts it right.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from assay.base.errors import Error
@@ -16,8 +17,8 @@ from assay.ledger import process
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from assay.ledger.database import Ledger
     from assay.ledger.process import Process
-    from assay.ledger.writer import Kind
 
 BEAT = 5.0
 """Seconds between two heartbeats."""
@@ -26,22 +27,43 @@ LOST = 300_000
 """Milliseconds without a heartbeat after which a run of another host counts as killed."""
 
 
-def beat(connection: Connection, run: str, *, at: int) -> None:
-    """Record that a run's process lives; a run that was taken for killed goes on then."""
+def look(ledger: Ledger, *, at: int) -> None:
+    """Mark runs whose process is gone, before somebody looks at them.
+
+    That is one small read where none is. A hub looks by itself; a ledger that can be read and not
+    written is shown as it is.
+    """
+    from assay.ledger.askable import HubLedger
+    from assay.ledger.writer import Writer
+
+    if not isinstance(ledger, HubLedger):
+        with contextlib.suppress(Error):
+            Writer(ledger).mark_killed(at=at)
+
+
+def beat(connection: Connection, run: str, *, at: int, log_tail: str | None = None) -> None:
+    """Record that a run's process lives; a run that was taken for killed goes on then.
+
+    Parameters
+    ----------
+    log_tail : str, optional
+        The last lines that it printed, where they are others than before.
+    """
     from sqlalchemy import case
 
     from assay.ledger.tables import run as table
 
     lives = table.c.status == "running"
     found = table.update().where(table.c.id == run, table.c.status.in_(["running", "killed"]))
-    connection.execute(
-        found.values(
-            seen=at,
-            status="running",
-            end=case((lives, table.c.end)),
-            reason=case((lives, table.c.reason)),
-        )
-    )
+    values = {
+        "seen": at,
+        "status": "running",
+        "end": case((lives, table.c.end)),
+        "reason": case((lives, table.c.reason)),
+    }
+    if log_tail is not None:
+        values["log_tail"] = log_tail
+    connection.execute(found.values(values))
 
 
 def resume(connection: Connection, run: str, who: Process, *, at: int) -> None:
@@ -75,32 +97,44 @@ def is_running(row: Any, *, at: int) -> bool:
     return row.status == "running" and row.pid is not None and _problem(row, at=at) is None
 
 
-def mark_killed(connection: Connection, *, at: int, kind: Kind | None = None) -> list[str]:
+def mark_killed(connection: Connection, *, at: int) -> list[str]:
     """Mark runs whose process is gone, with their children, and return their ids."""
     from assay.ledger.tables import run as table
 
-    found = gone(connection, at=at, kind=kind)
+    found = gone(connection, at=at)
     for run, reason in found.items():
         ended = {"status": "killed", "end": at, "reason": reason}
         connection.execute(table.update().where(table.c.id == run).values(ended))
     return list(found)
 
 
-def gone(connection: Connection, *, at: int, kind: Kind | None = None) -> dict[str, str]:
-    """Return which running runs (of a kind) have no process any more, and why one says so."""
+def gone(connection: Connection, *, at: int) -> dict[str, str]:
+    """Return which running runs have no process any more, and why one says so."""
+    from sqlalchemy import select
+
     from assay.ledger.tables import run as table
 
-    query = table.select().where(table.c.status == "running").order_by(table.c.id)
-    if kind is not None:
-        query = query.where(table.c.kind == kind)
+    run = table.c
+    columns = (run.id, run.parent_id, run.host, run.boot, run.pid, run.process_start, run.seen)
+    query = select(*columns).where(run.status == "running").order_by(run.id)
     rows = connection.execute(query).all()
     found = {row.id: problem for row in rows if (problem := _problem(row, at=at))}
-    grown = True
+    grown = bool(found)
     while grown:
         children = {row.id for row in rows if row.parent_id in found} - set(found)
         found |= dict.fromkeys(sorted(children), "the run that it is a part of was killed")
         grown = bool(children)
     return found
+
+
+def goes_on(connection: Connection) -> bool:
+    """Tell whether the ledger has a run that goes on in a process, which may be killed yet."""
+    from sqlalchemy import select
+
+    from assay.ledger.tables import run as table
+
+    query = select(table.c.id).where(table.c.status == "running", table.c.pid.is_not(None))
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def _problem(row: Any, *, at: int) -> str | None:

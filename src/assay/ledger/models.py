@@ -9,13 +9,14 @@ Each function here is a transaction of its own; those that join several are in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from assay.base.clock import now_ms
 from assay.ledger import model_names
+from assay.ledger.askable import askable
 from assay.ledger.model_names import NoVersion
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
         return f"version:{self.name}"
 
 
+@askable
 def register(
     ledger: Ledger,
     model: str,
@@ -121,6 +123,7 @@ def register(
         return registered.get_version(connection, model, number)
 
 
+@askable
 def get_model(ledger: Ledger, name: str) -> Model:
     """Return a registered model."""
     from assay.ledger import registered
@@ -129,6 +132,7 @@ def get_model(ledger: Ledger, name: str) -> Model:
         return registered.get_model(connection, name)
 
 
+@askable
 def list_models(ledger: Ledger) -> list[Model]:
     """Return all registered models by name."""
     from assay.ledger import registered
@@ -139,6 +143,7 @@ def list_models(ledger: Ledger) -> list[Model]:
         return registered.models(connection, query.order_by(model.c.name))
 
 
+@askable
 def get_version(ledger: Ledger, name: str) -> Version:
     """Return the version that `MODEL/3`, `MODEL@ALIAS` or `MODEL` names."""
     from assay.ledger import registered
@@ -149,15 +154,20 @@ def get_version(ledger: Ledger, name: str) -> Version:
 
 def find_named(ledger: Ledger, name: str) -> Model | Version:
     """Return what a name means: a model, if no version of it is named."""
+    model, number = meaning(ledger, name)
+    return get_model(ledger, model) if number is None else get_version(ledger, f"{model}/{number}")
+
+
+@askable
+def meaning(ledger: Ledger, name: str) -> tuple[str, int | None]:
+    """Return the model and the number that a name means; None where it means the model."""
     from assay.ledger import registered
 
     with ledger.read() as connection:
-        model, number = registered.resolve(connection, name)
-        if number is None:
-            return registered.get_model(connection, model)
-        return registered.get_version(connection, model, number)
+        return registered.resolve(connection, name)
 
 
+@askable
 def list_versions(ledger: Ledger, model: str) -> list[Version]:
     """Return the versions of a model, newest first."""
     from assay.ledger import registered
@@ -171,6 +181,7 @@ def list_versions(ledger: Ledger, model: str) -> list[Version]:
         return found
 
 
+@askable
 def find_versions(ledger: Ledger, *, bundle: str | None = None) -> list[Version]:
     """Return the versions of all models, by model and number: those of a bundle, or all."""
     from assay.ledger import registered
@@ -183,6 +194,7 @@ def find_versions(ledger: Ledger, *, bundle: str | None = None) -> list[Version]
         return registered.versions(connection, query.order_by(version.c.model, version.c.number))
 
 
+@askable
 def delete_version(ledger: Ledger, name: str, *, at: int | None = None) -> None:
     """Delete a version; its aliases become free, its number is not given again."""
     from assay.ledger import registry
@@ -192,6 +204,7 @@ def delete_version(ledger: Ledger, name: str, *, at: int | None = None) -> None:
         registry.delete_version(connection, model, number, at=now_ms() if at is None else at)
 
 
+@askable
 def delete_model(ledger: Ledger, name: str, *, at: int | None = None) -> None:
     """Delete a model with its versions; one that an endpoint answers with is an error."""
     from assay.ledger import registry
@@ -209,6 +222,7 @@ def rename_model(ledger: Ledger, name: str, new_name: str, *, at: int | None = N
         registry.rename_model(connection, name, new_name, at=now_ms() if at is None else at)
 
 
+@askable
 def describe_version(
     ledger: Ledger,
     version: Version,
@@ -232,25 +246,28 @@ def describe_version(
         registry.set_version_tags(connection, version.model, version.number, tags)
 
 
+@askable
 def change_tags(
     ledger: Ledger,
-    named: Model | Version,
+    name: str,
     *,
     tags: Mapping[str, str] | None = None,
-    remove: Iterable[str] = (),
+    remove: Sequence[str] = (),
 ) -> None:
     """Set tags of a model or a version, and take others away, all or nothing."""
-    from assay.ledger import registry
+    from assay.ledger import registered, registry
 
     with ledger.write() as connection:
-        if isinstance(named, Version):
-            registry.delete_version_tags(connection, named.model, named.number, remove)
-            registry.set_version_tags(connection, named.model, named.number, tags or {})
+        model, number = registered.resolve(connection, name)
+        if number is None:
+            registry.delete_model_tags(connection, model, remove)
+            registry.set_model_tags(connection, model, tags or {})
         else:
-            registry.delete_model_tags(connection, named.name, remove)
-            registry.set_model_tags(connection, named.name, tags or {})
+            registry.delete_version_tags(connection, model, number, remove)
+            registry.set_version_tags(connection, model, number, tags or {})
 
 
+@askable
 def set_alias(
     ledger: Ledger, model: str, alias: str, *, version: int, at: int | None = None
 ) -> None:
@@ -262,6 +279,7 @@ def set_alias(
         registry.set_alias(connection, model, alias, version, at=now_ms() if at is None else at)
 
 
+@askable
 def get_alias(ledger: Ledger, model: str, alias: str) -> Version:
     """Return the version that an alias of a model names."""
     from assay.ledger import registered
@@ -270,6 +288,7 @@ def get_alias(ledger: Ledger, model: str, alias: str) -> Version:
         return registered.get_by_alias(connection, model, alias)
 
 
+@askable
 def delete_alias(ledger: Ledger, model: str, alias: str) -> None:
     """Take an alias away; it may be gone already."""
     from assay.ledger import registry

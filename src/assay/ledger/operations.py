@@ -137,14 +137,21 @@ class FinishRun(_Operation, frozen=True, kw_only=True, tag="finish"):
 
 
 class Beat(_Operation, frozen=True, kw_only=True, tag="beat"):
-    """The run's process lives."""
+    """The run's process lives; its last lines, where they are others than before."""
 
     at: Moment
+    log_tail: str | None = None
+
+
+class SetEnvironment(_Operation, frozen=True, kw_only=True, tag="environment"):
+    """What the run's process has, where another one began the run."""
+
+    environment: Environment
 
 
 Operation = (
     StartRun | ResumeRun | LogParams | LogMetrics | SetTags | AddInputs | AddArtifacts | AddEdges
-    | FinishRun | Beat
+    | FinishRun | Beat | SetEnvironment
 )  # fmt: skip
 
 
@@ -308,7 +315,7 @@ class _Within:
 
 
 def _apply(writer: Writer, one: Operation) -> None:
-    from assay.ledger import operation_checks
+    from assay.ledger import operation_checks, rows
 
     operation_checks.check(one)
     match one:
@@ -326,6 +333,8 @@ def _apply(writer: Writer, one: Operation) -> None:
         case AddArtifacts():
             writer.add_artifacts(one.run, one.artifacts, at=one.at)
         case AddEdges():
+            with writer.ledger.write() as connection:
+                rows.claim_run(connection, one.run)  # which has changed by that
             for edge in one.edges:
                 writer.add_edge(*edge, at=one.at)
         case FinishRun():
@@ -336,7 +345,9 @@ def _apply(writer: Writer, one: Operation) -> None:
                 liveness.resume(connection, one.run, one.process, at=one.at)
         case Beat():
             with writer.ledger.write() as connection:
-                liveness.beat(connection, one.run, at=one.at)
+                liveness.beat(connection, one.run, at=one.at, log_tail=one.log_tail)
+        case SetEnvironment():
+            writer.set_environment(one.run, one.environment)
 
 
 def _start(writer: Writer, one: StartRun) -> None:

@@ -7,6 +7,7 @@ the memory then. When all is written, the file goes.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import deque
@@ -52,6 +53,7 @@ class Outbox:
         self._go_on_as(uuid7())
         self.started: dict[str, StartRun] = {}
         self._items: deque[_Item] = deque()
+        self._fresh: deque[_Item] = deque()  # the last of them, which are in memory alone
         self._lock = threading.RLock()
         self.made = self.written = 0  # numbers of the last batches
 
@@ -63,7 +65,9 @@ class Outbox:
                     self.started[one.run] = one
             self.made += 1
             batch = Batch(sender=self.sender, number=self.made, operations=tuple(found))
-            self._items.append(_Item(batch))
+            item = _Item(batch)
+            self._items.append(item)
+            self._fresh.append(item)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -83,21 +87,28 @@ class Outbox:
         """Forget the first batch: it is written, or refused as a whole."""
         with self._lock:
             if self._items and self._items[0].number == number:
-                self._items.popleft()
-                self.written = number
-            if not self._items:
-                self.spool.clear()
+                if self._items.popleft().place is None:
+                    self._fresh.popleft()
+                self._count_written()
 
-    def forget(self, number: int) -> None:
-        """Drop a batch that nobody is to write."""
+    def forget(self, number: int) -> bool:
+        """Drop a batch that nobody is to write; tell whether it was still there."""
         with self._lock:
-            self._items = deque(item for item in self._items if item.number != number)
-            if not self._items:
-                self.written = self.made
-                self.spool.clear()
+            found = [item for item in self._items if item.number == number]
+            for item in found:
+                self._items.remove(item)
+                if item.place is None:
+                    self._fresh.remove(item)
+            self._count_written()
+            return bool(found)
 
-    def keep(self, *, at_once: bool = False) -> bool:
-        """Put what waits for longer into the spool; tell whether all that waits lies there.
+    def _count_written(self) -> None:
+        self.written = self._items[0].number - 1 if self._items else self.made
+        if not self._items:
+            self.spool.clear()
+
+    def keep(self, *, at_once: bool = False) -> None:
+        """Put what waits for longer into the spool, each batch once.
 
         Raises
         ------
@@ -106,7 +117,7 @@ class Outbox:
         """
         with self._lock:
             until = time.monotonic() - (0 if at_once else _AFTER)
-            due = [item for item in self._items if item.place is None and item.made <= until]
+            due = list(itertools.takewhile(lambda item: item.made <= until, self._fresh))
             if due:
                 lines = [operations.encode(item.batch) for item in due if item.batch is not None]
                 header = Header(to=self._to, started=tuple(self.started.values()))
@@ -114,9 +125,9 @@ class Outbox:
                 for item, place in zip(due, places, strict=True):
                     item.place = place
                     item.batch = None
+                    self._fresh.popleft()
             if at_once:
                 self.spool.sync()
-            return all(item.place is not None for item in self._items)
 
     def leave(self) -> None:
         """Put all into the spool and leave it to whoever sends it; go on as another sender."""
@@ -124,6 +135,7 @@ class Outbox:
             if self._items:
                 self.keep(at_once=True)
                 self._items.clear()
+                self.written = self.made
                 self.spool.close()
                 self._go_on_as(uuid7())
 

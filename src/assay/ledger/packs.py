@@ -32,6 +32,21 @@ class Heading(msgspec.Struct, frozen=True, kw_only=True):
     form: int
 
 
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a pack at a hub.
+
+    Attributes
+    ----------
+    runs : int
+        Runs and logged models that are new or changed there; parts of runs count with them.
+    refused : list of str
+        What was left out, and why.
+    """
+
+    runs: int
+    refused: list[str]
+
+
 def write(path: Path, found: Iterable[Record]) -> None:
     """Write records to a file; the same ones make the same bytes."""
     with (
@@ -43,8 +58,15 @@ def write(path: Path, found: Iterable[Record]) -> None:
             packed.write(records.dump(record))
 
 
-def read(path: Path, *, where: str, complaints: list[str]) -> Iterator[Record]:
+def read(
+    path: Path, *, where: str, complaints: list[str], longest: int = _LONGEST
+) -> Iterator[Record]:
     """Go through the records of a file; what is wrong with others is added to `complaints`.
+
+    Parameters
+    ----------
+    longest : int
+        Bytes that the line of one record may have.
 
     Raises
     ------
@@ -53,16 +75,20 @@ def read(path: Path, *, where: str, complaints: list[str]) -> Iterator[Record]:
     """
     try:
         with gzip.open(path, "rb") as packed:
-            _check(packed.readline(_LONGEST), where=where)
-            yield from _lines(packed, where=where, complaints=complaints)
+            _check(packed.readline(longest), where=where)
+            yield from _lines(packed, where=where, complaints=complaints, longest=longest)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise Error("it is damaged or cut off", where=where) from None
     except OSError as error:
         raise explain(error, path) from error
 
 
-def _lines(packed: gzip.GzipFile, *, where: str, complaints: list[str]) -> Iterator[Record]:
-    while line := packed.readline(_LONGEST):
+def _lines(
+    packed: gzip.GzipFile, *, where: str, complaints: list[str], longest: int
+) -> Iterator[Record]:
+    while line := packed.readline(longest):
+        if len(line) == longest and not line.endswith(b"\n"):
+            raise Error(f"a record has more than {longest} bytes", where=where)
         try:
             record = record_checks.parse(line)
         except Error as error:

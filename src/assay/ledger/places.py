@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from assay.base.errors import NotFound
+from assay.ledger.sinks import is_hub, sink_of
 
 if TYPE_CHECKING:
     from assay.ledger.channel import Channel
+    from assay.ledger.database import Ledger
+    from assay.ledger.sinks import Sink
     from assay.objects.cache import Cache
     from assay.project.workspace import Project
 
@@ -49,6 +52,37 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     def spool(self) -> Path:
         """Where that lies which could not be written yet."""
         return self.folder / "spool"
+
+    @property
+    def is_hub(self) -> bool:
+        """Whether a hub keeps the runs."""
+        return is_hub(self.where)
+
+    def open(self, *, create: bool = False) -> Ledger:
+        """Open the ledger, or that of the hub, for functions that a hub can be asked for."""
+        if self.is_hub:
+            from assay.ledger.askable import HubLedger
+            from assay.ledger.hub import HubSink
+
+            return HubLedger.open(HubSink(self.where, objects=self.objects, token=self.token))
+        from assay.ledger.database import open_ledger
+
+        return open_ledger(self.where, create=create)
+
+    def read(self, oid: str) -> bytes:
+        """Return the content of an object, which a hub may have to send first."""
+        objects = self.objects
+        if self.is_hub and not objects.has(oid):
+            sink = self.sink()
+            try:
+                sink.fetch(oid, objects)
+            finally:
+                sink.rest()
+        return objects.read(oid)
+
+    def sink(self) -> Sink:
+        """Return a way to what it keeps, for one thread; end it with `rest`."""
+        return sink_of(self.where, objects=self.objects, token=self.token)
 
     def channel(self) -> Channel:
         """Return the way of this process to it."""
@@ -85,6 +119,14 @@ def find(project: Project | None) -> Place:
         where = str(settings.ledger_where(project))
     folder = _state_folder() if project is None else project.assay_dir
     return Place(where=where, folder=folder, token=_token(project))
+
+
+def own(project: Project) -> Place:
+    """Return the ledger of a project, whatever hub its scripts record to; a stage's is its run's."""
+    from assay.project import settings
+
+    where = os.environ.get("ASSAY_LEDGER") or str(settings.ledger_where(project))
+    return Place(where=where, folder=project.assay_dir, token=_token(project))
 
 
 def hub(project: Project | None) -> str | None:

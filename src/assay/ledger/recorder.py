@@ -2,7 +2,8 @@
 
 `with assay.run():` records a run of its own, `@assay.run()` one for each call. In a stage that
 `assay repro` started, ASSAY_RUN and ASSAY_LEDGER name its run: the functions write to it with or
-without `assay.run()`, so that one script works alone and as a stage.
+without `assay.run()`, so that one script works alone and as a stage. A process that was started
+inside a run writes to that (`assay.ledger.inherited`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from assay.base.errors import Error, Usage
-from assay.ledger import block
+from assay.ledger import block, inherited, values
 from assay.ledger.active import ActiveRun
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -110,7 +111,10 @@ def run(
 
     A ledger that is locked, full or gone, and a hub that is away, are not noticed: what is
     recorded waits in a file and is sent later, in order. At the end of the block all is written,
-    or there.
+    or there. Where the disk is full for that file, too, it waits in memory.
+
+    Workers and programs that are started inside the block log to its run, and a run of theirs is
+    a part of it.
 
     Parameters
     ----------
@@ -136,6 +140,12 @@ def run(
             "a run that goes on has its name and experiment already",
             hint=f"assay.run(resume={resume!r}) alone, with 'params' and 'tags' where needed",
         )
+    for call, given in (("assay.run(params=...)", params), ("assay.run(tags=...)", tags)):
+        if given is not None:
+            values.check_mapping(call, given)
+    for kind, named in (("run", name), ("experiment", experiment), ("run", resume)):
+        if named is not None and not isinstance(named, str):
+            values.key_text(kind, named)  # which says what is expected
     return Recording(
         name=name, experiment=experiment, params=params, tags=tags, resume=resume
     )  # fmt: skip
@@ -150,7 +160,7 @@ def _recorded(
     tags: Mapping[str, object] | None,
     resume: str | None,
 ) -> Iterator[ActiveRun]:
-    outer = _outer()
+    outer = _outer() or (inherited.find() if resume is None else None)
     joined = _named_by_environment() if outer is None and resume is None else None
     is_recorded = joined is None
     if resume is not None:
@@ -161,6 +171,7 @@ def _recorded(
     _inner.set(active)
     entry = (threading.get_ident(), active)
     _open.append(entry)
+    _tell_children()
     try:
         with block.ending(active, is_recorded=is_recorded):
             active.log_params(params or {})
@@ -169,6 +180,7 @@ def _recorded(
     finally:
         _inner.set(before)
         _open.remove(entry)
+        _tell_children()
         if not is_recorded and joined is None:
             active.close()
 
@@ -181,7 +193,7 @@ def current() -> ActiveRun:
     assay.Error
         If there is none, or several threads have one each and this thread has not.
     """
-    found = _mine() or _lone() or _named_by_environment()
+    found = _found()
     if found is None:
         raise Error(
             "no run is active",
@@ -201,7 +213,7 @@ def log_params(params: Mapping[str, object]) -> None:
     current().log_params(params)
 
 
-def log_metric(key: str, value: object, *, step: int | None = None, at: int | None = None) -> None:
+def log_metric(key: str, value: object, step: int | None = None, *, at: int | None = None) -> None:
     """Record a number that the active run measured; it is written in the background.
 
     Parameters
@@ -215,18 +227,18 @@ def log_metric(key: str, value: object, *, step: int | None = None, at: int | No
 
 
 def log_metrics(
-    metrics: Mapping[str, object], *, step: int | None = None, at: int | None = None
+    metrics: Mapping[str, object], step: int | None = None, *, at: int | None = None
 ) -> None:
     """Record numbers that the active run measured at one moment, all or none."""
     current().log_metrics(metrics, step=step, at=at)
 
 
-def log_artifact(path: str | Path, *, to: str | None = None) -> None:
+def log_artifact(path: str | Path, to: str | None = None) -> None:
     """Keep a file with the active run, in the folder `to` of its artifacts."""
     current().log_artifact(path, to=to)
 
 
-def log_artifacts(folder: str | Path, *, to: str | None = None) -> None:
+def log_artifacts(folder: str | Path, to: str | None = None) -> None:
     """Keep all files of a folder with the active run, in the folder `to` of its artifacts."""
     current().log_artifacts(folder, to=to)
 
@@ -297,7 +309,7 @@ def seed(number: int) -> None:
     """
     from assay.ledger import seeds
 
-    active = _mine() or _lone() or _named_by_environment()
+    active = _found()
     if active is None:
         seeds.set_all(number)
     else:
@@ -312,6 +324,20 @@ def set_tag(key: str, value: object) -> None:
 def set_tags(tags: Mapping[str, object]) -> None:
     """Set tags of the active run, over those of the same name."""
     current().set_tags(tags)
+
+
+def _found() -> ActiveRun | None:
+    """Return the run that a call is meant for: the innermost one that is known here."""
+    return _mine() or _lone() or inherited.find() or _named_by_environment()
+
+
+def _tell_children() -> None:
+    """Name the innermost run of the main thread, or of the only one, to processes started now."""
+    open_ = list(_open)
+    threads = {thread for thread, _ in open_}
+    main = threading.main_thread().ident
+    of_one = [active for thread, active in open_ if thread == main or len(threads) == 1]
+    inherited.tell(of_one[-1] if of_one else None)
 
 
 def _mine() -> ActiveRun | None:

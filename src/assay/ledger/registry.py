@@ -2,8 +2,8 @@
 
 A name and a tag are taken as they are: who calls checks them (`assay.ledger.model_names`, or
 MLflow's rules). A version that an endpoint answers with is never deleted, and the row of one that
-ever did stays, since the record of deployments names it; of a model without such a version
-nothing stays, and its numbers begin anew.
+ever did stays, since the record of deployments names it, as does that of one which a retraining
+made. Of a model without such a version nothing stays, and its numbers begin anew; else they go on.
 """
 
 from __future__ import annotations
@@ -117,7 +117,8 @@ def _still_taken(deleted: int | None) -> str | None:
     if deleted is None:
         return None
     return (
-        "it was deleted, but a version of it was deployed, and the record of that keeps the name"
+        "it was deleted, but a version of it was deployed or made by a retraining, and the record "
+        "of that keeps the name"
     )
 
 
@@ -147,17 +148,17 @@ def delete_model(connection: Connection, name: str, *, at: int) -> None:
     """
     registered.check_model(connection, name)
     _check_not_live(connection, name)
-    were = select(deployment.c.version).where(deployment.c.model == name).distinct()
-    deployed = set(connection.execute(were).scalars())
-    gone = [number for number in _numbers(connection, name) if number not in deployed]
+    numbers = _numbers(connection, name)
+    recorded = _recorded(connection, name, numbers)
+    gone = [number for number in numbers if number not in recorded]
     _forget_things(connection, [f"version:{name}/{number}" for number in gone])
-    if not deployed:
+    if not recorded:
         connection.execute(model.delete().where(model.c.name == name))
         return
     connection.execute(alias.delete().where(alias.c.model == name))
     connection.execute(model_tag.delete().where(model_tag.c.model == name))
     its = version.c.model == name
-    connection.execute(version.delete().where(its, version.c.number.not_in(deployed)))
+    connection.execute(version.delete().where(its, version.c.number.not_in(recorded)))
     left = version.update().where(its, version.c.deleted.is_(None))
     connection.execute(left.values(deleted=at, updated=at))
     connection.execute(model.update().where(model.c.name == name).values(deleted=at, updated=at))
@@ -174,6 +175,18 @@ def _numbers(connection: Connection, name: str) -> list[int]:
     """Return the numbers of all versions of a model, deleted ones too."""
     query = select(version.c.number).where(version.c.model == name)
     return list(connection.execute(query).scalars())
+
+
+def _recorded(connection: Connection, name: str, numbers: Sequence[int]) -> set[int]:
+    """Return the numbers of versions that a deployment, a window or a retraining names."""
+    were = select(deployment.c.version).where(deployment.c.model == name).distinct()
+    found = set(connection.execute(were).scalars())
+    names = {f"{name}/{number}": number for number in numbers}
+    for table in (window, decision):
+        for some in rows.chunks(list(names)):
+            query = select(table.c.version).where(table.c.version.in_(some)).distinct()
+            found |= {names[text] for text in connection.execute(query).scalars()}
+    return found
 
 
 def _check_not_live(connection: Connection, name: str, number: int | None = None) -> None:

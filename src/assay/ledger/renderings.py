@@ -10,12 +10,14 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from assay.base.errors import Error
+from assay.base.errors import Error, with_article
 from assay.ledger.values import scalar
+
+_DEEPEST = 100  # levels that are looked through for what cannot be written
 
 
 def figure(found: Any, path: str) -> bytes:
@@ -34,7 +36,7 @@ def figure(found: Any, path: str) -> bytes:
         if content is not None:
             return content
     raise Error(
-        f"a {type(found).__name__} cannot be drawn as {ending!r}",
+        f"{with_article(type(found).__name__)} cannot be drawn as {ending!r}",
         where=path,
         hint="give a figure of Matplotlib, Plotly, Altair or Pillow, "
         "or write the file yourself and call assay.log_artifact()",
@@ -114,7 +116,7 @@ def as_columns(data: Any, *, where: str) -> dict[str, list[Any]]:
         found = {str(name): [scalar(row.get(name)) for row in data] for name in names}
     if found is None:
         raise Error(
-            f"a {type(data).__name__} is no table",
+            f"{with_article(type(data).__name__)} is no table",
             where=where,
             hint="give a mapping of columns, a list of mappings, or a data frame",
         )
@@ -132,16 +134,64 @@ def mapping(found: Any, path: str) -> bytes:
 
         try:
             return yaml.safe_dump(found, sort_keys=False, allow_unicode=True).encode()
-        except yaml.YAMLError as error:
-            raise Error(f"this is no YAML: {error}", where=path) from error
+        except (yaml.YAMLError, UnicodeEncodeError, RecursionError) as error:
+            raise _unwritable(found, "YAML", _is_yaml, where=path, cause=error) from error
     return _json(found, where=path)
 
 
 def _json(found: Any, *, where: str) -> bytes:
     try:
         return json.dumps(found, ensure_ascii=False, indent=1, default=scalar).encode() + b"\n"
-    except (TypeError, ValueError) as error:
-        raise Error(f"this is no JSON: {error}", where=where) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _unwritable(found, "JSON", _is_json, where=where, cause=error) from error
+
+
+def _unwritable(
+    found: Any, form: str, is_written: Callable[[Any], bool], *, where: str, cause: Exception
+) -> Error:
+    """Return the error that names the first value which a form has no text for."""
+    place, value = "", found
+    for _ in range(_DEEPEST):
+        inner = _first_bad(value, is_written)
+        if inner is None:
+            break
+        place, value = place + inner[0], inner[1]
+    if not place or isinstance(value, (Mapping, list, tuple)):  # a key, or a circle
+        return Error(f"this is no {form}: {cause}", where=where)
+    return Error(
+        f"this is no {form}: {place.removeprefix('.')!r} holds "
+        f"{with_article(type(value).__name__)}",
+        where=where,
+        hint="give its text, str(...), or what it is made of",
+    )
+
+
+def _first_bad(found: Any, is_written: Callable[[Any], bool]) -> tuple[str, Any] | None:
+    if isinstance(found, Mapping):
+        items: Iterable[tuple[str, Any]] = ((f".{key}", one) for key, one in found.items())
+    elif isinstance(found, (list, tuple)):
+        items = ((f"[{number}]", one) for number, one in enumerate(found))
+    else:
+        return None
+    return next(((key, one) for key, one in items if not is_written(one)), None)
+
+
+def _is_json(found: Any) -> bool:
+    try:
+        json.dumps(found, ensure_ascii=False, default=scalar).encode()
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_yaml(found: Any) -> bool:
+    import yaml
+
+    try:
+        yaml.safe_dump(found, allow_unicode=True).encode()
+    except (yaml.YAMLError, UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def _plain(value: Any) -> Any:
@@ -167,7 +217,7 @@ def _parquet(data: Any, path: str) -> bytes:
             getattr(data, name)(buffer)
             return buffer.getvalue()
     raise Error(
-        f"a {type(data).__name__} does not write Parquet itself",
+        f"{with_article(type(data).__name__)} does not write Parquet itself",
         where=path,
         hint="name the file .csv or .json, or give a data frame",
     )

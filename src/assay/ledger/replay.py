@@ -120,7 +120,7 @@ class _Replay:
 
     def _send_file(self, left: Left) -> None:
         started = {one.run: one for one in left.header.started}
-        for batch in left.batches:
+        for batch in left.batches():
             try:
                 found = deliver(batch, self._send, started)
             except Unavailable as error:

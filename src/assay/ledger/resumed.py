@@ -22,6 +22,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     is_running: bool  # in a process that lives, as far as is known
     deleted: bool
     params: dict[str, str]  # as text
+    environment: str | None = None  # the oid of its own, or of the run that it is a part of
 
 
 def known(connection: Connection, name: str, *, at: int) -> Known:
@@ -45,6 +46,10 @@ def known(connection: Connection, name: str, *, at: int) -> Known:
     experiment = select(tables.experiment.c.name).where(
         tables.experiment.c.id == one.experiment_id
     )
+    environment = one.environment_oid
+    if environment is None and one.parent_id is not None:
+        above = select(run.c.environment_oid).where(run.c.id == one.parent_id)
+        environment = connection.execute(above).scalar()
     texts = select(param.c.key, param.c.value).where(param.c.run_id == one.id)
     return Known(
         id=one.id,
@@ -53,6 +58,7 @@ def known(connection: Connection, name: str, *, at: int) -> Known:
         is_running=liveness.is_running(one, at=at),
         deleted=one.deleted is not None,
         params={row.key: row.value for row in connection.execute(texts)},
+        environment=environment,
     )
 
 

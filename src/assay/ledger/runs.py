@@ -17,6 +17,7 @@ from assay.base.clock import iso
 from assay.base.errors import Error, NotFound
 from assay.ledger import environment as environments
 from assay.ledger import values
+from assay.ledger.askable import askable
 from assay.ledger.environment import Environment
 from assay.ledger.writer import Artifact, Code, Data, Kind, Metric, Status, Untracked
 
@@ -72,6 +73,7 @@ class Run(RunRow, frozen=True, kw_only=True):
     children: tuple[str, ...]  # oldest first
 
 
+@askable
 def get(ledger: Ledger, name: str, *, with_deleted: bool = False) -> Run:
     """Return the run of an id, the unique beginning of one, or `latest~N`.
 
@@ -118,6 +120,7 @@ def get(ledger: Ledger, name: str, *, with_deleted: bool = False) -> Run:
         )
 
 
+@askable
 def list_(
     ledger: Ledger,
     *,
@@ -175,6 +178,7 @@ def metrics_of_parts(ledger: Ledger, run: str) -> dict[str, dict[str, Metric]]:
     return found
 
 
+@askable
 def history(ledger: Ledger, run: str, key: str) -> list[Metric]:
     """Return all points of a metric by moment, then step, then value, as MLflow orders them."""
     from sqlalchemy import select

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from assay.base.clock import now_ms
 from assay.ledger import places
 from assay.ledger.found import FoundRun
 from assay.ledger.sinks import is_hub
@@ -54,10 +55,11 @@ def search_runs(
     if is_hub(place.where):
         asked = {"query": query, "order_by": list(order_by), "children": of_children}
         return _at_hub(place, asked, columns=columns, limit=limit)
-    from assay.ledger import search
+    from assay.ledger import liveness, search
     from assay.ledger.database import open_ledger
 
     with open_ledger(place.where, create=False) as ledger:
+        liveness.look(ledger, at=now_ms())
         return search.search_runs(
             ledger, query, order_by=order_by, columns=columns, limit=limit, of_children=of_children
         )

@@ -1,25 +1,37 @@
-"""Which random seeds were set: by `assay.seed()`, and by a script itself inside its run.
+"""Which random seeds were set: by `assay.seed()`, and by a script itself.
 
-While a run goes on, `random.seed`, `numpy.random.seed` and `torch.manual_seed` note what they are
-given and do what they always do; afterwards they are the originals again. A library that is
-imported later, and a generator of a script's own (`numpy.random.default_rng`), are not seen:
-`assay.seed` says it in one line for all.
+From `import assay` on, `random.seed`, `numpy.random.seed`, `numpy.random.default_rng` and
+`torch.manual_seed` note what they are given and do what they always do, whenever their library is
+imported. What keeps the function itself from before `import assay` (`from random import seed`),
+and a generator of another kind (`random.Random(5)`, `torch.Generator`), is not heard: `assay.seed`
+says it in one line for all.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
 import sys
-import threading
-from collections.abc import Callable
-from typing import Any
 
-_PLACES = (("random", "seed", "random"), ("numpy.random", "seed", "numpy"),
-           ("torch", "manual_seed", "torch"))  # fmt: skip
-_lock = threading.Lock()
-_listeners: list[Callable[[str, object], None]] = []
-_originals: dict[tuple[str, str], Any] = {}
+TYPE_CHECKING = False  # this is a part of `import assay`, which has to cost next to nothing
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+    Hear = Callable[[str, str], None]
+
+GENERATORS = "numpy.default_rng"
+"""Not one generator for all, as the others are: a script may make several."""
+
+_PLACES = {
+    "random": {"seed": "random"},
+    "numpy.random": {"seed": "numpy", "default_rng": GENERATORS},
+    "torch": {"manual_seed": "torch"},
+}
+_LONGEST = 100  # characters of a seed
+_SEEDS = (int, float, str, bytes, bytearray, list, tuple)
+_listeners: list[Hear] = []
+_heard: dict[str, str] = {}
 
 
 def set_all(seed: int) -> dict[str, int]:
@@ -30,54 +42,109 @@ def set_all(seed: int) -> dict[str, int]:
     dict
         The seed of each library that was seeded.
     """
+    import random
+
     found = {"random": seed}
-    _original("random", "seed")(seed)
+    random.seed(seed)
     if "numpy" in sys.modules:
+        import numpy as np
+
         found["numpy"] = seed % 2**32  # it takes no larger one
-        _original("numpy.random", "seed")(found["numpy"])
+        np.random.seed(found["numpy"])  # noqa: NPY002 -- it is the one for all
     if "torch" in sys.modules:
         found["torch"] = seed
-        _original("torch", "manual_seed")(seed)
+        sys.modules["torch"].manual_seed(seed)
+    for library, number in found.items():
+        _note(library, number)
     return found
 
 
-def listen(heard: Callable[[str, object], None]) -> None:
+def known() -> dict[str, str]:
+    """Return the seed that each library was given last, in this process and outside of a run."""
+    return dict(_heard)
+
+
+def listen(heard: Hear) -> None:
     """Tell `heard` the library and the seed of each one that is set from now on."""
-    with _lock:
-        _listeners.append(heard)
-        if len(_listeners) > 1:
-            return
-        for place, name, library in _PLACES:
-            if library in sys.modules:
-                module = importlib.import_module(place)  # NumPy brings its own when it is touched
-                original = getattr(module, name)
-                _originals[place, name] = original
-                setattr(module, name, _noting(original, library))
+    _listeners.append(heard)
 
 
-def forget(heard: Callable[[str, object], None]) -> None:
-    """Tell it no more; the last one that leaves puts the originals back."""
-    with _lock:
-        if heard in _listeners:
-            _listeners.remove(heard)
-        if _listeners:
-            return
-        for (place, name), original in _originals.items():
-            setattr(sys.modules[place], name, original)
-        _originals.clear()
+def forget(heard: Hear) -> None:
+    """Tell it no more."""
+    if heard in _listeners:
+        _listeners.remove(heard)
 
 
-def _noting(original: Any, library: str) -> Any:
-    @functools.wraps(original)
+def install() -> None:
+    """Hear of seeds from now on, also of libraries that are imported later."""
+    if _Hook not in sys.meta_path:
+        for place in _PLACES:
+            if place in sys.modules and "numba" not in sys.modules:  # it knows them by identity
+                _wrap(sys.modules[place], place)
+        sys.meta_path.insert(0, _Hook)
+
+
+class _Hook:
+    """Finds no module itself: of some that others find it hears when they are there."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in _PLACES:
+            return None
+        for finder in sys.meta_path:
+            find = None if finder is _Hook else getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = find and find(name, path, target)
+            if spec is not None:
+                _wrap_when_run(spec)
+                return spec
+        return None
+
+
+def _wrap_when_run(spec: ModuleSpec) -> None:
+    loader: Any = spec.loader
+    if isinstance(loader, type) or not hasattr(loader, "exec_module"):  # one of several modules
+        return
+    original, name = loader.exec_module, spec.name
+
+    def exec_module(module: ModuleType) -> None:
+        original(module)
+        if module.__name__ == name:
+            _wrap(module, name)
+
+    loader.exec_module = exec_module
+
+
+def _wrap(module: ModuleType, place: str) -> None:
+    for name, library in _PLACES[place].items():
+        original = getattr(module, name, None)
+        if original is not None and not hasattr(original, "_is_heard"):
+            setattr(module, name, _noting(original, library, place))
+
+
+def _noting(original: Any, library: str, place: str) -> Any:
     def seed(*arguments: Any, **named: Any) -> Any:
-        given = arguments[0] if arguments else next(iter(named.values()), None)
         done = original(*arguments, **named)
-        for heard in tuple(_listeners):
-            heard(library, given)
+        given = arguments[0] if arguments else next(iter(named.values()), None)
+        _note(library, given)
         return done
 
+    seed.__name__ = seed.__qualname__ = original.__name__
+    seed.__module__ = place
+    seed.__doc__, seed.__dict__["__wrapped__"] = original.__doc__, original
+    seed.__dict__["_is_heard"] = True
     return seed
 
 
-def _original(place: str, name: str) -> Any:
-    return _originals.get((place, name)) or getattr(importlib.import_module(place), name)
+def _note(library: str, given: object) -> None:
+    """Tell of a seed; None was drawn from the system, and a generator is no seed."""
+    if given is None:
+        _heard.pop(library, None)
+    if not isinstance(given, _SEEDS) and not hasattr(given, "dtype"):
+        return
+    text = str(given)[:_LONGEST]
+    if library != GENERATORS or not _listeners:
+        _heard[library] = text
+    for heard in tuple(_listeners):
+        heard(library, text)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.base.clock import now_ms
@@ -91,27 +90,27 @@ class LedgerSink:
     def __init__(self, where: str) -> None:
         self._where = where
         self._ledger: Ledger | None = None
-        self._file: Path | None = None  # of the ledger that was written to, where it is one
-        self._inode: int | None = None
+        self._inode: int | None = None  # of the file that was written to, where it is one
         self.name = where if "://" not in where else _shown(where)
 
     def send(self, batch: Batch) -> list[Refusal]:
         """Write a batch in one transaction."""
-        with _asked_again(), self._opened().write() as connection:
+        with self._asked_again(), self._opened().write() as connection:
+            self._tell_of_another_file()
             return operations.apply(connection, batch, at=now_ms())
 
     def find(self, run: str) -> Known:
         """Return what is known of a run."""
         from assay.ledger import resumed
 
-        with _asked_again(), self._opened(create=False).read() as connection:
+        with self._asked_again(), self._opened(create=False).read() as connection:
             return resumed.known(connection, run, at=now_ms())
 
     def artifacts(self, run: str, path: str) -> list[Artifact]:
         """Return the file of a run at a path, or all files of the folder there."""
         from assay.ledger import resumed
 
-        with _asked_again(), self._opened(create=False).read() as connection:
+        with self._asked_again(), self._opened(create=False).read() as connection:
             return resumed.artifacts(connection, run, path)
 
     def fetch(self, oid: str, objects: Cache) -> None:
@@ -120,54 +119,53 @@ class LedgerSink:
 
     def rest(self) -> None:
         """Close the ledger, and forget that there was one."""
-        self._close()
-        self._file = None
-
-    def _close(self) -> None:
         ledger, self._ledger = self._ledger, None
         if ledger is not None:
             ledger.close()
 
     def _opened(self, *, create: bool = True) -> Ledger:
-        """Return the ledger; one whose file was removed or replaced is not written to."""
+        """Return the ledger, which refuses to be written to where its file is gone."""
         from assay.ledger.database import open_ledger
 
-        if self._file is not None:
-            inode = _inode(self._file)
-            if inode != self._inode:
-                self._close()
-            if inode is None:
-                raise Unavailable("the ledger is gone", where=self.name, hint="put it back")
-            if inode != self._inode:
-                self._inode = inode
-                sys.stderr.write(
-                    f"assay: {self.name} is another file now; what this process recorded in the "
-                    "earlier one is not in it, unless it is a copy\n"
-                )
         if self._ledger is None:
-            opened = open_ledger(self._where, create=create and self._file is None)
+            opened = open_ledger(self._where, create=create)
             if opened.is_sqlite:
-                self._file = Path(opened.where).absolute()
-                self._where = str(self._file)  # the script may go to another folder
-                self._inode = _inode(self._file)
+                self._where = opened.where  # the script may go to another folder
                 _be_impatient(opened)
-            self._ledger = opened
+            self._ledger, self._inode = opened, opened.inode
         return self._ledger
 
+    def _tell_of_another_file(self) -> None:
+        if self._ledger is not None and self._ledger.inode != self._inode:
+            self._inode = self._ledger.inode
+            sys.stderr.write(
+                f"assay: {self.name} is another file now; what this process recorded in the "
+                "earlier one is not in it, unless it is a copy\n"
+            )
 
-@contextlib.contextmanager
-def _asked_again() -> Iterator[None]:
-    """Say of an error whether the same may be done later."""
-    try:
-        yield
-    except (NotFound, Unavailable):
-        raise
-    except (ValueError, OverflowError) as error:  # of the driver: it is what the batch holds
-        raise Unfit(f"this cannot be recorded: {error}") from error
-    except Error as error:
-        if _is_passing(error.__cause__ or error.__context__):
-            raise Unavailable(error.what, where=error.where, hint=error.hint) from error
-        raise
+    @contextlib.contextmanager
+    def _asked_again(self) -> Iterator[None]:
+        """Say of an error whether the same may be done later."""
+        try:
+            yield
+        except (NotFound, Unavailable):
+            raise
+        except (ValueError, OverflowError) as error:  # of the driver: it is what the batch holds
+            raise Unfit(f"this cannot be recorded: {error}") from error
+        except Error as error:
+            if _is_gone(error):
+                raise Unavailable(
+                    "the ledger is gone", where=self.name, hint="put it back"
+                ) from error
+            if _is_passing(error.__cause__ or error.__context__):
+                raise Unavailable(error.what, where=error.where, hint=error.hint) from error
+            raise
+
+
+def _is_gone(error: Error) -> bool:
+    from assay.ledger import committer
+
+    return isinstance(error, committer.Unavailable)
 
 
 def _is_passing(cause: BaseException | None) -> bool:
@@ -189,13 +187,6 @@ def _be_impatient(ledger: Ledger) -> None:
         connection.execute(f"PRAGMA busy_timeout = {_BUSY}")
 
     ledger.engine.dispose()
-
-
-def _inode(file: Path) -> int | None:
-    try:
-        return file.stat().st_ino
-    except OSError:
-        return None
 
 
 def _shown(url: str) -> str:

@@ -17,6 +17,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -28,6 +29,7 @@ from assay.objects import hashing
 
 _SUFFIX = ".jsonl"
 _DAMAGED = ".damaged"
+_SHA256 = re.compile(rb"sha256:([0-9a-f]{64})")
 _SYNC = 1.0  # seconds between two waits for the disk
 
 
@@ -116,18 +118,41 @@ class Spool:
         return handle
 
 
-class Left(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that nobody writes to any more."""
+class Left:
+    """A file that nobody writes to any more: read line by line, since it may be a large one.
 
-    path: Path
-    header: Header
-    batches: tuple[Batch, ...]
-    problems: tuple[str, ...] = ()  # lines that cannot be read
+    Attributes
+    ----------
+    problems : list of str
+        Lines that cannot be read, of those that `batches` has come to.
+    """
+
+    def __init__(self, path: Path, handle: BinaryIO) -> None:
+        self.path, self._lines = path, _whole_lines(handle)
+        first = next(self._lines, b"{}")
+        try:
+            self.header = msgspec.json.decode(first, type=Header)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Damaged(f"this is no spool: {error}", where=path) from error
+        self.problems: list[str] = []
 
     @property
     def run(self) -> str:
         """The run of its first batch."""
         return self.path.name.partition(".")[0]
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield its batches, each once; a line that is none is one of `problems`."""
+        for number, line in enumerate(self._lines, start=2):
+            try:
+                yield operations.decode(line, where=f"{self.path}:{number}")
+            except Error as error:
+                self.problems.append(str(error))
+
+
+def _whole_lines(handle: BinaryIO) -> Iterator[bytes]:
+    """Yield lines without their ends; the last one is left out where it was cut."""
+    return (line[:-1] for line in handle if line.endswith(b"\n"))
 
 
 def files(folder: Path) -> list[Path]:
@@ -160,33 +185,47 @@ def claimed(path: Path) -> Iterator[Left | None]:
         except OSError:
             yield None
             return
-        yield _left(path, handle.read()) if path.exists() else None
+        yield Left(path, handle) if _is_at(path, handle) else None
+
+
+def _is_at(path: Path, handle: BinaryIO) -> bool:
+    """Tell whether a file is still there: its writer may have begun another of its name."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def oids(folder: Path) -> set[str]:
     """Return the hashes of the objects that waiting batches name; a collection keeps them."""
     found: set[str] = set()
     for path in files(folder):
-        with contextlib.suppress(FileNotFoundError):
-            content = path.read_bytes()
-            try:
-                left = _left(path, content)
-            except Error:
-                found |= _named(content)
-                continue
-            found |= _named(content) if left.problems else set()
-            found |= set(operations.oids(left.header.started))
-            for batch in left.batches:
-                found |= set(operations.oids(batch.operations))
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as handle:
+            found |= _oids_of(path, handle)
     for path in folder.glob(f"*{_SUFFIX}{_DAMAGED}"):
-        with contextlib.suppress(FileNotFoundError):
-            found |= _named(path.read_bytes())
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as handle:
+            found |= _named(handle)
     return found
 
 
-def _named(content: bytes) -> set[str]:
+def _oids_of(path: Path, handle: BinaryIO) -> set[str]:
+    try:
+        left = Left(path, handle)
+    except Damaged:
+        handle.seek(0)
+        return _named(handle)
+    found = set(operations.oids(left.header.started))
+    for batch in left.batches():
+        found.update(operations.oids(batch.operations))
+    if left.problems:
+        handle.seek(0)
+        found |= _named(handle)
+    return found
+
+
+def _named(lines: Iterable[bytes]) -> set[str]:
     """Return all that looks like a hash in a file that cannot be read."""
-    return {one.decode() for one in re.findall(rb"sha256:([0-9a-f]{64})", content)}
+    return {one.decode() for line in lines for one in _SHA256.findall(line)}
 
 
 def put_aside(path: Path) -> Path:
@@ -211,18 +250,3 @@ def _made(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _left(path: Path, content: bytes) -> Left:
-    lines = content.split(b"\n")[:-1]  # the last one is empty, or was cut
-    try:
-        header = msgspec.json.decode(lines[0] if lines else b"{}", type=Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Damaged(f"this is no spool: {error}", where=path) from error
-    batches, problems = [], []
-    for number, line in enumerate(lines[1:], start=2):
-        try:
-            batches.append(operations.decode(line, where=f"{path}:{number}"))
-        except Error as error:
-            problems.append(str(error))
-    return Left(path=path, header=header, batches=tuple(batches), problems=tuple(problems))

@@ -1,20 +1,29 @@
-"""How busy a run's machine is: processor, memory and disk, of the process and of the host.
+"""How busy a run's machine is: processor, memory and disk, of its processes and of the host.
 
 Linux tells by `/proc`; what another system does not tell is left out. One sample costs a
-third of a millisecond and is taken every ten seconds.
+third of a millisecond. The first is taken a second after the beginning, one every ten seconds
+after that, and the last at the end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from assay.ledger import process
+from assay.ledger.process import Usage
 
 EVERY = 10.0
 """Seconds between two samples."""
+
+FIRST = 1.0
+"""Seconds before the first sample, and at least so many before the last."""
+
+SYSTEM = "system/"
+"""What the names of these metrics begin with."""
 
 
 class Sampler:
@@ -26,31 +35,50 @@ class Sampler:
         Takes the metrics of a sample and its number.
     folder : Path
         Whose disk is measured.
+    cpu_seconds : float
+        What the processes of the run have used when it begins.
     """
 
-    def __init__(self, log: Callable[[Mapping[str, float], int], None], *, folder: Path) -> None:
+    def __init__(
+        self,
+        log: Callable[[Mapping[str, float], int], None],
+        *,
+        folder: Path,
+        cpu_seconds: float = 0.0,
+    ) -> None:
         self._log, self._folder = log, folder
         self._n_samples = 0
         self._at = time.monotonic()
-        self._cpu = time.process_time()
+        self._cpu = cpu_seconds
         self._host = _host_times()
 
-    def __call__(self) -> None:
-        """Take a sample, if it is time for one."""
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for a sample."""
+        return self._is_after(EVERY if self._n_samples else min(FIRST, EVERY))
+
+    @property
+    def is_due_at_end(self) -> bool:
+        """Whether enough has happened for a last one."""
+        return self._is_after(min(FIRST, EVERY))
+
+    def _is_after(self, seconds: float) -> bool:
+        return time.monotonic() - self._at >= seconds
+
+    def sample(self, used: Usage) -> None:
+        """Log a sample; `used` is what the processes of the run use."""
         now = time.monotonic()
-        seconds = now - self._at
-        if seconds < EVERY:
-            return
-        self._at = now
-        found = self._of_process(seconds) | self._of_host() | _memory() | _disk(self._folder)
-        self._log({f"system/{name}": value for name, value in found.items()}, self._n_samples)
+        seconds, self._at = now - self._at, now
+        found = self._of_process(used, seconds) | self._of_host() | _memory() | _disk(self._folder)
+        self._log({f"{SYSTEM}{name}": value for name, value in found.items()}, self._n_samples)
         self._n_samples += 1
 
-    def _of_process(self, seconds: float) -> dict[str, float]:
-        before, self._cpu = self._cpu, time.process_time()
-        found = {"process_cpu_percent": 100 * (self._cpu - before) / seconds}
-        memory = process.usage().memory
-        return found if memory is None else found | {"process_memory_bytes": float(memory)}
+    def _of_process(self, used: Usage, seconds: float) -> dict[str, float]:
+        before, self._cpu = self._cpu, used.cpu_seconds
+        found = {"process_cpu_percent": max(0.0, 100 * (self._cpu - before) / seconds)}
+        if used.memory is not None:
+            found["process_memory_bytes"] = float(used.memory)
+        return found
 
     def _of_host(self) -> dict[str, float]:
         before, self._host = self._host, _host_times()
@@ -58,6 +86,24 @@ class Sampler:
             return {}
         busy, total = (now - then for now, then in zip(self._host, before, strict=True))
         return {"cpu_percent": 100 * busy / total} if total > 0 else {}
+
+
+def usage_of_runs(runs: Collection[str]) -> dict[str, Usage]:
+    """Return what the processes use that belong to runs, all of one together.
+
+    They are found by the run's id in their environment, which is that of who started them; where
+    the system has no `/proc`, none are found.
+    """
+    wanted = {f"ASSAY_RUN={run}".encode(): run for run in runs}
+    found: dict[str, Usage] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            variables = (entry / "environ").read_bytes().split(b"\0")
+            run = next((wanted[one] for one in variables if one in wanted), None)
+            if run is not None:
+                one, before = process.usage_of(int(entry.name)), found.get(run)
+                found[run] = one if before is None else before.plus(one)
+    return found
 
 
 def _host_times() -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from assay.base.errors import Error
+from assay.base.errors import Error, with_article
 
 LONGEST = 1_000_000
 """Characters of a value that is no file."""
@@ -86,7 +86,8 @@ def number(key: str, value: object) -> float:
         with contextlib.suppress(OverflowError):
             return float(held)
     raise Error(
-        f"the value of metric {key!r} is a {type(value).__name__}; expected is a number",
+        f"the value of metric {key!r} is {with_article(type(value).__name__)}; "
+        "expected is a number",
         hint="log a number, or one metric a number: assay.log_metrics({...})",
     )
 
@@ -112,6 +113,24 @@ def moment(key: str, at: object) -> int:
     raise Error(
         f"the moment of {key!r} is {at!r}; expected are milliseconds since 1970",
         hint="int(time.time() * 1000)",
+    )
+
+
+def check_mapping(call: str, given: Any) -> Mapping[str, object]:
+    """Return what a call was given as names with values, or raise.
+
+    Examples
+    --------
+    >>> check_mapping("assay.log_params()", {"lr": 0.1})
+    {'lr': 0.1}
+    """
+    if callable(getattr(given, "items", None)) and not isinstance(given, type):
+        return given  # type: ignore[no-any-return] # a data frame's row is as good
+    is_namespace = hasattr(given, "__dict__") and type(given).__name__ == "Namespace"
+    raise Error(
+        f"{call} was given {with_article(type(given).__name__)}; expected is a mapping of names "
+        "to values",
+        hint="vars(args) is one" if is_namespace else "such as {'loss': 0.25}",
     )
 
 
@@ -152,7 +171,9 @@ def check_key(kind: str, key: object) -> str:
     """Return a key that a ledger takes: text of UTF-8, not blank, without a null character."""
     found = key_text(kind, key)
     if "\0" in found or not is_plain(found):
-        raise Error(f"the name of a {kind} is {found[:80]!r}, which is no plain text of UTF-8")
+        raise Error(
+            f"the name of {with_article(kind)} is {found[:80]!r}, which is no plain text of UTF-8"
+        )
     return found
 
 
@@ -180,7 +201,7 @@ def key_text(kind: str, key: object) -> str:
     """Return a key that is text and not blank, or raise."""
     if isinstance(key, str) and key.strip():
         return key
-    raise Error(f"the name of a {kind} is {key!r}; expected is text that is not blank")
+    raise Error(f"the name of {with_article(kind)} is {key!r}; expected is text that is not blank")
 
 
 def scalar(value: Any) -> Any:

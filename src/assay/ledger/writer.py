@@ -132,7 +132,7 @@ class Writer:
             "id": run, "name": values.key_text("run", name), "kind": kind, "status": "running",
             "parent_id": parent, "stage": stage, "command": command, "directory": directory,
             "owner": owner or process.user(), "start": start, "host": who.host, "boot": who.boot,
-            "pid": who.pid, "process_start": who.start,
+            "pid": who.pid, "process_start": who.start, "seen": start,
             "environment_oid": environment.oid if environment else None, **_code_row(code),
         }  # fmt: skip
         with self.ledger.write() as connection:
@@ -280,15 +280,26 @@ class Writer:
                 edges = [(f"run:{run}", "wrote", f"data:{item.oid}") for item in data]
             lineage.add(connection, _edges(edges, at=at))
 
-    def set_profiles(self, profiles: Mapping[str, str]) -> None:
-        """Record the profile of contents, oid by oid, wherever a run read or wrote them."""
-        from assay.ledger import tables
+    def set_profiles(self, profiles: Mapping[str, str], *, at: int | None = None) -> None:
+        """Record the profile of contents, oid by oid, wherever a run read or wrote them.
 
-        data = tables.run_data
+        A run that has ended changes by that: who has a copy of its record gets it with the next.
+        """
+        from sqlalchemy import select
+
+        from assay.ledger import rows, tables
+
+        data, run = tables.run_data.c, tables.run.c
+        changed: set[str] = set()
         with self.ledger.write() as connection:
             for oid, profile in profiles.items():
-                query = data.update().where(data.c.oid == oid, data.c.profile.is_(None))
+                without = (data.oid == oid, data.profile.is_(None))
+                ended = select(run.id).join(tables.run_data, data.run_id == run.id)
+                ended = ended.where(*without, run.status.in_(rows.ENDED))
+                changed.update(connection.execute(ended).scalars())
+                query = tables.run_data.update().where(*without)
                 connection.execute(query.values(profile=profile))
+            rows.touch_runs(connection, sorted(changed), at=now_ms() if at is None else at)
 
     def add_artifact(self, run: str, path: str, oid: str, size: int) -> None:
         """Record a file that a run keeps; one at the same path is replaced."""
@@ -312,7 +323,17 @@ class Writer:
         with self.ledger.write() as connection:
             lineage.add(connection, edges)
 
-    def mark_killed(self, *, at: int, kind: Kind | None = None) -> list[str]:
+    def set_environment(self, run: str, environment: Environment) -> None:
+        """Record what a run's process has, where that is known after its beginning only."""
+        from assay.ledger import tables
+
+        with self.ledger.write() as connection:
+            _claim(connection, run)
+            _add_environment(connection, environment, at=now_ms())
+            query = tables.run.update().where(tables.run.c.id == run)
+            connection.execute(query.values(environment_oid=environment.oid))
+
+    def mark_killed(self, *, at: int) -> list[str]:
         """Mark runs whose process is gone, with their children, and return their ids.
 
         Of a process on another host only the heartbeat is known; see `assay.ledger.liveness`.
@@ -320,10 +341,10 @@ class Writer:
         from assay.ledger import liveness
 
         with self.ledger.read() as connection:  # mostly there are none: take no lock for that
-            if not liveness.gone(connection, at=at, kind=kind):
+            if not liveness.gone(connection, at=at):
                 return []
         with self.ledger.write() as connection:
-            return liveness.mark_killed(connection, at=at, kind=kind)
+            return liveness.mark_killed(connection, at=at)
 
 
 def _claim(connection: Connection, run: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from assay.base.errors import NotFound
+from assay.base.errors import NotFound, with_article
 from assay.objects import scan, tree
 from assay.objects.cache import DIR
 from assay.objects.index import Looks
@@ -322,7 +322,7 @@ def _refuse_unstorable(value: Any, *, where: str) -> None:
             _refuse_unstorable(item, where=where)
     elif value is not None and not isinstance(value, (str, int, float)):
         raise Invalid(
-            f"a value is a {type(value).__name__}, which a lock cannot hold",
+            f"a value is {with_article(type(value).__name__)}, which a lock cannot hold",
             where=where,
             hint="make it a number, text, list or mapping, or ask for other parameters only",
         )

@@ -78,12 +78,12 @@ class Origins:
 
     def _beside(self, owner: Coded, path: str, oid: str) -> Origin | None:
         """Look into the files and the patch that a run kept of its work tree."""
-        for name in (self._in_git(path), self._in_git(f"{path}.dvc")):
+        for name in (self.in_git(path), self.in_git(f"{path}.dvc")):
             for file in owner.code.untracked:
-                if file.path == name and self._has(self._kept(file.oid), name, oid):
+                if file.path == name and self._has(self.kept(file.oid), name, oid):
                     label = f"{name}, untracked by git then, kept with the run"
                     return Origin(id=f"file:{file.oid}", label=label)
-            patched = self._patched(owner, name)
+            patched = self.patched(owner, name)
             if patched is not None and self._has(patched, name, oid):
                 label = f"the uncommitted changes of run {owner.id[:13]}"
                 return Origin(id=f"patch:{owner.code.diff}", label=label)
@@ -96,15 +96,16 @@ class Origins:
         is_record = name.endswith(".dvc") and f"md5: {oid}\n".encode() in content
         return is_record or hash_bytes(content) == oid
 
-    def _kept(self, oid: str) -> bytes | None:
+    def kept(self, oid: str) -> bytes | None:
+        """Return a patch or an untracked file that a run kept; None where it is gone."""
         try:
             return self._project.objects.read(oid.removeprefix("sha256:"))
         except Error:
             return None
 
-    def _patched(self, owner: Coded, name: str) -> bytes | None:
+    def patched(self, owner: Coded, name: str) -> bytes | None:
         """Return a file of a run's commit with its patch applied; None where it is not in it."""
-        patch = self._kept(owner.code.diff) if owner.code.diff else None
+        patch = self.kept(owner.code.diff) if owner.code.diff else None
         if patch is None or f" b/{name}\n".encode() not in patch:
             return None
         base = git.read_file(self._project.git_root, owner.code.commit or "", name)
@@ -135,7 +136,7 @@ class Origins:
             as_what = "" if is_here else f" as {self._project.relative(item.path)}"
             label = f"tracked by {file} at commit {short}{as_what}"
             return Origin(id=f"tracked:{commit}:{file}", label=label)
-        name = self._in_git(path)
+        name = self.in_git(path)
         content = git.read_file(self._project.git_root, commit, name)
         is_in_git = content is not None and hash_bytes(content) == oid
         if is_in_git or (oid.endswith(DIR) and self._folder(commit, path) == oid):
@@ -168,7 +169,7 @@ class Origins:
 
     def _folder(self, commit: str, path: str) -> str:
         """Return the oid of a folder as a commit has it, with the data that is tracked in it."""
-        root, prefix = self._project.git_root, f"{self._in_git(path)}/"
+        root, prefix = self._project.git_root, f"{self.in_git(path)}/"
         entries = [
             tree.Entry(name.removeprefix(prefix), hash_bytes(content))
             for name in git.list_files(root, commit)
@@ -186,7 +187,7 @@ class Origins:
                 entries += below if is_folder else [tree.Entry(inside, item.row.oid)]
         return tree.oid_of(entries)
 
-    def _in_git(self, path: str) -> str:
+    def in_git(self, path: str) -> str:
         """Return a path of the project relative to the repository's root."""
         prefix = self._project.root.relative_to(self._project.git_root).as_posix()
         return path if prefix == "." else f"{prefix}/{path}"

@@ -7,20 +7,19 @@ starts, so that a killed command leaves a trace.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import numbers
 import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from assay.base.clock import now_ms
-from assay.base.errors import Error, NotFound
+from assay.base.errors import Error
 from assay.objects.legacy import named
+from assay.pipeline.killed import Mark, end_killed
 from assay.project import params
 from assay.project.lock import Entry
 from assay.project.settings import ledger_where
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
 
 PLAN = "assay/pipeline.json"
 """The artifact of a run that says which stages it went through, on what, and what they made."""
-
-
-_RUNNING = "running."
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,51 +69,6 @@ def load(content: bytes, *, where: str) -> Plan:
         return msgspec.convert(json.loads(content), type=Plan)
     except (ValueError, msgspec.MsgspecError) as error:
         raise Error(f"the record of the pipeline cannot be read: {error}", where=where) from error
-
-
-def settle(home: Project) -> list[str]:
-    """Mark runs whose `assay` was killed, end what they left running; return their ids.
-
-    Those of stages are not returned.
-
-    The ledger is opened only where a run left the file behind that it holds while it goes on.
-    """
-    files = [file for file in home.work_dir.glob(f"{_RUNNING}*") if not _is_held(file)]
-    if not files:
-        return []
-    from assay.ledger.database import open_ledger
-
-    killed: list[str] = []
-    with contextlib.suppress(NotFound), open_ledger(ledger_where(home), create=False) as ledger:
-        killed = _end_killed(ledger)
-    for file in files:
-        file.unlink(missing_ok=True)
-    return killed
-
-
-def _end_killed(ledger: Ledger) -> list[str]:
-    from assay.ledger import runs
-    from assay.ledger.writer import Writer
-    from assay.pipeline import command
-
-    killed = Writer(ledger).mark_killed(at=now_ms())
-    command.end_leftovers(killed)
-    return [run for run in killed if runs.get(ledger, run).kind != "stage"]
-
-
-def _is_held(file: Path) -> bool:
-    """Say whether a process holds a file.
-
-    A child of a killed process may do so for the moment until it is another program.
-    """
-    with contextlib.suppress(FileNotFoundError), file.open() as handle:
-        for _ in range(10):
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return False
-            time.sleep(0.005)
-        return True
-    return False
 
 
 class Recording:
@@ -177,31 +128,27 @@ class Recording:
         from assay.ledger import code, environment
         from assay.ledger.database import open_ledger
         from assay.ledger.writer import Writer
+        from assay.pipeline.heartbeat import Heartbeat
 
         self._ledger = open_ledger(self.ledger_where)
-        self._hold()
+        self._mark = Mark(self._home.work_dir)
         writer = Writer(self._ledger)
-        self.killed = _end_killed(self._ledger)
+        self.killed = end_killed(self._ledger, known=[])
         of_code = code.capture(self._home) if self._kind == "pipeline" else None
-        software = self._environment or environment.capture()
+        self._software = self._environment or environment.capture()
         with self._ledger.together():
             self.run = writer.start_run(
                 name=self._name,
                 kind=self._kind,
                 command=self._command,
                 code=of_code,
-                environment=software,
+                environment=self._software,
             )
             if self._tags:
                 writer.set_tags(self.run, self._tags)
+        self._mark.name(self.run)
+        self._heartbeat = Heartbeat(self._ledger, self.run, home=self._home)
         return self.run
-
-    def _hold(self) -> None:
-        """Leave a file that tells the next `repro` of this run, should it be killed."""
-        self._home.work_dir.mkdir(exist_ok=True)
-        self._mark = self._home.work_dir / f"{_RUNNING}{os.urandom(8).hex()}"
-        self._held = os.open(self._mark, os.O_RDWR | os.O_CREAT)
-        fcntl.flock(self._held, fcntl.LOCK_EX)
 
     def start(self, stage: Stage, before: Entry, *, project: Project) -> str:
         """Write the row of a stage that is about to run, with what it runs on."""
@@ -211,7 +158,7 @@ class Recording:
         writer = self._writer()
         directory = os.path.relpath(stage.wdir, project.root)
         values = flat_params(_by_file(before.params, directory))
-        seeds = _seeds(values)
+        tags = _seeds(values)
         with writer.ledger.together():
             run = writer.start_run(
                 name=stage.address,
@@ -223,10 +170,28 @@ class Recording:
             )
             if values:
                 writer.log_params(run, values)
-            if seeds:
-                writer.set_tags(run, {"seeds": seeds})
+            if tags:
+                writer.set_tags(run, tags)
             writer.add_inputs(run, [_data(stage, row, "dep", project) for row in before.deps])
+        self._heartbeat.begin(run)
         return run
+
+    def note_environment(self, run: str, stage: Stage, env: Mapping[str, str]) -> None:
+        """Record what a stage has whose interpreter is another one than this."""
+        from assay.pipeline import command, interpreter
+
+        found = interpreter.environment_of(
+            command.commands(stage.cmd or []),
+            cwd=stage.wdir,
+            env=env,
+            own=self._software,
+        )
+        if found is not None:
+            self._writer().set_environment(run, found)
+
+    def heard(self, run: str, echo: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        """Return who is told what a stage prints, so that a killed one has its last lines."""
+        return self._heartbeat.heard(run, echo)
 
     def finish(
         self, run: str, stage: Stage, entry: Entry, result: command.Result, *, project: Project
@@ -256,6 +221,7 @@ class Recording:
         *,
         reason: str | None = None,
     ) -> None:
+        self._heartbeat.end(run)
         self._writer().finish_run(
             run,
             status=status,
@@ -280,10 +246,10 @@ class Recording:
             return
         try:
             if self.run is not None:
+                self._heartbeat.stop()
                 self._finish(self.run, status, reason)
         finally:
-            self._mark.unlink(missing_ok=True)
-            os.close(self._held)
+            self._mark.release()
             self._ledger.close()
             self._ledger = None
 
@@ -299,6 +265,7 @@ class Recording:
 
     def _sum_up(self, writer: Writer, parent: str) -> None:
         from assay.ledger import runs
+        from assay.ledger.system import SYSTEM
         from assay.ledger.writer import Metric
 
         ledger = writer.ledger
@@ -313,7 +280,8 @@ class Recording:
         found = runs.metrics_of_parts(ledger, parent)
         in_order = [step.run for step in steps if step.run is not None]
         for child in (*(set(found) - set(in_order)), *in_order):
-            metrics.update(found.get(child, {}))
+            measured = found.get(child, {})
+            metrics.update({k: v for k, v in measured.items() if not k.startswith(SYSTEM)})
         if values:
             writer.log_params(parent, values)
         if metrics:
@@ -381,16 +349,17 @@ def _by_file(values: Mapping[str, Any], wdir: str) -> dict[str, Any]:
     return {os.path.normpath(os.path.join(wdir, f)): v for f, v in values.items()}  # noqa: PTH118
 
 
-def _seeds(values: Mapping[str, Any]) -> str:
-    """Return the parameters whose name says that they are seeds, and Python's own."""
+def _seeds(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of seeds: parameters whose name says that they are, and Python's own."""
     found = [
         f"{key}={value}"
         for key, value in values.items()
         if "seed" in key.rpartition(".")[2].lower()
     ]
+    tags = {"seed.params": ", ".join(found)} if found else {}
     if "PYTHONHASHSEED" in os.environ:
-        found.append(f"PYTHONHASHSEED={os.environ['PYTHONHASHSEED']}")
-    return ", ".join(found)
+        tags["seed.hash"] = os.environ["PYTHONHASHSEED"]
+    return tags
 
 
 def read_metrics(stage: Stage, project: Project) -> dict[str, float]:

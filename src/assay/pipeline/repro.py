@@ -10,9 +10,10 @@ import msgspec
 
 from assay.base.files import syncing_together
 from assay.base.signals import interrupts_on_terminate
-from assay.pipeline import plan, record
+from assay.pipeline import plan
 from assay.pipeline.changes import Inspector
 from assay.pipeline.executors import open_executor
+from assay.pipeline.killed import settle
 from assay.pipeline.options import Flags, Options
 from assay.pipeline.outcome import Events, Outcome, StagesFailed
 from assay.project import definition, linked
@@ -52,7 +53,7 @@ def repro(
     if options.executor != "local":
         open_executor(options.executor).close()  # raises where there is none of that name
     with linked.running(project), interrupts_on_terminate():
-        killed = record.settle(project)
+        killed = settle(project)
         _recover(project.work_dir)
         declared = definition.read(project)
         planned = plan.make(declared, targets, cwd=cwd, options=options)

@@ -17,12 +17,12 @@ import msgspec
 
 from assay.base.errors import Error, NotFound, did_you_mean
 from assay.base.signals import interrupts_on_terminate
-from assay.pipeline import compare, record, sources
+from assay.pipeline import compare, killed, sources
 from assay.pipeline.compare import Compared, Sameness
 from assay.pipeline.damage import damaged
 from assay.pipeline.outcome import Events
 from assay.pipeline.record import Plan, Recording
-from assay.pipeline.reproduction import cause, environments, find, script, stage, tree
+from assay.pipeline.reproduction import cause, data, environments, find, script, stage, tree
 from assay.pipeline.reproduction.cause import Cause
 from assay.pipeline.reproduction.environments import Choice, Chosen
 from assay.pipeline.reproduction.part import Part, Say, compared, measured
@@ -81,7 +81,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     damaged : list of str
         Objects of the record whose bytes in the cache have another hash.
     lost : list of str
-        Data of the commit that could not be had; whether a script reads it is not known.
+        Data of the commit, or logged by the run, that could not be had; whether a script opens
+        it is not known.
     """
 
     run: str
@@ -151,7 +152,7 @@ def reproduce(
     from assay.ledger.database import open_ledger
 
     options = options or Options()
-    record.settle(project)
+    killed.settle(project)
     with open_ledger(ledger_where(project), create=False) as ledger:
         meant = find.find(ledger, name)
     run = meant.run
@@ -172,7 +173,7 @@ def reproduce(
         if plan is not None:
             sources.put(project, there, plan, say=events.say)
         else:
-            lost = script.put_data(project, there, run, say=events.say)
+            lost = data.put(project, there, run, say=events.say)
         again_ = _Again(project, there, meant, plan, chosen, events=events, options=options)
         return again_.go(lost)
 

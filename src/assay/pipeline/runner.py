@@ -326,10 +326,11 @@ class Runner:
             "ASSAY_RUN": run,
             "ASSAY_LEDGER": str(self._recording.ledger_where),
         }
+        self._recording.note_environment(run, stage, env)
         return execute.Work(
             run=crew.run,
             env=env,
-            echo=self._echo(stage),
+            echo=self._recording.heard(run, self._echo(stage)),
             keep_lines=self._keep_lines,
             commit=self._options.commit,
             check=crew.check,

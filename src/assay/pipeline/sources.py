@@ -83,13 +83,16 @@ def _put_tracked(project: Project, there: Project, plan: Plan, linker: Linker, s
             )  # fmt: skip
 
 
-def gone(project: Project, path: str, oid: str, *, read_by: str) -> NotFound:
+def gone(
+    project: Project, path: str, oid: str, *, read_by: str, hint: str | None = None
+) -> NotFound:
     """Return the error that says which version is gone, and where it was looked for."""
     names = ", ".join(f"'{one.name}'" for one in remotes_of(project))
     return NotFound(
         f"the version of '{path}' that {read_by} read is gone: md5:{oid} is not in the cache"
         + (f", nor on the remotes {names}" if names else ", and the project has no remote"),
-        hint="who has it in a clone can 'assay push' it; another remote that may have it: "
+        hint=hint
+        or "who has it in a clone can 'assay push' it; another remote that may have it: "
         "'assay remote add NAME URL'",
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from assay.base.errors import did_you_mean
+from assay.base.errors import did_you_mean, with_article
 from assay.project.grammar import At, kind_of
 from assay.project.variables import Missing, Variables
 
@@ -145,7 +145,7 @@ def _kind(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else to_text(value)
     known = (str, int, float, list, dict)
-    return kind_of(value) if isinstance(value, known) else f"a {type(value).__name__}"
+    return kind_of(value) if isinstance(value, known) else with_article(type(value).__name__)
 
 
 def is_template(value: Any) -> bool:

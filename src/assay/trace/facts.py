@@ -8,14 +8,16 @@ however many they are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from assay.ledger.lineage import Edge
 from assay.ledger.writer import Code, Untracked
-from assay.trace import labels
+from assay.trace import commands, labels
 from assay.trace.things import Thing
+from assay.trace.writers import Passed
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Table
@@ -24,23 +26,21 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+_MOST_WORDS = 20  # for which all commands are searched; for more, all are read
+
 
 class Lying(msgspec.Struct, frozen=True):
-    """A content at its place, which a run read or wrote."""
+    """A content at its place, which a run read or wrote.
+
+    Attributes
+    ----------
+    source : str or None
+        Where a client says that it is from: a path or an address.
+    """
 
     path: str
     oid: str
-
-
-class Passed(msgspec.Struct, frozen=True, kw_only=True):
-    """That a run read or wrote a content, with what is needed to choose among many."""
-
-    run: str
-    path: str
-    kind: str
-    start: int
-    parent: str | None
-    is_reproduction: bool
+    source: str | None = None
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +51,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     status: str
     stage: str | None
+    command: str | None
+    directory: str | None
     parent: str | None
     start: int
     deleted: int | None
@@ -69,20 +71,26 @@ class Facts:
 
     Parameters
     ----------
+    root : Path
+        The folder of the project.
     most : int or None
         Of many things of one kind, only so many are followed, the newest; None follows all.
     upwards : bool
         Whether it is asked what things came from, or what came from them.
     """
 
-    def __init__(self, ledger: Ledger, *, most: int | None, upwards: bool) -> None:
-        self._ledger, self._most, self._upwards = ledger, most, upwards
+    def __init__(
+        self, ledger: Ledger, *, root: Path, most: int | None, upwards: bool
+    ) -> None:  # fmt: skip
+        self._ledger, self._root, self._most, self._upwards = ledger, root, most, upwards
         self._runs: dict[str, RunFacts | None] = {}
         self._only_above: set[str] = set()  # looked at for their code, and followed no further
-        self._passed: dict[str, list[Passed]] = {}
+        self._writers: dict[str, list[Passed]] = {}
+        self._readers: dict[str, list[Passed]] = {}
+        self._ran: dict[str, list[Passed]] = {}
         self._edges: dict[str, list[Edge]] = {}
         self._things: dict[str, Thing | None] = {}
-        kinds = ("run", "passed", "edges", "thing")
+        kinds = ("run", "passed", "ran", "edges", "thing")
         self._wanted: dict[str, dict[str, None]] = {kind: {} for kind in kinds}
 
     def few(self, items: Sequence[Item]) -> Sequence[Item]:
@@ -104,11 +112,27 @@ class Facts:
             self._load_runs(self._take("run", id_, self._runs))
         return self._runs[id_]
 
-    def passed(self, oid: str) -> list[Passed]:
-        """Return which runs wrote a content (or, downwards, read it), oldest first."""
-        if oid not in self._passed:
-            self._load_passed(self._take("passed", oid, self._passed))
-        return self._passed[oid]
+    def writers(self, oid: str) -> list[Passed]:
+        """Return which runs wrote a content, oldest first."""
+        self._know_passed(oid)
+        return self._writers[oid]
+
+    def readers(self, oid: str) -> list[Passed]:
+        """Return which runs read a content, oldest first; it is asked downwards only."""
+        self._know_passed(oid)
+        return self._readers[oid]
+
+    def keepers(self, oid: str) -> list[Passed]:
+        """Return which runs have a content among their artifacts, oldest first."""
+        from assay.ledger.tables import artifact
+
+        return [one for _, one in self._rows_of(artifact, [oid])]
+
+    def ran(self, path: str) -> list[Passed]:
+        """Return which runs have a command that ran a file, oldest first, but for their parts."""
+        if path not in self._ran:
+            self._load_ran(self._take("ran", path, self._ran))
+        return self._ran[path]
 
     def edges(self, thing: str) -> list[Edge]:
         """Return the edges to a thing (or, downwards, from it), oldest first."""
@@ -150,43 +174,85 @@ class Facts:
         self._wanted["run"].update(dict.fromkeys(new))
         self.want("run", self.few(run.children))
         self.want("edges", [f"run:{run.id}", *([f"run:{run.parent}"] if run.parent else [])])
-        data = run.inputs if self._upwards else run.outputs
-        self.want("passed", (one.oid for one in self.few(data)))
+        data = self.few(run.inputs if self._upwards else run.outputs)
+        self.want("passed", (one.oid for one in data))
+        if not self._upwards:
+            self.want("ran", (one.path for one in data))
+
+    def _know_passed(self, oid: str) -> None:
+        if oid not in self._writers:
+            self._load_passed(self._take("passed", oid, self._writers))
 
     def _load_passed(self, oids: list[str]) -> None:
+        from assay.ledger.tables import run_data
+
+        self._writers.update((oid, []) for oid in oids)
+        self._readers.update((oid, []) for oid in oids)
+        conditions = [run_data.c.direction == "output"] if self._upwards else []
+        for row, one in self._rows_of(run_data, oids, *conditions):
+            found = (self._writers if row.direction == "output" else self._readers)[row.oid]
+            if row.direction == "output" or not found or found[-1].run != one.run:
+                found.append(one)
+        for oid in oids:
+            # upwards one of them is chosen by who reads it; mostly there is one
+            likely = self._writers[oid][-1:] if self._upwards else self.few(self._readers[oid])
+            self.want("run", (one.run for one in likely))
+
+    def _rows_of(
+        self, table: Table, oids: list[str], *conditions: Any
+    ) -> list[tuple[Row[Any], Passed]]:
+        """Return the rows of contents in a table, each with the run that it belongs to."""
         from sqlalchemy import select
 
         from assay.ledger.found import within
-        from assay.ledger.tables import run, run_data
+        from assay.ledger.tables import run
 
-        direction = "output" if self._upwards else "input"
         above = run.alias("above")
         query = (
-            select(
-                run_data.c.oid, run_data.c.path, run.c.id, run.c.kind, run.c.start,
-                run.c.parent_id, above.c.kind.label("kind_above"),
-            )
-            .join(run, run.c.id == run_data.c.run_id)
+            select(table, run.c.start, run.c.parent_id, above.c.kind.label("kind_above"))
+            .join(run, run.c.id == table.c.run_id)
             .outerjoin(above, above.c.id == run.c.parent_id)
-            .where(run_data.c.direction == direction, run.c.kind.in_(("stage", "script")))
+            .where(run.c.kind.in_(("stage", "script")), *conditions)
             .order_by(run.c.start, run.c.id)
-        )  # fmt: skip
-        self._passed.update((oid, []) for oid in oids)
+        )
         with self._ledger.read() as connection:
-            these = within(connection, run_data.c.oid, oids)
-            for row in connection.execute(query.where(these)):
-                one = Passed(
-                    run=row.id, path=row.path, kind=row.kind, start=row.start,
-                    parent=row.parent_id, is_reproduction=row.kind_above == "reproduction",
-                )  # fmt: skip
-                found = self._passed[row.oid]
-                if self._upwards or not found or found[-1].run != one.run:
-                    found.append(one)
-        for oid in oids:
-            found = self._passed[oid]
-            # upwards one of them is chosen by who reads it; mostly there is one
-            chosen = found[-1:] if self._upwards else self.few(found)
-            self.want("run", (one.run for one in chosen))
+            rows = connection.execute(query.where(within(connection, table.c.oid, oids))).all()
+        return [
+            (
+                row,
+                Passed(
+                    run=row.run_id, path=row.path, start=row.start, parent=row.parent_id,
+                    is_reproduction=row.kind_above == "reproduction",
+                ),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def _load_ran(self, paths: list[str]) -> None:
+        from sqlalchemy import or_, select
+
+        from assay.ledger.tables import run
+
+        self._ran.update((path, []) for path in paths)
+        columns = (run.c.id, run.c.kind, run.c.command, run.c.directory, run.c.start)
+        query = select(*columns, run.c.parent_id).order_by(run.c.start, run.c.id)
+        words = {word for path in paths for word in commands.hints(path)}
+        if len(words) <= _MOST_WORDS:
+            query = query.where(or_(*(run.c.command.contains(w, autoescape=True) for w in words)))
+        with self._ledger.read() as connection:
+            rows = connection.execute(query.where(run.c.command.is_not(None))).all()
+        wanted = set(paths)
+        for row in rows:
+            for path in commands.programs(
+                row.kind, row.command, row.directory, root=self._root
+            ):  # fmt: skip
+                if path in wanted:
+                    one = Passed(run=row.id, path=path, start=row.start, parent=row.parent_id)
+                    self._ran[path].append(one)
+        for path in paths:
+            ids = {one.run for one in self._ran[path]}
+            self._ran[path] = [one for one in self._ran[path] if one.parent not in ids]
+            self.want("run", (one.run for one in self.few(self._ran[path])))
 
     def _load_edges(self, things: list[str]) -> None:
         from assay.ledger.found import within
@@ -256,8 +322,7 @@ class _Beside:
         reproduces = tables.tag.c.key == "reproduces"
         self.reproduces = self._by_run(tables.tag, "key", reproduces)
         self.children: dict[str, list[str]] = {}
-        there = tables.run.c.deleted.is_(None)
-        for row in self.of(tables.run, "parent_id", there):
+        for row in self.of(tables.run, "parent_id"):
             self.children.setdefault(row.parent_id, []).append(row.id)
 
     def of(self, table: Table, column: str, *conditions: Any) -> list[Row[Any]]:
@@ -285,7 +350,8 @@ def _run(row: Row[Any], beside: _Beside) -> RunFacts:
     tags = beside.reproduces.get(row.id, [])
     return RunFacts(
         id=row.id, name=row.name, kind=row.kind, status=row.status, stage=row.stage,
-        parent=row.parent_id, start=row.start, deleted=row.deleted,
+        command=row.command, directory=row.directory, parent=row.parent_id,
+        start=row.start, deleted=row.deleted,
         code=Code(
             commit=row.code_commit,
             diff=row.code_diff,
@@ -301,8 +367,32 @@ def _run(row: Row[Any], beside: _Beside) -> RunFacts:
             for one in beside.metrics.get(row.id, [])
         },
         reproduces=tags[0].value if tags else None,
-        inputs=tuple(Lying(one.path, one.oid) for one in data if one.direction == "input"),
+        inputs=tuple(
+            Lying(one.path, one.oid, _source(one.details))
+            for one in data
+            if one.direction == "input"
+        ),
         outputs=tuple(Lying(one.path, one.oid) for one in data if one.direction == "output"),
         artifacts=tuple(Lying(o.path, o.oid) for o in beside.artifacts.get(row.id, [])),
         children=tuple(beside.children.get(row.id, [])),
     )  # fmt: skip
+
+
+def _source(details: str | None) -> str | None:
+    r"""Return where a data set is from; MLflow's clients say it in JSON of their own.
+
+    Examples
+    --------
+    >>> _source('{"source_type": "local", "source": "{\\"uri\\": \\"a.csv\\"}"}')
+    'a.csv'
+    >>> _source('{"source_type": "code", "source": "{}"}')
+    """
+    found = {} if details is None else msgspec.json.decode(details, type=dict[str, Any])
+    text = str(found.get("source") or "")
+    if found.get("source_type") == "code":
+        return None
+    try:
+        named = msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return text or None
+    return next((str(named[key]) for key in ("uri", "url", "path") if named.get(key)), None)

@@ -6,13 +6,18 @@ of one kind the newest are followed, and the others counted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from assay.ledger.database import Ledger
+from assay.pipeline.origins import Origins
 from assay.project.workspace import Project
-from assay.trace import served, things
+from assay.trace import commands, served, things
 from assay.trace.facts import Facts, RunFacts
 from assay.trace.things import Thing
+from assay.trace.versions import Version, Versions
+from assay.trace.writers import Passed
 
 ABOVE, OWN = "  (see above)", "  (has a trace of its own)"
 
@@ -40,14 +45,25 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Walk:
-    """What both directions share: things, looked up once each, and those that are in the tree."""
+    """What both directions share: things, looked up once each, and those that are in the tree.
+
+    Attributes
+    ----------
+    seen : set of str
+        Things that are followed, by their names in the ledger; the root is one. A content is
+        followed once for each run that wrote it, see `assay.trace.writers`.
+    """
 
     upwards = True
 
-    def __init__(self, project: Project, ledger: Ledger, *, root: str, most: int | None) -> None:
-        self.project, self.ledger, self.root = project, ledger, root
-        self.facts = Facts(ledger, most=most, upwards=self.upwards)
-        self.seen: set[str] = set()
+    def __init__(
+        self, project: Project, ledger: Ledger, *, root: Thing, most: int | None
+    ) -> None:  # fmt: skip
+        self.project, self.ledger, self.root = project, ledger, root.id
+        self.facts = Facts(ledger, root=project.root, most=most, upwards=self.upwards)
+        self.origins = Origins(project)
+        self.versions = Versions(project, self.origins)
+        self.seen = {root.id}
         self.depth = 0
 
     def run(self, id_: str) -> RunFacts:
@@ -85,14 +101,81 @@ class Walk:
             return thing
         return msgspec.structs.replace(thing, label=f"{thing.label}, done again")
 
-    def is_new(self, thing: Thing, relation: str) -> Node | None:
-        """Return the node of a thing that is not followed; None where it is to be."""
-        if thing.id in self.seen:
+    def owner(self, run: RunFacts) -> RunFacts:
+        """Return the run that has the code of a run on record: mostly itself, or one above it."""
+        while run.code.commit is None and run.parent is not None:
+            run = self.run(run.parent)
+        if run.kind == "reproduction" and run.reproduces is not None:
+            return self.facts.run(run.reproduces) or run
+        return run
+
+    def above(self, run: RunFacts) -> RunFacts | None:
+        """Return the run that a run was nested in, if that has a record of its own."""
+        parent = None if run.parent is None else self.run(run.parent)
+        return parent if parent is not None and has_its_own(parent) else None
+
+    def programs(self, run: RunFacts) -> list[tuple[str, str]]:
+        """Return the files that a run's command ran, by path and hash, as far as both are known.
+
+        What it read or wrote by its record is not among them, nor what the run above it ran.
+        """
+        known = {one.path for one in (*run.inputs, *run.outputs)}
+        above = self.above(run)
+        if above is not None:
+            known.update(self._named(above))
+        paths = [path for path in self._named(run) if path not in known and self.had(path, run)]
+        found = ((path, self.version(path, run).oid) for path in paths)
+        return [(path, oid) for path, oid in found if oid is not None]
+
+    def _named(self, run: RunFacts) -> list[str]:
+        return commands.programs(run.kind, run.command, run.directory, root=self.project.root)
+
+    def had(self, path: str, run: RunFacts) -> bool:
+        """Tell whether it is on record that a run had a file as its code or as an input."""
+        if any(one.path == path for one in run.outputs):
+            return False
+        if any(one.path == path for one in run.inputs):
+            return True
+        return self.versions.has(path, self.owner(run))
+
+    def version(self, path: str, run: RunFacts) -> Version:
+        """Return in which version a run had a file."""
+        for one in run.inputs:
+            if one.path == path:
+                return Version(oid=one.oid, words="as it read it")
+        return self.versions.of(path, self.owner(run))
+
+    def is_new(self, thing: Thing, relation: str, *, key: str | None = None) -> Node | None:
+        """Return the node of a thing that is not followed; None where it is to be.
+
+        Parameters
+        ----------
+        key : str, optional
+            What it is remembered by, where a part of it is followed; the name of the thing else.
+        """
+        if not self.seen.isdisjoint({thing.id, key or thing.id}):
             return Node(id=thing.id, label=f"{thing.label}{ABOVE}", relation=relation)
         if self.depth >= DEEPEST:
             return Node(id=thing.id, label=f"{thing.label}{OWN}", relation=relation)
-        self.seen.add(thing.id)
+        self.seen.add(key or thing.id)
         return None
+
+    def follow(
+        self,
+        thing: Thing,
+        relation: str,
+        follow: Callable[[], list[Node]],
+        *,
+        key: str | None = None,
+    ) -> Node:
+        """Return the node of a thing with what it is followed to, unless it is in the tree."""
+        node = self.is_new(thing, relation, key=key)
+        if node is not None:
+            return node
+        self.depth += 1
+        children = follow()
+        self.depth -= 1
+        return Node(id=thing.id, label=thing.label, relation=relation, children=children)
 
     def more(self, of: str, nouns: str, n_all: int, n_shown: int) -> list[Node]:
         """Return the node that counts what is not followed."""
@@ -101,3 +184,13 @@ class Walk:
             return []
         label = f"… and {more:,} more {nouns}"
         return [Node(id=f"more:{of}/{nouns}", label=label, relation="", more=more)]
+
+
+def has_its_own(run: RunFacts) -> bool:
+    """Tell whether what is on record of a run is its own, not the sum of its stages."""
+    return run.kind in {"stage", "script"} or not run.children
+
+
+def as_passed(run: RunFacts, path: str | None) -> Passed:
+    """Return a run as one that a content passed, to ask who wrote that."""
+    return Passed(run=run.id, path=path or "", start=run.start, parent=run.parent)

@@ -184,7 +184,7 @@ def _prediction(project: Project, name: str) -> Thing | None:
 
 
 def came_from(thing: Thing, edges: list[Edge]) -> list[tuple[str, str]]:
-    """Return what a thing came from: relation and name in the ledger, decisions first.
+    """Return what a thing came from: relation and name in the ledger; decisions first, runs last.
 
     Parameters
     ----------
@@ -193,12 +193,16 @@ def came_from(thing: Thing, edges: list[Edge]) -> list[tuple[str, str]]:
     """
     if thing.kind == "prediction":
         return [("answered by", thing.source)] if thing.source else []
-    for kind in ("bundle:", "logged_model:"):  # they lead on to the run
-        if any(edge.source.startswith(kind) for edge in edges):
-            edges = [edge for edge in edges if edge.source.startswith(kind)]
-            break
     found = [(_came_from(e), e.source) for e in edges if e.relation in CAME_FROM]
-    return sorted(found, key=lambda one: one[0] != DECIDED)
+    return sorted(found, key=_place)
+
+
+def _place(found: tuple[str, str]) -> int:
+    """Return where a source stands: decisions first, and a run after what may lead on to it."""
+    how, source = found
+    if how == DECIDED:
+        return 0
+    return 2 if source.startswith("run:") else 1
 
 
 def _came_from(edge: Edge) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,8 @@ from assay.project.workspace import Project
 
 if TYPE_CHECKING:
     from assay.trace.facts import RunFacts
+
+_SHORTEST = 8  # letters of an id that a person may mean to be one
 
 _READABLE = {".json", ".yaml", ".yml", ".toml"}
 
@@ -44,6 +47,8 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
         The run that a metric belongs to.
     source : str or None
         What a prediction was answered by; the content that a metric was read from.
+    kept : str or None
+        The other hash of a content, by which runs keep artifacts; None where none is of its size.
     truth : mapping or None
         What a prediction should have been, see `assay.trace.truth.Truth`; None until it is known.
     """
@@ -54,6 +59,7 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
     path: str | None = None
     run: str | None = None
     source: str | None = None
+    kept: str | None = None
     truth: dict[str, Any] | None = None
 
 
@@ -75,34 +81,88 @@ def find(project: Project, ledger: Ledger, name: str, *, cwd: Path) -> Thing:
     """
     from assay.trace import served
 
-    if not (cwd / name).exists() and (thing := served.find(project, ledger, name)) is not None:
-        return thing
-    file, _, key = name.rpartition(":")
-    if key and not (cwd / name).exists() and Path(file.partition("@")[0]).suffix in _READABLE:
-        return _in_file(project, find(project, ledger, file, cwd=cwd), key, file=file)
-    path, _, revision = name.rpartition("@")
-    if path and not (cwd / name).exists():
-        _check_revision(project, ledger, path, revision, cwd=cwd)
-        return _at_revision(project, path, revision, cwd=cwd)
+    if not (cwd / name).exists():
+        thing = served.find(project, ledger, name) or _in_file_or_then(
+            project, ledger, name, cwd=cwd
+        )
+        if thing is not None:
+            return thing
     if (cwd / name).exists() or _is_tracked(project, name, cwd=cwd):
-        return _in_workspace(project, name, cwd=cwd)
+        return _in_workspace(project, ledger, name, cwd=cwd)
+    name = _as_ours(name)
     run, _, metric = name.partition(":")
     if metric and run != "run":
         return _metric(runs.get(ledger, run), metric)
     found = _with_id(ledger, name) or _latest_with(ledger, name) or served.newest(ledger, name)
-    if found is not None:
-        return found
-    _refuse_deleted(ledger, name)
+    if found is None:
+        raise _nothing(project, ledger, name)
+    return found
+
+
+def _in_file_or_then(project: Project, ledger: Ledger, name: str, *, cwd: Path) -> Thing | None:
+    """Return what `FILE:KEY` or `PATH@REVISION` is; None where a name has neither form."""
+    file, _, key = name.rpartition(":")
+    if key and Path(file.partition("@")[0]).suffix in _READABLE:
+        return _in_file(project, find(project, ledger, file, cwd=cwd), key, file=file)
+    path, _, revision = name.rpartition("@")
+    if not path:
+        return None
+    _check_revision(project, ledger, path, revision, cwd=cwd)
+    return _at_revision(project, ledger, path, revision, cwd=cwd)
+
+
+def _as_ours(name: str) -> str:
+    """Return the id of a run as the ledger has it; MLflow's clients show it without hyphens.
+
+    Examples
+    --------
+    >>> _as_ours("01a20146514d758a8c73dd125e9ad88a")
+    '01a20146-514d-758a-8c73-dd125e9ad88a'
+    """
+    found = re.match(r"((?:run:)?[0-9a-f]{8})([0-9a-f]{4})(7[0-9a-f]{3})([0-9a-f]{4})", name)
+    rest = name[found.end() :] if found else ""
+    if not found or not re.fullmatch(r"[0-9a-f]{12}(:.*)?", rest):
+        return name
+    return "-".join([*found.groups(), rest])
+
+
+def _nothing(project: Project, ledger: Ledger, name: str) -> NotFound:
+    """Return the error for a name of nothing; what was there is said to be deleted."""
+    from assay.trace import served
+
+    try:
+        runs.get(ledger, name.removeprefix("run:"))
+    except runs.Deleted as gone:
+        return gone
+    except NotFound:
+        pass
     served.check_version(ledger, name)
+    purged = _purged(ledger, name.removeprefix("run:"))
+    if purged is not None:
+        return purged
     if served.is_id(name):
-        raise NotFound(
+        return NotFound(
             f"there is no prediction, run, alert or decision '{name}'", hint=served.NO_PREDICTION
         )
-    raise NotFound(
+    return NotFound(
         f"'{name}' is neither a path, nor a run, nor a metric of a recorded run, nor a model, an "
         "alert or a decision",
         where=project.root,
         hint=did_you_mean(name, _names(ledger)) or "see 'assay runs list' and 'assay data status'",
+    )
+
+
+def _purged(ledger: Ledger, name: str) -> NotFound | None:
+    from assay.ledger.tables import purged
+
+    begins = purged.c.id.startswith(name.lower(), autoescape=True)
+    with ledger.read() as connection:
+        found = connection.execute(purged.select().where(begins).limit(2)).all()
+    if len(found) != 1 or len(name) < _SHORTEST:
+        return None
+    return NotFound(
+        f"the run {found[0].id} was purged, and cannot be brought back",
+        hint="its record went with 'assay runs purge'; 'assay runs list' shows what is left",
     )
 
 
@@ -145,15 +205,6 @@ def _with_id(ledger: Ledger, name: str) -> Thing | None:
     return next(iter(exact or found), None)
 
 
-def _refuse_deleted(ledger: Ledger, name: str) -> None:
-    try:
-        runs.get(ledger, name.removeprefix("run:"))
-    except runs.Deleted:
-        raise
-    except NotFound:
-        return
-
-
 def of_run(run: Run | RunFacts) -> Thing:
     """Return a run as a thing."""
     what = f"stage '{run.stage}'" if run.kind == "stage" else f"{run.kind} '{run.name}'"
@@ -163,11 +214,19 @@ def of_run(run: Run | RunFacts) -> Thing:
     return Thing(kind="run", id=f"run:{run.id}", label=f"run {run.id[:13]}: {what}{status}")
 
 
-def of_data(oid: str, *, path: str) -> Thing:
-    """Return a content as a thing; `oid` has its algorithm before it, or is a client's digest."""
+def of_data(oid: str, *, path: str, kept: str | None = None) -> Thing:
+    """Return a content as a thing.
+
+    Parameters
+    ----------
+    oid : str
+        Its hash with its algorithm before it, or the digest that a client gave.
+    kept : str, optional
+        Its other hash, see `Thing`.
+    """
     algorithm, colon, digest = oid.rpartition(":")
     short = f"{algorithm}{colon}{digest[:8]}"
-    return Thing(kind="data", id=f"data:{oid}", label=f"{path}  {short}", path=path)
+    return Thing(kind="data", id=f"data:{oid}", label=f"{path}  {short}", path=path, kept=kept)
 
 
 def _metric(run: Run, name: str) -> Thing:
@@ -253,9 +312,11 @@ def _is_tracked(project: Project, name: str, *, cwd: Path) -> bool:
     return any(item.path == path for item in definition.read(project).tracked)
 
 
-def _in_workspace(project: Project, name: str, *, cwd: Path) -> Thing:
+def _in_workspace(project: Project, ledger: Ledger, name: str, *, cwd: Path) -> Thing:
     path = project.resolve(name, cwd=cwd)
+    kept: str | None = None
     if path.exists():
+        kept = _kept_as(ledger, path) if path.is_file() else None
         oid = scan.scan(path, project.index, skip=project.ignore).oid
     else:
         items = [t for t in definition.read(project).tracked if t.path == path]
@@ -267,10 +328,35 @@ def _in_workspace(project: Project, name: str, *, cwd: Path) -> Thing:
                 hint=f"run 'assay repro {items[0].stage.address}'",
             )
         oid = recorded.oid
-    return of_data(named(oid), path=project.relative(path))
+    return of_data(named(oid), path=project.relative(path), kept=kept)
 
 
-def _at_revision(project: Project, name: str, revision: str, *, cwd: Path) -> Thing:
+def _kept_as(ledger: Ledger, content: Path | bytes) -> str | None:
+    """Return the hash of a content by which runs keep it; None where they have none of its size.
+
+    Only then is a file read once more.
+    """
+    from sqlalchemy import select
+
+    from assay.ledger.tables import artifact, run_data
+    from assay.objects.hashing import hash_bytes, hash_file
+
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    is_read = run_data.c.oid.startswith("sha256:") & (run_data.c.size == size)
+    with ledger.read() as connection:
+        found = connection.execute(select(artifact.c.oid).where(artifact.c.size == size).limit(1))
+        if found.first() is None:
+            found = connection.execute(select(run_data.c.oid).where(is_read).limit(1))
+            if found.first() is None:
+                return None
+    if isinstance(content, bytes):
+        return f"sha256:{hash_bytes(content, algorithm='sha256')}"
+    return f"sha256:{hash_file(content, algorithm='sha256')[0]}"
+
+
+def _at_revision(
+    project: Project, ledger: Ledger, name: str, revision: str, *, cwd: Path
+) -> Thing:  # fmt: skip
     commit = git.resolve(project.git_root, revision)
     path = project.resolve(name, cwd=cwd)
     relative = project.relative(path)
@@ -284,7 +370,8 @@ def _at_revision(project: Project, name: str, revision: str, *, cwd: Path) -> Th
         raise NotFound(f"'{name}' was neither tracked nor in git then", where=revision)
     from assay.objects.hashing import hash_bytes
 
-    return of_data(f"md5:{hash_bytes(content)}", path=relative)
+    oid = f"md5:{hash_bytes(content)}"
+    return of_data(oid, path=relative, kept=_kept_as(ledger, content))
 
 
 def run_id(thing: Thing) -> str:

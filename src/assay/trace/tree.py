@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 
 from assay.ledger.database import Ledger
+from assay.project import git
 from assay.project.workspace import Project
 from assay.trace.downwards import Down
 from assay.trace.nodes import MOST, Node
@@ -28,6 +31,7 @@ def trace(project: Project, ledger: Ledger, thing: Thing, *, most: int | None = 
     most : int, optional
         Of many things of one kind, how many are followed; None for all.
     """
-    up = Up(project, ledger, root=thing.id, most=most)
-    down = Down(project, ledger, root=thing.id, most=most)
-    return Trace(thing=thing, came_from=up.of(thing, None), led_to=down.of(thing))
+    up = Up(project, ledger, root=thing, most=most)
+    down = Down(project, ledger, root=thing, most=most)
+    with git.reading(project.git_root) if project.uses_git else contextlib.nullcontext():
+        return Trace(thing=thing, came_from=up.of(thing, None), led_to=down.of(thing))

@@ -7,17 +7,19 @@ alerts about the one before, back to the first.
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from assay.base.progress import counted
 from assay.ledger.database import Ledger
 from assay.ledger.values import folded
-from assay.pipeline.origins import Origins
 from assay.project.workspace import Project
 from assay.trace import served, things
-from assay.trace.facts import Passed, RunFacts
-from assay.trace.nodes import Node, Walk
+from assay.trace.facts import Lying, RunFacts
+from assay.trace.nodes import ABOVE, Node, Walk, as_passed, has_its_own
 from assay.trace.things import Thing
+from assay.trace.writers import Passed, chosen
 
 _MOST_PARAMS = 40
 
@@ -25,9 +27,12 @@ _MOST_PARAMS = 40
 class Up(Walk):
     """Goes from things to what they came from."""
 
-    def __init__(self, project: Project, ledger: Ledger, *, root: str, most: int | None) -> None:
+    def __init__(
+        self, project: Project, ledger: Ledger, *, root: Thing, most: int | None
+    ) -> None:  # fmt: skip
         super().__init__(project, ledger, root=root, most=most)
-        self._origins = Origins(project)
+        if root.kind == "data":
+            self.seen = {_key(root, self._writer(root, None))}
 
     def of(self, thing: Thing, reader: RunFacts | None) -> list[Node]:
         """Return what a thing came from; `reader` is the run that read a content."""
@@ -37,36 +42,65 @@ class Up(Walk):
             return self._of_run(self.run(things.run_id(thing)))
         if thing.kind in served.KINDS:
             return self._served(thing)
-        writer = self._writer(thing, reader)
+        return self._of_data(thing, reader, self._writer(thing, reader))
+
+    def _of_data(
+        self, thing: Thing, reader: RunFacts | None, writer: Passed | None
+    ) -> list[Node]:  # fmt: skip
         if writer is not None:
-            return [self._node(self.thing(writer), "written by", writer)]
+            return [self._wrote(writer, "written by")]
+        keeper = self._keeper(thing)
+        if keeper is not None:
+            return [self._wrote(keeper, "kept by")]
         oid = thing.id.removeprefix("data:")
         if not oid.startswith("md5:"):  # of no file that git or a record could have
             return []
-        owner = None if reader is None else self._owner(reader)
-        found = self._origins.of(thing.path or "", oid.removeprefix("md5:"), owner)
+        owner = None if reader is None else self.owner(reader)
+        found = self.origins.of(thing.path or "", oid.removeprefix("md5:"), owner)
         return [Node(**msgspec.structs.asdict(found))]
 
-    def _node(self, thing: Thing, relation: str, reader: RunFacts | None) -> Node:
-        node = self.is_new(thing, relation)
-        if node is not None:
-            return node
-        self.depth += 1
-        children = self.of(thing, reader)
-        self.depth -= 1
-        return Node(id=thing.id, label=thing.label, relation=relation, children=children)
+    def _keeper(self, thing: Thing) -> Passed | None:
+        """Return the last run that has a content among its artifacts and not from its code."""
+        if thing.kept is None:
+            return None
+        path, oid = thing.path or "", thing.id.removeprefix("data:md5:")
+        for one in reversed(self.facts.keepers(thing.kept)):
+            if not self.origins.of(path, oid, self.owner(self.run(one.run))).is_known:
+                return one
+        return None
+
+    def _wrote(self, writer: Passed, relation: str) -> Node:
+        return self._node(self.thing(self.run(writer.run)), relation)
+
+    def _node(self, thing: Thing, relation: str) -> Node:
+        return self.follow(thing, relation, lambda: self.of(thing, None))
+
+    def _data(self, path: str, oid: str, relation: str, reader: RunFacts | None) -> Node:
+        """Return a content that a run had, followed to the run that wrote it for that one."""
+        thing = things.of_data(oid, path=path)
+        writer = self._writer(thing, reader)
+        return self.follow(
+            thing,
+            relation,
+            lambda: self._of_data(thing, reader, writer),
+            key=_key(thing, writer),
+        )
+
+    def _writer(self, thing: Thing, reader: RunFacts | None) -> Passed | None:
+        by = None if reader is None else as_passed(reader, thing.path)
+        oid = thing.id.removeprefix("data:")
+        return chosen(self.facts.writers(oid), path=thing.path, reader=by)
 
     def _of_metric(self, thing: Thing) -> Node:
         if thing.run is None:
             oid = (thing.source or "").removeprefix("data:")
-            data = things.of_data(oid, path=thing.path or "")
-            return self._node(data, "read from", None)
+            return self._data(thing.path or "", oid, "read from", None)
         run = self._stage_with_metric(self.run(thing.run), thing)
-        return self._node(things.of_run(run), "logged by", run)
+        return self._node(things.of_run(run), "logged by")
 
     def _stage_with_metric(self, run: RunFacts, thing: Thing) -> RunFacts:
         """Return the stage that logged a metric that its pipeline's run summed up."""
-        if _has_its_own(run):
+        if has_its_own(run):
             return run
         name = thing.id.partition("/")[2]
         self.facts.want("run", run.children)
@@ -88,7 +122,7 @@ class Up(Walk):
         for how, id_ in self.facts.few(found):
             if how == served.CAME_FROM["judged"]:
                 nodes += self._decided([id_], how)
-            else:
+            elif thing.kind != "version" or not id_.startswith("run:") or id_ not in self.seen:
                 nodes.append(self._up_to(id_, how))
         shown = len(self.facts.few(found))
         return nodes + self.more(thing.id, "sources", len(found), shown)
@@ -99,40 +133,74 @@ class Up(Walk):
 
     def _up_to(self, id_: str, how: str) -> Node:
         thing = self.by_id(id_)
-        return thing if isinstance(thing, Node) else self._node(thing, how, None)
+        return thing if isinstance(thing, Node) else self._node(thing, how)
 
     def _of_run(self, run: RunFacts) -> list[Node]:
         nodes: list[Node] = []
         edges = self.facts.edges(f"run:{run.parent or run.id}")
         for relation in ("started", "reused"):
             nodes += self._decided(served.sources(edges, relation), f"{relation} by")
-        if run.parent is not None:
-            edges = self.facts.edges(f"run:{run.id}")
+        return [*nodes, *self._own(run), *self._parts(run), *self._about(run), *self._above(run)]
+
+    def _own(self, run: RunFacts) -> list[Node]:
+        """Return what a run itself had: models, data, and the file that ran."""
+        if not has_its_own(run):
+            return []
+        edges = self.facts.edges(f"run:{run.id}")
         models = [
             source
             for source in served.sources(edges, "read_by")
             if source.startswith("logged_model:")
         ]
-        nodes += [self._up_to(id_, "read") for id_ in self.facts.few(models)]
+        nodes = [self._up_to(id_, "read") for id_ in self.facts.few(models)]
         nodes += self.more(run.id, "models", len(models), len(self.facts.few(models)))
-        return nodes + self._read(run)
+        shown = self.facts.few(run.inputs)
+        nodes += [self._input(one, run) for one in shown]
+        nodes += self.more(run.id, "files", len(run.inputs), len(shown))
+        programs = self.facts.few(self.programs(run))
+        return nodes + [self._data(path, oid, "ran", run) for path, oid in programs]
 
-    def _read(self, run: RunFacts) -> list[Node]:
-        nodes: list[Node] = []
-        if _has_its_own(run):
-            shown = self.facts.few(run.inputs)
-            nodes += [
-                self._node(things.of_data(data.oid, path=data.path), "read", run) for data in shown
-            ]
-            nodes += self.more(run.id, "files", len(run.inputs), len(shown))
-        if run.kind != "stage":
-            parts = self.facts.few(run.children)
-            nodes += [self._node(things.of_run(one), "ran", one) for one in map(self.run, parts)]
-            nodes += self.more(run.id, "runs", len(run.children), len(parts))
-        if run.params and _has_its_own(run):
-            nodes.append(self._params(run))
-        nodes.append(self._code(run))
-        return nodes
+    def _input(self, data: Lying, reader: RunFacts) -> Node:
+        """Return what a run read; of what is no file of ours, where it is said to be from."""
+        node = self._data(data.path, data.oid, "read", reader)
+        if node.children or ":" in data.oid or data.source is None or node.label.endswith(ABOVE):
+            return node
+        said = Node(id=f"source:{data.oid}", label=data.source, relation="said to be from")
+        return msgspec.structs.replace(node, children=[said])
+
+    def _parts(self, run: RunFacts) -> list[Node]:
+        """Return the runs that ran within one; for them, it is above in the tree."""
+        parts = self.facts.few(run.children)
+        nodes = [
+            self.follow(
+                things.of_run(part),
+                "ran",
+                partial(self._within, part),
+            )
+            for part in map(self.run, parts)
+        ]
+        return nodes + self.more(run.id, "runs", len(run.children), len(parts))
+
+    def _about(self, run: RunFacts) -> list[Node]:
+        params = [self._params(run)] if run.params and has_its_own(run) else []
+        return [*params, self._code(run)]
+
+    def _within(self, run: RunFacts) -> list[Node]:
+        return [*self._own(run), *self._parts(run), *self._about(run)]
+
+    def _above(self, run: RunFacts) -> list[Node]:
+        """Return the run that this one is nested in, without the others that are."""
+        above = self.above(run)
+        if above is None:
+            return []
+        return [
+            self.follow(
+                things.of_run(above),
+                "part of",
+                lambda: [*self._own(above), *self._about(above), *self._above(above)],
+                key=f"run:{above.id} itself",
+            )
+        ]
 
     def _params(self, run: RunFacts) -> Node:
         pairs = [f"{key}={value}" for key, value in folded(run.params).items()]
@@ -144,7 +212,7 @@ class Up(Walk):
         )
 
     def _code(self, run: RunFacts) -> Node:
-        code = self._owner(run).code
+        code = self.owner(run).code
         if code.commit is None:
             why = code.reason or "no commit is on record"
             return Node(id=f"code:{run.id}", label=f"unknown: {why}", relation="code of")
@@ -160,30 +228,7 @@ class Up(Walk):
             relation="code of",
         )
 
-    def _owner(self, run: RunFacts) -> RunFacts:
-        while run.code.commit is None and run.parent is not None:
-            run = self.run(run.parent)
-        if run.kind == "reproduction" and run.reproduces is not None:
-            return self.facts.run(run.reproduces) or run
-        return run
 
-    def _writer(self, thing: Thing, reader: RunFacts | None) -> RunFacts | None:
-        """Return the stage run that wrote a content: of the reader's pipeline, or the last before.
-
-        The same content may have been written many times: by a reproduction, say.
-        """
-        writers = self.facts.passed(thing.id.removeprefix("data:"))
-        if reader is not None:
-            writers = [w for w in writers if w.start <= reader.start and w.run != reader.id]
-            siblings = [w for w in writers if w.parent is not None and w.parent == reader.parent]
-            if siblings:
-                return self.run(siblings[-1].run)
-        same_path = [w for w in writers if w.path == thing.path]
-        first_hand = [w for w in same_path or writers if not w.is_reproduction]
-        chosen: list[Passed] = first_hand or same_path or writers
-        return self.run(chosen[-1].run) if chosen else None
-
-
-def _has_its_own(run: RunFacts) -> bool:
-    """Tell whether what is on record of a run is its own, not the sum of its stages."""
-    return run.kind in {"stage", "script"} or not run.children
+def _key(thing: Thing, writer: Passed | None) -> str:
+    """Return what a content is remembered by: one that several runs wrote came from each."""
+    return f"{thing.id} of {'nobody' if writer is None else writer.run}"

@@ -102,11 +102,14 @@ class Garbage(msgspec.Struct, frozen=True, kw_only=True):
         What counted as named, in words.
     warnings : list of str
         What a person should know before they agree.
+    left : list of str
+        What stays since it cannot be told whether it is named.
     """
 
     kept: str
     parts: list[Part]
     warnings: list[str] = []
+    left: list[str] = []
 
     def __bool__(self) -> bool:
         return any(part.unused for part in self.parts)
@@ -130,29 +133,38 @@ def find(project: Project, keep: Keep, *, now: float | None = None) -> Garbage:
     _check(project, keep)
     remote = _remote(project, keep)
     named = _named(project, keep)
-    oids, warnings = named.oids, []
+    oids = named.oids
+    left: list[str] = []
     if keep.not_in_remote and remote is not None:
         keys = {transfer.key_of(oid): oid for oid in oids}
         oids = oids - {keys[key] for key in remote.find(list(keys))}
-    if named.lost:
-        warnings.append(
-            f"the file lists of {counted(len(named.lost), 'folder')} are in no cache and on no "
-            "remote: files that only they name are deleted, too"
-        )
     parts = [_part("cache", project.cache, oids), *_of_dvc_2(project, oids)]
     parts += _ours(project, oids, now=now)
     if keep.cloud and remote is not None:
-        settings = project.config.remote(keep.remote)
-        unused = garbage.find_on_remote(remote, named.oids)
-        parts.append(Part(name=f"remote {settings.name}", where=settings.url, unused=unused))
-        warnings.append(f"remote '{settings.name}' may be used by others, with other branches")
+        part, left = _on_remote(project, keep, remote, named.oids, now=now)
+        parts.append(part)
     parts += _killed(project, remote if keep.cloud else None)
+    warnings = _warnings(project, keep, named.lost)
+    return Garbage(kept=_in_words(keep), parts=parts, warnings=warnings, left=left)
+
+
+def _warnings(project: Project, keep: Keep, lost: Sequence[str]) -> list[str]:
+    """Return what a person should know before they agree."""
+    found: list[str] = []
+    if lost:
+        found.append(
+            f"the file lists of {counted(len(lost), 'folder')} are in no cache and on no "
+            "remote: files that only they name are deleted, too"
+        )
+    if keep.cloud:
+        name = project.config.remote(keep.remote).name
+        found.append(f"remote '{name}' may be used by others, with other branches")
     own = project.home / ".dvc" / "cache"
     if own not in project.cache.folder.parents and not keep.projects:
-        warnings.append(
+        found.append(
             "the cache lies outside of the project: if others share it, name them with --projects"
         )
-    return Garbage(kept=_in_words(keep), parts=parts, warnings=warnings)
+    return found
 
 
 def delete(project: Project, keep: Keep, agreed: Garbage) -> Garbage:
@@ -173,7 +185,7 @@ def delete(project: Project, keep: Keep, agreed: Garbage) -> Garbage:
                     sweep(root)
             else:
                 garbage.delete(_stores(project)[part.name], part.unused)
-    return Garbage(kept=now.kept, parts=gone, warnings=now.warnings)
+    return Garbage(kept=now.kept, parts=gone, warnings=now.warnings, left=now.left)
 
 
 def _both(part: Part, agreed: Garbage) -> Part:
@@ -195,6 +207,19 @@ def _stores(project: Project) -> dict[str, Cache]:
 def _of_dvc_2(project: Project, named: set[str]) -> list[Part]:
     old = project.cache.of(PREFIX)
     return [_part(_OLD, old, named)] if next(iter(old), None) is not None else []
+
+
+def _on_remote(
+    project: Project, keep: Keep, remote: Remote, named: set[str], *, now: float | None
+) -> tuple[Part, list[str]]:
+    """Return what nobody names of data and of runs, and what stays since nobody can tell."""
+    from assay.workflows import remote_garbage
+
+    settings = project.config.remote(keep.remote)
+    of_runs = remote_garbage.find(project, remote, before=_before(now))
+    unused = [*garbage.find_on_remote(remote, named), *of_runs.unused]
+    part = Part(name=f"remote {settings.name}", where=settings.url, unused=unused)
+    return part, of_runs.left
 
 
 def _killed(project: Project, remote: Remote | None) -> list[Part]:
@@ -298,11 +323,14 @@ def _ours(project: Project, oids: set[str], *, now: float | None) -> list[Part]:
     data, listed = live.split(data)
     data, _ = garbage.with_files(sorted(data), [stores["kept data"], project.cache])
     data |= listed
-    before = (time.time() if now is None else now) - GRACE
     return [
-        _part("objects", stores["objects"], ours, before=before),
+        _part("objects", stores["objects"], ours, before=_before(now)),
         _part("kept data", stores["kept data"], data),
     ]
+
+
+def _before(now: float | None) -> float:
+    return (time.time() if now is None else now) - GRACE
 
 
 def _remote(project: Project, keep: Keep) -> Remote | None:

@@ -214,15 +214,19 @@ def bundles_of(ledger: Ledger) -> list[str]:
 
 def with_documents(objects: Cache, named: Iterable[str]) -> set[str]:
     """Return oids with those that JSON documents of the store name, such as a bundle's index."""
-    live: set[str] = set()
+    return set(documents(objects, named))
+
+
+def documents(objects: Cache, named: Iterable[str]) -> dict[str, set[str]]:
+    """Return oids with those that JSON documents name, each with what of the store it names."""
+    found: dict[str, set[str]] = {}
     todo = list(named)
     while todo:
         oid = todo.pop()
-        if oid in live:
-            continue
-        live.add(oid)
-        todo += [one for one in named_in(objects, oid) if one not in live and objects.has(one)]
-    return live
+        if oid not in found:
+            found[oid] = {one for one in named_in(objects, oid) if objects.has(one)}
+            todo += found[oid]
+    return found
 
 
 def named_in(objects: Cache, oid: str) -> set[str]:

@@ -28,6 +28,7 @@ from assay.project.settings import has_ledger, ledger_where
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
+    from assay.deploy.registry import Registered
     from assay.ledger.database import Ledger
 
 METRICS = "metrics"
@@ -120,8 +121,40 @@ def metrics_of(version: Version) -> dict[str, Any] | None:
         return None
 
 
-def set_alias(ledger: Ledger, model: str, alias: str, *, version: str) -> Version:
-    """Let an alias name a version, given as `3`, `v3`, `MODEL@3` or another alias of it."""
+def register(
+    project: Project,
+    ref: str,
+    *,
+    name: str | None = None,
+    alias: str | None = None,
+    description: str | None = None,
+) -> Registered:
+    """Make a bundle a version of a model: of the project's, or of the hub's that it records to."""
+    from assay.deploy import registry
+    from assay.ledger import places
+    from assay.workflows import hub_records
+
+    place = places.find(project)
+    if place.is_hub:
+        hub_records.send(project, place)
+    return registry.register(
+        project, ref, name=name, alias=alias, description=description, place=place
+    )
+
+
+def set_alias(ledger: Ledger, model: str, alias: str, *, version: str | None) -> Version:
+    """Let an alias name a version, given as `3`, `v3`, `MODEL@3` or another alias of it.
+
+    Without a version `model` names one: `MODEL@3`.
+    """
+    if version is None:
+        named = find_version(ledger, model)
+        if named is None:
+            raise Usage(
+                f"it is not said which version '{alias}' is to name",
+                hint=f"assay model alias {model} {alias} VERSION",
+            )
+        model, version = named.model, str(named.number)
     ref = version if re.search(r"[/@]", version) else f"{model}@{version}"
     found = get(ledger, ref)
     if found.model != model:
@@ -169,7 +202,7 @@ def change_tags(
             known = ", ".join(f"'{one}'" for one in found.tags) or "none"
             hint = did_you_mean(key, found.tags) or f"its tags are {known}"
             raise NotFound(f"{found.name} has no tag '{key}'", hint=hint)
-    models.change_tags(ledger, found, tags=tags, remove=remove)
+    models.change_tags(ledger, found.name, tags=tags, remove=remove)
     now = models.find_named(ledger, name)
     return Tagged(name=now.name, tags=now.tags)
 

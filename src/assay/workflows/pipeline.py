@@ -46,9 +46,29 @@ def repro(
     if pull:
         _fetch_runs(project, events)
         flags["bring"] = _bring(project)
-    outcome = pipeline_repro.repro(project, targets, cwd=cwd, events=events, **flags)
-    if not outcome.made or not profile:
-        return outcome, []
+    try:
+        outcome = pipeline_repro.repro(project, targets, cwd=cwd, events=events, **flags)
+    except Error:
+        _tell_hub(project, events)  # of a stage that failed, too
+        raise
+    complaints = _profiled(project, outcome) if outcome.made and profile else []
+    if outcome.run is not None:
+        _tell_hub(project, events)
+    return outcome, complaints
+
+
+def _tell_hub(project: Project, events: Events) -> None:
+    """Send what was recorded to the hub, where there is one."""
+    from assay.ledger import places
+
+    if places.hub(project) is not None:
+        from assay.workflows import hub_records
+
+        hub_records.at_end(project, events.say)
+
+
+def _profiled(project: Project, outcome: Outcome) -> list[str]:
+    """Profile the tables that were made; return why one could not be."""
     from assay.workflows import profiles
 
     found, complaints = profiles.after(project, outcome.made)
@@ -58,7 +78,7 @@ def repro(
 
         with open_ledger(ledger_where(project)) as ledger:
             Writer(ledger).set_profiles({f"md5:{c}": f"sha256:{p}" for c, p in found.items()})
-    return outcome, complaints
+    return complaints
 
 
 def dry(

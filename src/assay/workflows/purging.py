@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,6 +21,7 @@ from assay.project import linked
 from assay.project.guarding import alone
 from assay.project.holding import holding
 from assay.workflows import live
+from assay.workflows.record_objects import artifacts_of
 from assay.workflows.record_places import Place
 
 
@@ -28,8 +30,9 @@ class Freed(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    objects : int
-        Artifacts that nothing else names.
+    artifacts, others : int
+        Objects that nothing else names: what runs and logged models keep under a path; patches
+        and the like.
     size : int
         Their bytes.
     is_shrunk : bool
@@ -37,9 +40,17 @@ class Freed(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     what: Purge
-    objects: int
+    artifacts: int
+    others: int
     size: int
     is_shrunk: bool = True
+
+
+class _Claims(NamedTuple):
+    """What the records of what goes name: all objects, and those that are artifacts."""
+
+    objects: set[str]
+    artifacts: set[str]
 
 
 def find(place: Place, names: Sequence[str] = (), *, before: int | None = None) -> Freed:
@@ -48,8 +59,9 @@ def find(place: Place, names: Sequence[str] = (), *, before: int | None = None) 
 
     with open_ledger(place.ledger, create=False) as ledger:
         what = purge.find(ledger, names, before=before)
-        unused = _unused(place, _named(place, ledger, what), without=what)
-    return _freed(what, unused)
+        claims = _claims(place, ledger, what)
+        unused = _unused(place, claims.objects, without=what)
+    return _freed(what, unused, claims)
 
 
 def free(place: Place, agreed: Freed) -> Freed:
@@ -62,20 +74,28 @@ def free(place: Place, agreed: Freed) -> Freed:
                 stack.enter_context(holding(path))
             stack.enter_context(alone(place.project))
         with open_ledger(place.ledger, create=False) as ledger:
-            named = _named(place, ledger, agreed.what)
+            claims = _claims(place, ledger, agreed.what)
             purge.purge(ledger, agreed.what, at=now_ms())
-            unused = _unused(place, named)
+            unused = _unused(place, claims.objects)
             garbage.delete(place.objects, unused)
             is_shrunk = purge.shrink(ledger)
-    freed = _freed(agreed.what, unused)
-    return msgspec.structs.replace(freed, is_shrunk=is_shrunk)
+    return _freed(agreed.what, unused, claims, is_shrunk=is_shrunk)
 
 
-def _freed(what: Purge, unused: Sequence[Unused]) -> Freed:
-    return Freed(what=what, objects=len(unused), size=sum(one.size or 0 for one in unused))
+def _freed(
+    what: Purge, unused: Sequence[Unused], claims: _Claims, *, is_shrunk: bool = True
+) -> Freed:
+    n_artifacts = sum(one.oid in claims.artifacts for one in unused)
+    return Freed(
+        what=what,
+        artifacts=n_artifacts,
+        others=len(unused) - n_artifacts,
+        size=sum(one.size or 0 for one in unused),
+        is_shrunk=is_shrunk,
+    )
 
 
-def _named(place: Place, ledger: Ledger, what: Purge) -> set[str]:
+def _claims(place: Place, ledger: Ledger, what: Purge) -> _Claims:
     """Return the objects that the records of what goes name, with those that documents name.
 
     Profiles are left out: they belong to data, and `gc` knows which of these are still there.
@@ -83,16 +103,19 @@ def _named(place: Place, ledger: Ledger, what: Purge) -> set[str]:
     from assay.ledger import gathering, rows
 
     named: set[str] = set()
+    artifacts: set[str] = set()
     with ledger.read() as connection:
         for some in rows.chunks([one.id for one in what.runs]):
             for run in gathering.of_runs(connection, some):
                 profiles = {one.profile for one in run.data}
                 found = {file.oid for file in run.files}
                 named |= {oid for oid in found if f"sha256:{oid}" not in profiles}
+                artifacts.update(artifacts_of(run))
         for some in rows.chunks(what.models):
             for model in gathering.of_models(connection, some):
                 named.update(file.oid for file in model.files)
-    return live.with_documents(place.objects, named)
+                artifacts.update(artifacts_of(model))
+    return _Claims(live.with_documents(place.objects, named), artifacts)
 
 
 def _unused(place: Place, named: set[str], *, without: Purge | None = None) -> list[Unused]:

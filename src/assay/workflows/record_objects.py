@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,30 +11,55 @@ from assay.objects import transfer
 from assay.objects.remotes import Remote
 from assay.objects.transfer import SHA256_PREFIX
 from assay.project.workspace import Project
-from assay.workflows import live
+from assay.workflows import live, remote_names
 
 if TYPE_CHECKING:
     from assay.ledger.loading import Loaded
-    from assay.ledger.records import Named, Record
+    from assay.ledger.records import ArtifactRecord, Named, Record
 
 MOST = 1 << 30
 """Bytes of artifacts that a pull brings unasked, those of the newest runs first."""
 
 
 def send(
-    project: Project, remote: Remote, found: Iterable[Record]
+    project: Project, remote: Remote, found: Sequence[Record]
 ) -> tuple[int, list[str]]:  # fmt: skip
     """Send the objects that records name and a remote lacks; return how many, and notes."""
     named = {file.oid for record in found for file in getattr(record, "files", ())}
     if not named:
         return 0, []
-    oids = sorted(live.with_documents(project.objects, named))
-    moved = transfer.push(oids, project.objects, remote, prefix=SHA256_PREFIX)
+    documents = live.documents(project.objects, named)
+    moved = transfer.push(sorted(documents), project.objects, remote, prefix=SHA256_PREFIX)
+    away = {*project.objects.lacking(sorted(documents))}
+    known = {oid: names for oid, names in documents.items() if oid not in away}
+    remote_names.write(project, remote, known)
     notes = [f"damaged here, and not pushed: {where}" for where in moved.damaged]
     if lost := named & set(moved.missing):
-        lacking = counted(len(lost), "artifact")
+        kept = {oid for record in found for oid in artifacts_of(record)}
+        lacking = in_words(len(lost & kept), len(lost - kept))
         notes.append(f"neither here nor on the remote: {lacking} of runs")
     return moved.moved, notes
+
+
+def artifacts_of(record: Record) -> list[str]:
+    """Return the SHA-256s of what a run or a logged model keeps, one for each path."""
+    files: Sequence[ArtifactRecord] = getattr(record, "artifacts", ())
+    return [one.oid.removeprefix("sha256:") for one in files]
+
+
+def in_words(artifacts: int, others: int) -> str:
+    """Say how many artifacts, and other files that records name, such as patches and profiles.
+
+    Examples
+    --------
+    >>> in_words(1, 0), in_words(1, 2), in_words(0, 1)
+    ('1 artifact', '1 artifact and 2 other files', '1 other file')
+    """
+    if not others:
+        return counted(artifacts, "artifact")
+    if not artifacts:
+        return counted(others, "other file")
+    return f"{counted(artifacts, 'artifact')} and {counted(others, 'other file')}"
 
 
 def bring(

@@ -24,29 +24,41 @@ class State(msgspec.Struct, kw_only=True):
     Attributes
     ----------
     packs : dict
-        The packs that were sent or read, and the ids of what they hold.
+        The packs that were sent or read, and the ids of the runs and models that they hold.
+    graves : dict
+        The ids of what is gone for good, by the pack that says so.
     runs, models : dict
         When each was changed as the remote has it, by id.
     purged : list of str
         The runs of which the remote knows that they are gone.
     ledger : list of int
         The ledger's file as it was when all of it was on the remote.
+    goes_on : bool
+        Whether a run went on then: it may have been killed since, and the file does not tell.
     """
 
     form: int = _FORM
     packs: dict[str, list[str]] = {}
+    graves: dict[str, list[str]] = {}
     runs: dict[str, int] = {}
     models: dict[str, int] = {}
     purged: list[str] = []
     ledger: list[int] | None = None
+    goes_on: bool = False
+
+    @property
+    def held(self) -> set[str]:
+        """The ids of all runs and logged models that packs on the remote hold."""
+        return {id_ for ids in self.packs.values() for id_ in ids}
 
     def forget(self, lost: set[str]) -> None:
         """Forget packs that the remote has no more, and that it has what they held."""
         held = {id_ for name in lost for id_ in self.packs.pop(name, ())}
+        buried = {id_ for name in lost for id_ in self.graves.pop(name, ())}
         for known in (self.runs, self.models):
             for id_ in held & known.keys():
                 del known[id_]
-        self.purged = [id_ for id_ in self.purged if id_ not in held]
+        self.purged = [id_ for id_ in self.purged if id_ not in buried]
         if lost:
             self.ledger = None
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -85,7 +85,7 @@ def push(project: Project, settings: RemoteSettings, remote: Remote) -> Travelle
     if lost and (others := sorted(listed - state.packs.keys())):
         _learn(project, remote, others, state)
     now = record_state.of_file(where)
-    if now is not None and state.ledger == now:
+    if now is not None and state.ledger == now and not state.goes_on:
         return Travelled()
     sent = _send(project, remote, where, state)
     state.ledger = now if now == record_state.of_file(where) else None
@@ -94,17 +94,19 @@ def push(project: Project, settings: RemoteSettings, remote: Remote) -> Travelle
 
 
 def _send(project: Project, remote: Remote, where: Path | str, state: State) -> Travelled:
-    from assay.ledger import gathering
+    from assay.ledger import gathering, liveness
     from assay.ledger.database import open_ledger
 
     total = Travelled()
     with open_ledger(where, create=False) as ledger:
+        liveness.look(ledger, at=now_ms())
         with ledger.read() as connection:
             known = gathering.known(connection)
-        for part in list(_new(known, state)):
+            state.goes_on = liveness.goes_on(connection)
+        for part in list(new_parts(known, state, most=_PACK)):
             with ledger.read() as connection:
                 found = list(gathering.records(connection, part.runs, part.models))
-            found += _purged(part)
+            found += purged_records(part)
             total = _added(total, _send_part(project, remote, found, part, state))
     return total
 
@@ -123,19 +125,20 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         return [*self.runs, *self.models, *self.purged]
 
 
-def _new(known: Known, state: State) -> Iterator[Part]:
-    """Go through what a remote has not, so much at a time as goes into one pack."""
+def new_parts(known: Known, state: State, *, most: int) -> Iterator[Part]:
+    """Go through what a remote or a hub has not, so much at a time as goes into one pack."""
     gone = set(state.purged)
     changed = [id_ for id_, at in known.runs.items() if state.runs.get(id_) != at]
     runs = [id_ for id_ in changed if id_ not in gone]
     models = [id_ for id_, at in known.models.items() if state.models.get(id_) != at]
     models += [id_ for run in runs for id_ in known.models_of.get(run, ())]
     models = [id_ for id_ in dict.fromkeys(models) if id_ not in gone]
+    gone -= state.held  # a pack that came meanwhile has the record of one
     purged = {id_: at for id_, at in known.purged.items() if id_ not in gone}
-    for begin in range(0, max(len(runs), 1), _PACK):
-        is_last = begin + _PACK >= len(runs)
+    for begin in range(0, max(len(runs), 1), most):
+        is_last = begin + most >= len(runs)
         part = Part(
-            runs=runs[begin : begin + _PACK],
+            runs=runs[begin : begin + most],
             models=models if is_last else [],
             purged=purged if is_last else {},
             known=known,
@@ -144,7 +147,8 @@ def _new(known: Known, state: State) -> Iterator[Part]:
             yield part
 
 
-def _purged(part: Part) -> list[Record]:
+def purged_records(part: Part) -> list[Record]:
+    """Return the records of runs that are gone."""
     from assay.ledger.records import PurgedRecord
 
     return [PurgedRecord(id=id_, at=at) for id_, at in part.purged.items()]
@@ -160,10 +164,13 @@ def _send_part(
     name = _send_pack(project, remote, [*found, *rest])
     remote.remove([f"{PREFIX}/{one}" for one in old if one != name])
     held = [id_ for one in old for id_ in state.packs.pop(one)]
-    state.packs[name] = [*part.ids, *(id_ for id_ in held if id_ not in part.purged)]
+    buried = [id_ for one in old for id_ in state.graves.pop(one, ())]
+    rest_of = [id_ for id_ in held if id_ not in part.purged]
+    state.packs[name] = [*part.runs, *part.models, *rest_of]
+    state.graves[name] = [*{*part.purged, *buried}]
     state.runs |= {id_: part.known.runs[id_] for id_ in part.runs}
     state.models |= {id_: part.known.models[id_] for id_ in part.models}
-    state.purged += part.purged
+    state.purged = [*{*state.purged, *part.purged}]
     return Travelled(runs=_counted(part.ids, part.known.parts), objects=moved, notes=notes)
 
 
@@ -269,33 +276,42 @@ def _load(
     from assay.ledger.loading import Loader
 
     complaints: list[str] = []
-    seen: dict[str, list[str]] = {}
+    seen: dict[str, _Held] = {}
     with temporary(of_project(project)) as folder, open_ledger(where) as ledger:
         loader = Loader(ledger, at=now_ms())
         for name in _downloaded(remote, new, Path(folder), complaints):
             shown = f"{PREFIX}/{name[:12]}"
-            ids: list[str] = []
+            held = _Held([], [])
             try:
                 read = packs.read(Path(folder) / PREFIX / name, where=shown, complaints=complaints)
-                loader.add(_noting(read, ids))
+                loader.add(_noting(read, held))
             except Error as error:
                 complaints.append(f"{shown}: {error.what}")
                 continue
-            seen[name] = ids
+            seen[name] = held
         loaded = loader.finish()
     if len(seen) == len(new) or not loaded.refused:  # else what is missing may still come
-        state.packs |= seen
+        state.packs |= {name: held.ids for name, held in seen.items()}
+        state.graves |= {name: held.graves for name, held in seen.items()}
+        state.ledger = None
         state.runs |= loaded.runs
         state.models |= loaded.models
         state.purged = [*{*state.purged, *loaded.buried}]
     return loaded, complaints
 
 
-def _noting(found: Iterable[Record], ids: list[str]) -> Iterator[Record]:
-    """Go through records, and note the ids of runs and logged models among them."""
+class _Held(NamedTuple):
+    """What a pack holds: records of runs and logged models, and of those that are gone."""
+
+    ids: list[str]
+    graves: list[str]
+
+
+def _noting(found: Iterable[Record], held: _Held) -> Iterator[Record]:
+    """Go through records, and note the ids among them."""
     for record in found:
         if (id_ := getattr(record, "id", None)) is not None:
-            ids.append(id_)
+            (held.graves if _is_buried(record) else held.ids).append(id_)
         yield record
 
 

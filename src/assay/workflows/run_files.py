@@ -19,17 +19,19 @@ import msgspec
 from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound, Taken
 from assay.base.files import explain, writing
-from assay.ledger import deleting, gathering, loading, packs, runs
+from assay.ledger import deleting, gathering, liveness, loading, packs, runs
 from assay.ledger.database import open_ledger
 from assay.objects.cache import Cache
 from assay.objects.hashing import hash_file
 from assay.workflows.live import with_documents
+from assay.workflows.record_objects import artifacts_of
 from assay.workflows.record_places import Place, temporary
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from assay.ledger.database import Ledger
+    from assay.ledger.loading import Loaded
     from assay.ledger.records import Record
 
 RECORDS = "records"
@@ -38,23 +40,47 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """What went into a file; `missing` are artifacts that are not here."""
+    """What went into a file.
+
+    Attributes
+    ----------
+    artifacts, others : int
+        Files that the runs and logged models keep under a path; patches, profiles and the like,
+        which their records name besides.
+    missing, others_missing : int
+        Those of both that are not here.
+    """
 
     path: Path
     runs: int
-    objects: int
+    artifacts: int
+    others: int
     missing: int
+    others_missing: int
     size: int
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """What came out of a file or a foreign store; `models` are new logged models."""
+    """What came out of a file or a foreign store.
+
+    Attributes
+    ----------
+    new, changed : int
+        Runs that were not here; runs and logged models that are not as they were.
+    models : int
+        New logged models.
+    versions : int
+        New versions of registered models.
+    artifacts, others : int
+        Files that came with them under a path; what else came that records name, such as patches.
+    """
 
     new: int = 0
     models: int = 0
     changed: int = 0
     versions: int = 0
-    objects: int = 0
+    artifacts: int = 0
+    others: int = 0
     complaints: list[str] = []
 
 
@@ -79,6 +105,7 @@ def write(
         If a run goes on.
     """
     with open_ledger(place.ledger, create=False) as ledger:
+        liveness.look(ledger, at=now_ms())
         ids = _chosen(ledger, names, experiment)
         with ledger.read() as connection:
             models = _models(connection, ids)
@@ -98,11 +125,14 @@ def write(
             _add(archive, Path(folder) / RECORDS, RECORDS)
             for oid in oids:
                 _add(archive, place.objects.path(oid), f"objects/{oid[:2]}/{oid[2:]}")
+    kept = [oid for one in found for oid in artifacts_of(one)] if artifacts else []
     return Exported(
         path=path,
         runs=len(ids),
-        objects=len(oids),
-        missing=len(lacking & named),
+        artifacts=sum(oid not in lacking for oid in kept),
+        others=len(set(oids).difference(kept)),
+        missing=sum(oid in lacking for oid in kept),
+        others_missing=len((lacking & named).difference(kept)),
         size=path.stat().st_size,
     )
 
@@ -171,7 +201,7 @@ def read(place: Place, path: Path, *, artifacts: bool = True) -> Imported:
         try:
             with zipfile.ZipFile(path) as archive:
                 found = _records(archive, Path(folder), path, complaints)
-                n_objects = _objects(archive, place.objects, Path(folder)) if artifacts else 0
+                came = _objects(archive, place.objects, Path(folder)) if artifacts else set()
         except FileNotFoundError:
             raise NotFound("there is no such file", where=path) from None
         except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as error:
@@ -182,25 +212,30 @@ def read(place: Place, path: Path, *, artifacts: bool = True) -> Imported:
             ) from error
         except OSError as error:
             raise explain(error, path) from error
-        return load(place, found, n_objects=n_objects, complaints=complaints)
-
-
-def load(
-    place: Place, found: Sequence[Record], *, n_objects: int, complaints: list[str]
-) -> Imported:
-    """Take records into a ledger."""
-    with open_ledger(place.ledger) as ledger:
-        loader = loading.Loader(ledger, at=now_ms())
-        loader.add(found)
-        done = loader.finish()
+        done = _load(place, found)
+    new = {*done.new, *done.new_models} if artifacts else set()
+    kept = [
+        oid
+        for one in found
+        for oid in artifacts_of(one)
+        if oid in came or (getattr(one, "id", None) in new and place.objects.has(oid))
+    ]
     purged = [f"the run {id_} was purged here and stays away" for id_ in done.purged]
     return Imported(
         new=len(done.new),
         models=len(done.new_models),
         changed=len(done.changed),
-        objects=n_objects,
+        artifacts=len(kept),
+        others=len(came.difference(kept)),
         complaints=[*complaints, *done.refused, *purged],
     )
+
+
+def _load(place: Place, found: Sequence[Record]) -> Loaded:
+    with open_ledger(place.ledger) as ledger:
+        loader = loading.Loader(ledger, at=now_ms())
+        loader.add(found)
+        return loader.finish()
 
 
 def _records(
@@ -211,9 +246,9 @@ def _records(
     return list(packs.read(folder / RECORDS, where=str(path), complaints=complaints))
 
 
-def _objects(archive: zipfile.ZipFile, objects: Cache, folder: Path) -> int:
+def _objects(archive: zipfile.ZipFile, objects: Cache, folder: Path) -> set[str]:
     """Take the objects of an archive that are not here; one with another hash is an error."""
-    count = 0
+    came: set[str] = set()
     for info in archive.infolist():
         match = _OBJECT.fullmatch(info.filename)
         if match is None or objects.has(match[1] + match[2]):
@@ -223,6 +258,5 @@ def _objects(archive: zipfile.ZipFile, objects: Cache, folder: Path) -> int:
             shutil.copyfileobj(source, target, 1 << 20)
         if hash_file(place, algorithm="sha256")[0] != match[1] + match[2]:
             raise zipfile.BadZipFile(info.filename)
-        objects.add_file(place)
-        count += 1
-    return count
+        came.add(objects.add_file(place).oid)
+    return came

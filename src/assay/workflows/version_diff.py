@@ -7,8 +7,6 @@ know a thing at all, that is said in words, and not compared.
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,15 +15,14 @@ from assay.bundle import index as indexes
 from assay.bundle.index import Index
 from assay.deploy import registry
 from assay.ledger import environment as environments
-from assay.ledger import runs
+from assay.ledger import listing, runs
 from assay.ledger.environment import Environment, Software
+from assay.ledger.listing import Told
 from assay.ledger.models import Version
 from assay.ledger.runs import Change, Run
 from assay.workflows.models import METRICS, metrics_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from assay.ledger.database import Ledger
     from assay.objects.cache import Cache
 
@@ -121,9 +118,8 @@ def _known(ledger: Ledger, objects: Cache, version: Version) -> _Known:
     run = None if version.run is None else runs.get(ledger, version.run, with_deleted=True)
     whole = run and registry.whole(ledger, run)  # a stage has the code of its pipeline
     index = None if version.bundle is None else _index(objects, version.bundle)
-    with ledger.read() as connection:
-        logged = _Logged.of(connection, version)
-        files = None if version.bundle else _files(connection, version)
+    logged = listing.told_by_logged_model(ledger, version.model_id)
+    files = [] if version.bundle else listing.files_of_version(ledger, version)
     return _Known(
         facts=_facts(version),
         metrics=_metrics(version, run, logged),
@@ -132,7 +128,9 @@ def _known(ledger: Ledger, objects: Cache, version: Version) -> _Known:
         code=runs.code_facts(whole.code) if whole and whole.code.commit else None,
         environment=(run.environment or whole.environment) if run and whole else None,
         packages=_packages(index) if index else None,
-        contents={name: one.sha256 for name, one in index.files.items()} if index else files,
+        contents={name: one.sha256 for name, one in index.files.items()}
+        if index
+        else ({one.path: one.oid for one in files} or None),
     )
 
 
@@ -184,56 +182,10 @@ def _facts(version: Version) -> dict[str, Any]:
     return {key: value for key, value in known.items() if value is not None} | tags
 
 
-def _metrics(version: Version, run: Run | None, logged: _Logged) -> dict[str, Any] | None:
+def _metrics(version: Version, run: Run | None, logged: Told) -> dict[str, Any] | None:
     told = metrics_of(version)
     if told is not None:
         return told
     if run is None:
         return logged.metrics or None
     return {key: one.value for key, one in run.metrics.items()} | logged.metrics
-
-
-class _Logged(msgspec.Struct, frozen=True, kw_only=True):
-    """What the logged model of a version holds; nothing where it was made of none."""
-
-    params: dict[str, str]
-    metrics: dict[str, float]
-
-    @classmethod
-    def of(cls, connection: Connection, version: Version) -> _Logged:
-        from assay.ledger import series, tables
-
-        if version.model_id is None:
-            return cls(params={}, metrics={})
-        param, metric = tables.logged_model_param, tables.logged_model_metric
-        params = param.select().where(param.c.model_id == version.model_id)
-        points = metric.select().where(metric.c.model_id == version.model_id)
-        latest = points.order_by(metric.c.step, metric.c.at, metric.c.value)
-        return cls(
-            params={row.key: row.value for row in connection.execute(params)},
-            metrics={
-                row.key: series.value(row.value, is_nan=row.is_nan)
-                for row in connection.execute(latest)
-            },
-        )
-
-
-def _files(connection: Connection, version: Version) -> dict[str, str] | None:
-    """Return the files of a version that is no bundle; None where they are not kept here."""
-    from assay.ledger import tables
-
-    if version.model_id is not None:
-        table = tables.logged_model_artifact
-        query = table.select().where(table.c.model_id == version.model_id)
-        return _by_path(connection.execute(query), below="")
-    if version.run is None or not (version.source or "").startswith("runs:/"):
-        return None
-    table = tables.artifact
-    below = posixpath.join(*(version.source or "").removeprefix("runs:/").split("/")[1:], "")
-    query = table.select().where(table.c.run_id == version.run)
-    return _by_path(connection.execute(query), below=below)
-
-
-def _by_path(rows: Iterable[Any], *, below: str) -> dict[str, str] | None:
-    found = {row.path.removeprefix(below): row.oid for row in rows if row.path.startswith(below)}
-    return found or None

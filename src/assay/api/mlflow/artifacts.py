@@ -21,7 +21,7 @@ from assay.api.mlflow.registered import download_uri
 from assay.api.mlflow.versions import in_words_of_mlflow
 from assay.base.clock import now_ms
 from assay.base.errors import Taken
-from assay.ledger import artifacts, registered
+from assay.ledger import artifact_tree, artifacts, registered
 from assay.ledger.artifacts import Entry, Kept, Owner, Place
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ async def delete(hub: Hub, _ask: AtPath, request: Request) -> None:
 def list_folder(hub: Hub, ask: Listing) -> dict[str, Any]:
     """List a folder for MLflow's client: names that it does not garble.
 
-    What is above the runs, or nobody's, has no files.
+    Above the runs and logged models there are the folders that lead to their files.
     """
     path = paths.check_folder(ask.path)
     if bundles.is_in(path):
@@ -185,7 +185,7 @@ def list_folder(hub: Hub, ask: Listing) -> dict[str, Any]:
             try:
                 place = artifacts.find(connection, one)
             except artifacts.Unowned:
-                found = []
+                found = artifact_tree.above(connection, one)
                 continue
             found = artifacts.list_(connection, place.owner, place.path)
             if found:

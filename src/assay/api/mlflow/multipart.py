@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from starlette.responses import Response
 
+from assay.api.addresses import origin
 from assay.api.mlflow import arrivals, paths
 from assay.api.mlflow.artifacts import writable
 from assay.api.mlflow.asks import from_json
@@ -164,12 +165,9 @@ async def abort(hub: Hub, _ask: InTree, request: Request) -> None:
 
 
 def _address(request: Request) -> str:
-    """Return where the tree of uploads is for who asks; a proxy before the hub may tell."""
-    url, told = request.url, request.headers
-    scheme = told.get("x-forwarded-proto", "").partition(",")[0].strip()
-    host = told.get("x-forwarded-host", "").partition(",")[0].strip() or url.netloc
-    prefix = url.path.partition(_TREE)[0]
-    return f"{scheme if scheme in {'http', 'https'} else url.scheme}://{host}{prefix}{_TREE}"
+    """Return where the tree of uploads is for who asks."""
+    prefix = request.url.path.partition(_TREE)[0]
+    return f"{origin(request)}{prefix}{_TREE}"
 
 
 def _file(folder: str, local: str) -> str:

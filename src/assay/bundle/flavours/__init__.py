@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import msgspec
 
-from assay.base.errors import Error
+from assay.base.errors import Error, with_article
 
 if TYPE_CHECKING:
     from assay.bundle.signature import Output, Values
@@ -83,7 +83,8 @@ def of(model: Any) -> str:
     for kind in type(model).__mro__:
         if kind.__module__.partition(".")[0] == "sklearn":
             return "sklearn"
+    name = f"{type(model).__module__}.{type(model).__qualname__}"
     raise Error(
-        f"a bundle cannot hold a {type(model).__module__}.{type(model).__qualname__}",
+        f"a bundle cannot hold {with_article(name)}",
         hint="give a fitted estimator or pipeline of scikit-learn",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 FILE = "model.skops"
 PACKAGES = ("numpy", "scikit-learn", "scipy", "skops")
+_reading = threading.Lock()
 
 
 def describe(model: Any, *, columns: tuple[str, ...]) -> Described:
@@ -97,8 +99,10 @@ def load(content: bytes, *, where: str) -> Any:
 
     audit.check(content, where=where)
     try:
-        with warnings.catch_warnings():  # another version is seen, and said, before this
-            warnings.simplefilter("ignore")
+        # one thread at a time: filters of warnings are the process's, and CPython 3.11's parser,
+        # which reads the heads of arrays, fails where two threads are in it (gh-106905)
+        with _reading, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # another version is seen, and said, before this
             return skops.io.loads(content, trusted=audit.trusted())
     except Exception as error:  # whatever scikit-learn's own __setstate__ finds wrong with it
         raise canonical.damaged(

@@ -13,7 +13,7 @@ import msgspec
 
 from assay.base.errors import Error
 from assay.ledger.search import pages
-from assay.ledger.search.conditions import Conditions
+from assay.ledger.search.conditions import TOGETHER, Conditions
 from assay.ledger.search.ordering import ordering, parse_orders
 from assay.ledger.search.parser import Order, parse
 from assay.ledger.search.sources import PROMPT, source
@@ -187,7 +187,8 @@ def _condition(
 ) -> ColumnElement[bool]:
     of = source(target.name, is_open=False)
     is_postgres = connection.dialect.name == "postgresql"
-    return Conditions(of, is_postgres=is_postgres, also=also).of(tree)
+    many = len(leaves(tree)) >= TOGETHER
+    return Conditions(of, is_postgres=is_postgres, one_by_one=many, also=also).of(tree)
 
 
 def _ordered(

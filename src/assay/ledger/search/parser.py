@@ -6,16 +6,29 @@ an AND may stand at either end; OR, NOT and parentheses are refused.
 
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 
 from assay.ledger.search.fields import named, read_value
 from assay.ledger.search.lexer import Token, tokens
 from assay.ledger.search.targets import LISTS, NULLS, PATTERNS, Field, Target
-from assay.ledger.search.tree import EVERYTHING, And, BadQuery, Comparison, Not, Or, Tree, Value
+from assay.ledger.search.tree import (
+    EVERYTHING,
+    And,
+    BadQuery,
+    Comparison,
+    Not,
+    Operator,
+    Or,
+    Tree,
+    Value,
+)
 
 MOST_COMPARISONS = 500
 DEEPEST = 50
 _SPELLINGS = {"==": "=", "<>": "!="}
+_WORDS: dict[Operator, Operator] = {"LIKE": "NOT LIKE", "ILIKE": "NOT ILIKE", "IN": "NOT IN"}
 
 
 def parse(text: str, target: Target) -> Tree:
@@ -199,9 +212,7 @@ class _Reader:
             value = self.values(field)
         elif operator not in NULLS:
             value = self.value(field, operator)
-        return msgspec.convert(
-            {"entity": entity, "key": field.name, "operator": operator, "value": value}, Comparison
-        )
+        return Comparison(entity=entity, key=field.name, operator=operator, value=value)
 
     def _negates(self, word: str) -> bool:
         """Take a NOT that stands before a word, and tell whether it did."""
@@ -225,16 +236,17 @@ class _Reader:
         )
         return Not(inside) if is_negated else inside
 
-    def operator(self) -> str:
+    def operator(self) -> Operator:
         """Read an operator and return it in one spelling."""
         token = self.here
         if token.kind == "operator":
             self.take()
-            return _SPELLINGS.get(token.text, token.text) if self.target.is_open else token.text
-        for word in ("LIKE", "ILIKE", "IN"):
+            text = _SPELLINGS.get(token.text, token.text) if self.target.is_open else token.text
+            return cast("Operator", text)  # or the field has no such operator
+        for word, negated in _WORDS.items():
             if self._negates(word):
                 self.take()
-                return f"NOT {word}"
+                return negated
             if self.took(word):
                 return word
         if not self.took("IS"):

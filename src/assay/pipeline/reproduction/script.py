@@ -9,18 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.base.errors import Error
-from assay.base.files import inside
 from assay.base.progress import counted
-from assay.pipeline import sources
 from assay.pipeline.executors import Result, Task
 from assay.pipeline.reproduction.environments import Chosen
 from assay.pipeline.reproduction.part import Given, Say
-from assay.project import definition, tracking
 from assay.project.workspace import Project
 
 if TYPE_CHECKING:
@@ -160,13 +157,18 @@ class ScriptPart:
 
 
 def arguments(project: Project, run: Run) -> list[str]:
-    """Return the script of a run and its arguments, or raise where they are not on record."""
-    try:
-        found = shlex.split(run.command or "")
-    except ValueError:
-        found = []
-    script = found[0] if found else ""
-    if not script or script in {"-c", "-m", "-"} or "ipykernel" in script:
+    """Return what Python is called with to run the script of a run again.
+
+    Raises
+    ------
+    Error
+        If that is not on record.
+    """
+    from assay.ledger import calling
+
+    called = calling.parse(run.command)
+    script = "" if called is None else called.script or str(called.module)
+    if called is None or script in {"-c", "-m", "-"} or "ipykernel" in script:
         raise Error(
             f"the command of the run cannot be called again: {run.command or 'none is on record'}",
             where=f"run {run.id}",
@@ -186,7 +188,8 @@ def arguments(project: Project, run: Run) -> list[str]:
             where=f"run {run.id}",
             hint="put it into the project, and commit it",
         )
-    return found
+    what = [called.script] if called.module is None else ["-m", called.module]
+    return [*called.options, *what, *called.arguments]
 
 
 def place_of(ledger: Ledger, run: Run) -> int | None:
@@ -269,38 +272,6 @@ def _copy(writer: Writer, child: str, made: Run) -> None:
         writer.add_artifacts(child, made.artifacts)
         writer.add_inputs(child, made.inputs)
         writer.add_outputs(child, made.outputs)
-
-
-def put_data(
-    project: Project, there: Project, run: Run, *, say: Callable[[str], None]
-) -> list[str]:
-    """Place the data that the commit tracks, as far as it can be had; name what is gone.
-
-    A script does not say what it reads, but for the inputs that it recorded: those have to be.
-    """
-    items = [
-        item
-        for item in definition.read(there).tracked
-        if item.row is not None and item.row.oid is not None and item.out.cache
-    ]
-    oids = [item.row.oid for item in items if item.row is not None and item.row.oid is not None]
-    sources.pull(project, oids, say=say)
-    named = {one.path: one.oid for one in run.inputs}
-    lost = []
-    for item in items:
-        oid = item.row.oid if item.row is not None else None
-        path = there.relative(item.path)
-        if oid is None or tracking.in_cache(there, oid):
-            continue
-        if named.get(path) == f"md5:{oid}":
-            raise sources.gone(project, path, oid, read_by=f"script '{run.name}'")
-        lost.append(path)
-    tracking.checkout(there, items, force=True, allow_missing=True)
-    for one in run.inputs:
-        if one.kind == "params" and not (there.root / one.path).exists():
-            target = inside(there.root, one.path, where=f"run {run.id}")  # git ignores it
-            target.write_bytes(project.objects.read(one.oid.removeprefix("sha256:")))
-    return lost
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -73,6 +73,7 @@ class StagePart:
             "ASSAY_RUN": child,
             "ASSAY_LEDGER": str(recording.ledger_where),
         }
+        recording.note_environment(child, stage, env)
         try:
             result = execute.run_commands(
                 stage, env=env, echo=self._say.echo, keep_lines=self._keep_lines
@@ -127,13 +128,15 @@ def given(
 ) -> Given:
     """Return what a run gave: these outputs, its bundles, and its metrics."""
     from assay.ledger import lineage, runs
+    from assay.ledger.system import SYSTEM
 
     if run is None:
         return Given(outputs=dict(outputs), metrics={})
     edges = lineage.edges_from(ledger, f"run:{run}")
     made = sorted(e.target.removeprefix("bundle:") for e in edges if e.relation == "made")
     bundles = {f"{BUNDLE} {n}" if n > 1 else BUNDLE: oid for n, oid in enumerate(made, 1)}
-    metrics = {key: metric.value for key, metric in runs.get(ledger, run).metrics.items()}
+    logged = runs.get(ledger, run).metrics.items()
+    metrics = {key: one.value for key, one in logged if not key.startswith(SYSTEM)}
     return Given(outputs={**outputs, **bundles}, metrics=metrics, seconds=seconds, run=run)
 
 

@@ -77,7 +77,7 @@ def read(
         models=len(done.new_models),
         changed=len(done.changed),
         versions=n_versions,
-        objects=0 if keeper is None else sum(keeper.n_files.get(id_, 0) for id_ in came),
+        artifacts=0 if keeper is None else sum(keeper.n_files.get(id_, 0) for id_ in came),
         complaints=[*opened.complaints, *done.refused, *purged, *lost],
     )
 

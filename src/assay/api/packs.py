@@ -1,0 +1,48 @@
+"""`POST /api/packs`: the records of runs that have ended, as `assay push` sends them to a remote.
+
+The objects that they name come before, by `PUT /api/objects/sha256/…`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assay.api.bodies import read
+from assay.api.mlflow import arrivals, errors
+from assay.api.mlflow.calls import call
+from assay.api.records import Nothing
+from assay.base.clock import now_ms
+from assay.ledger import packs
+from assay.ledger.loading import Loader
+from assay.ledger.packs import Taken
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from assay.api.hub import Hub
+
+_GZIP = "application/gzip"
+_LONGEST = 256 << 20  # bytes of a record: some million points
+
+
+@call("POST", "/api/packs", version=None)
+async def post(hub: Hub, _ask: Nothing, request: Request) -> Taken:
+    """Unite the records with those that are here."""
+    if request.headers.get("content-type") != _GZIP:
+        raise errors.invalid(f"The header 'Content-Type' has to be '{_GZIP}'")
+    body = await read(request, limit=hub.limits.body)
+    return await arrivals.in_thread(hub, _load, hub, body)
+
+
+def _load(hub: Hub, body: bytes) -> Taken:
+    complaints: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="assay-pack-") as folder:
+        path = Path(folder) / "pack"
+        path.write_bytes(body)
+        loader = Loader(hub.ledger, at=now_ms())
+        loader.add(packs.read(path, where="the pack", complaints=complaints, longest=_LONGEST))
+        done = loader.finish()
+    runs = {*done.new, *done.new_models, *done.changed}
+    return Taken(runs=len(runs - done.parts), refused=[*complaints, *done.refused])

@@ -1,0 +1,54 @@
+"""What is done with each heartbeat of a script's run, and with its last: samples, last lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from assay.ledger import places, process, tail, unkept, values
+from assay.ledger.system import Sampler
+
+if TYPE_CHECKING:
+    from assay.ledger.active import ActiveRun
+    from assay.project.workspace import Project
+
+
+class Heart:
+    """Measures the machine, and tells the last lines, of one run."""
+
+    def __init__(self, active: ActiveRun, project: Project | None) -> None:
+        self._active = active
+        self._sampler: Sampler | None = None
+        self._place = self._n_lines = 0
+        self._told = 0
+        if places.setting("run.system_metrics", project):
+            self._sampler = Sampler(
+                self._log, folder=active.place.folder, cpu_seconds=process.usage().cpu_seconds
+            )
+
+    def beat(self, is_idle: bool) -> str | None:
+        """Log a sample where it is time; return the last lines where new ones can be written."""
+        unkept.of_process.retry()
+        if self._sampler is not None and self._sampler.is_due:
+            self._sampler.sample(process.usage())
+        if not (is_idle and self._n_lines) or tail.of_process.n_seen == self._told:
+            return None
+        self._told = tail.of_process.n_seen
+        return values.plain(self.log()) or None
+
+    def listen(self, place: int, *, n_lines: int) -> None:
+        """Tell of what is printed from a place on."""
+        self._place = self._told = place
+        self._n_lines = n_lines
+
+    def log(self) -> str:
+        """Return the last lines that were printed in the run."""
+        return tail.of_process.since(self._place, n_lines=self._n_lines) if self._n_lines else ""
+
+    def rest(self) -> None:
+        """Take the last sample."""
+        if self._sampler is not None and self._sampler.is_due_at_end:
+            self._sampler.sample(process.usage())
+
+    def _log(self, found: Mapping[str, float], step: int) -> None:
+        self._active.log_metrics(cast("Mapping[str, object]", found), step=step)

@@ -1,0 +1,101 @@
+"""Connections of a hub that nobody uses end, also where their client does not want them to."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from assay.api import server
+from assay.api.access import Access
+from assay.api.app import app
+from assay.api.hub import Hub, Limits
+from assay.ledger.database import open_ledger
+from assay.objects.cache import Cache
+
+PROBE = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
+LIMITS = Limits(idle_seconds=1, head_seconds=1, unread_seconds=1)
+
+Connect = Callable[[], socket.socket]
+
+
+@pytest.fixture
+def connect(tmp_path: Path) -> Iterator[Connect]:
+    """Connect to a hub with short limits, whose token the test does not have."""
+    store = Cache(tmp_path / "objects", algorithm="sha256")
+    listening = socket.create_server(("127.0.0.1", 0))
+    with (
+        Hub(open_ledger(tmp_path / "ledger.db"), store, limits=LIMITS) as hub,
+        contextlib.ExitStack() as stack,
+    ):
+        application = app(hub, access=Access("a-token-of-the-team"))
+        one = uvicorn.Server(server.configuration(application, limits=LIMITS))
+        thread = threading.Thread(target=one.run, kwargs={"sockets": [listening]})
+        thread.start()
+
+        def connected() -> socket.socket:
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(30)
+            client.connect(listening.getsockname())
+            return client
+
+        try:
+            yield connected
+        finally:
+            stack.close()
+            one.should_exit = True
+            thread.join()
+
+
+def answered(client: socket.socket) -> None:
+    client.sendall(PROBE)
+    found = b""
+    while b"}" not in found:
+        found += client.recv(4096)
+    assert found.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n", b"\r\n\r\n", b"GET /health HTTP/1.1\r\n"])
+def test_what_begins_no_request_does_not_keep_a_connection(connect: Connect, sent: bytes):
+    client = connect()
+    answered(client)
+    client.sendall(sent)
+    assert client.recv(4096) == b""
+
+
+def test_what_begins_no_request_sent_again_and_again_does_not_either(connect: Connect):
+    client = connect()
+    answered(client)
+    with pytest.raises(ConnectionError):
+        for _ in range(100):  # 20 seconds
+            client.sendall(b"\r\n")
+            time.sleep(0.2)
+
+
+def test_one_that_asks_again_in_time_is_kept(connect: Connect):
+    client = connect()
+    for _ in range(4):
+        answered(client)
+        client.sendall(b"\r\n")
+        time.sleep(0.6)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="needs Linux's TCP")
+@pytest.mark.parametrize(
+    "last", [b"", PROBE.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")]
+)
+def test_one_that_takes_no_answers_is_ended(connect: Connect, last: bytes):
+    client = connect()
+    client.settimeout(5)
+    with pytest.raises(ConnectionError):
+        for _ in range(100):
+            with contextlib.suppress(TimeoutError):  # the hub stops to read, too
+                client.sendall(PROBE * 1000 + last)
+            time.sleep(0.2)
