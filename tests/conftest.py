@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from assay.ledger import seeds
 from tests import browser as browsers
 from tests import databases, make
 from tests.objects.remotes import servers
@@ -42,6 +43,13 @@ def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         for name, value in make.environment(home).items():
             patch.setenv(name, value)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_seeds_of_another_test() -> Iterator[None]:
+    yield
+    seeds._heard.clear()
+    seeds._listeners.clear()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,10 +64,44 @@ def _user() -> str | None:
 class Postgres:
     """A running server; `database` makes a database and returns its URL."""
 
-    def __init__(self, port: int, release: int) -> None:
+    def __init__(
+        self, port: int, release: int, *, start: Callable[[], subprocess.Popen[bytes]], log: Path
+    ) -> None:
         self.port = port
+        self._start, self._log = start, log
+        self._process = start()
+        self._wait()
         self._how = "STRATEGY FILE_COPY" if release >= 15 else ""  # their only way before
         self._numbers = itertools.count(1)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let the server be away for a block; its databases are there again afterwards."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self._process = self._start()
+            self._wait()
+
+    def stop(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+
+    def _wait(self) -> None:
+        import psycopg
+
+        until = time.monotonic() + 60
+        while True:
+            try:
+                self.say("SELECT 1")
+            except psycopg.OperationalError:
+                assert self._process.poll() is None, self._log.read_text()
+                assert time.monotonic() < until, self._log.read_text()
+                time.sleep(0.02)
+            else:
+                return
 
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://assay@127.0.0.1:{self.port}/{name}"
@@ -126,33 +160,18 @@ def running() -> Iterator[Postgres]:
     command = [str(programs / "postgres"), "-D", data, "-p", str(port), "-k", str(folder)]
     for name, value in _OPTIONS.items():
         command += ["-c", f"{name}={value}"]
-    with log.open("wb") as said:
-        process = subprocess.Popen(
-            ["sh", "-c", _WHILE_WE_LIVE, "sh", *command],
-            stdin=subprocess.PIPE, stdout=said, stderr=said, user=user, cwd=folder,
-        )  # fmt: skip
+
+    def start() -> subprocess.Popen[bytes]:
+        with log.open("ab") as said:
+            return subprocess.Popen(
+                ["sh", "-c", _WHILE_WE_LIVE, "sh", *command],
+                stdin=subprocess.PIPE, stdout=said, stderr=said, user=user, cwd=folder,
+            )  # fmt: skip
+
+    server = Postgres(port, release, start=start, log=log)
     try:
-        server = Postgres(port, release)
-        _wait(server, process, log)
         server._make_template()
         yield server
     finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(30)
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _wait(server: Postgres, process: subprocess.Popen[bytes], log: Path) -> None:
-    import psycopg
-
-    until = time.monotonic() + 60
-    while True:
-        try:
-            server.say("SELECT 1")
-        except psycopg.OperationalError:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.02)
-        else:
-            return

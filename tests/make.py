@@ -29,6 +29,7 @@ def environment(home: Path) -> dict[str, str]:
         "HOME": str(home),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "XDG_CONFIG_HOME": str(home / ".config"),
+        "ASSAY_RUN_SYSTEM_METRICS": "false",  # else a run that takes a second has metrics more
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(home / "dvc-site"),
         "DVC_SYSTEM_CONFIG_DIR": str(home / "dvc-system"),

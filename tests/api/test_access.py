@@ -205,6 +205,13 @@ def test_a_client_that_sends_much_learns_why_it_was_refused(guarded: Server):
     assert "no token" in answer.json()["message"]
 
 
+def test_a_token_that_ends_with_its_line_is_the_token(tmp_path: Path):
+    with mlflow.hub(tmp_path, env={"ASSAY_TOKEN": f"{TOKEN}\n"}) as server:
+        assert server.ask("GET", EXPERIMENT).status == 401
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        assert server.ask("GET", EXPERIMENT, headers=headers).status == 200
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_others_are_not_listened_for_without_a_token(tmp_path: Path, host: str):
     shown = make.assay(

@@ -64,7 +64,8 @@ def ask(
     asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
     if not sent:
         return 0, None
-    return sent[0]["status"], msgspec.json.decode(sent[1]["body"])
+    body = sent[1]["body"]
+    return sent[0]["status"], msgspec.json.decode(body) if body else None
 
 
 def failing(hub: Hub, error: Exception, monkeypatch: pytest.MonkeyPatch) -> ASGIApp:

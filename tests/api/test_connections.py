@@ -42,7 +42,7 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
         def connected() -> socket.socket:
             client = stack.enter_context(socket.socket())
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.settimeout(30)
+            client.settimeout(20)
             client.connect(listening.getsockname())
             return client
 
@@ -57,9 +57,18 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
 def answered(client: socket.socket) -> None:
     client.sendall(PROBE)
     found = b""
-    while b"}" not in found:
-        found += client.recv(4096)
-    assert found.startswith(b"HTTP/1.1 200")
+    while not found.endswith(b"\r\n\r\nOK"):
+        piece = client.recv(4096)
+        assert piece, found
+        found += piece
+
+
+def go_on(client: socket.socket, sent: bytes) -> None:
+    """Send the same again and again, for a long time."""
+    for _ in range(100):
+        with contextlib.suppress(TimeoutError):  # the hub does not read any more
+            client.sendall(sent)
+        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n", b"\r\n\r\n", b"GET /health HTTP/1.1\r\n"])
@@ -74,9 +83,7 @@ def test_what_begins_no_request_sent_again_and_again_does_not_either(connect: Co
     client = connect()
     answered(client)
     with pytest.raises(ConnectionError):
-        for _ in range(100):  # 20 seconds
-            client.sendall(b"\r\n")
-            time.sleep(0.2)
+        go_on(client, b"\r\n")
 
 
 def test_one_that_asks_again_in_time_is_kept(connect: Connect):
@@ -88,14 +95,8 @@ def test_one_that_asks_again_in_time_is_kept(connect: Connect):
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="needs Linux's TCP")
-@pytest.mark.parametrize(
-    "last", [b"", PROBE.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")]
-)
-def test_one_that_takes_no_answers_is_ended(connect: Connect, last: bytes):
+def test_one_that_takes_no_answers_is_ended(connect: Connect):
     client = connect()
     client.settimeout(5)
     with pytest.raises(ConnectionError):
-        for _ in range(100):
-            with contextlib.suppress(TimeoutError):  # the hub stops to read, too
-                client.sendall(PROBE * 1000 + last)
-            time.sleep(0.2)
+        go_on(client, PROBE * 1000)

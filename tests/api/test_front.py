@@ -48,7 +48,7 @@ def test_the_page_counts_what_is_not_deleted(hub: Server) -> None:
     hub.call("POST", "runs/delete", run_id=gone)
     hub.call("POST", "experiments/create", name=f"e-{run}")
     hub.call("POST", "registered-models/create", name=f"m-{run}")
-    more = {"experiments": 1, "runs": 1, "registered models": 1}
+    more = {"experiments": 1, "runs": 1, "registered models and prompts": 1}
     assert counted(hub) == {name: number + more[name] for name, number in before.items()}
 
 

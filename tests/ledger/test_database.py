@@ -20,6 +20,7 @@ import pytest
 
 from assay.base.errors import Error, NotFound
 from assay.ledger import runs, tables
+from assay.ledger.committer import Away
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.writer import Writer
 from tests.databases import KINDS, Postgres
@@ -146,6 +147,7 @@ def test_a_database_that_cannot_be_reached_is_an_error_with_the_next_step(
     url = change(postgres.database().replace("assay@", "assay:s3cret@"))
     with pytest.raises(Error) as caught:
         open_ledger(url)
+    assert isinstance(caught.value, Away)
     assert said in caught.value.what
     assert hint in str(caught.value.hint)
     assert "s3cret" not in str(caught.value)

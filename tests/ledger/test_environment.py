@@ -11,7 +11,7 @@ import sys
 import msgspec
 import pytest
 
-from assay.ledger import environment
+from assay.ledger import environment, packages
 from assay.ledger.environment import Environment
 
 NOW = environment.capture()
@@ -25,9 +25,9 @@ def changed(part: str, **fields: object) -> Environment:
 def test_what_is_installed_is_in_it_and_where_is_not():
     import numpy as np
 
-    packages = NOW.software.packages
-    assert f"numpy=={np.__version__}" in packages
-    assert list(packages) == sorted(packages, key=lambda one: one.split("==")[0])
+    found = NOW.software.packages
+    assert f"numpy=={np.__version__}" in found
+    assert list(found) == sorted(found, key=lambda one: packages.parse(one)[0])
     assert sys.prefix not in NOW.content.decode()
 
 

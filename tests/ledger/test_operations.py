@@ -221,3 +221,17 @@ def test_a_number_that_no_ledger_keeps_makes_no_batch(right: str, wrong: str):
     assert right in content
     with pytest.raises(Error, match="this is no batch"):
         operations.decode(content.replace(right, wrong).encode(), where="here")
+
+
+def test_a_batch_whose_answer_was_lost_is_refused_what_it_was_refused_before(ledger: Ledger):
+    assert write(ledger, 1, started(), LogParams(run="r", params={"lr": ("1", "int")})) == []
+    found = LogParams(run="r", params={"lr": ("2", "int")}), SetTags(run="r", tags={"team": "a"})
+    (refused,) = write(ledger, 2, *found)
+    assert (refused.index, refused.run) == (0, "r")
+    with ledger.write() as connection:
+        connection.execute(tables.tag.delete())
+    assert write(ledger, 2, *found) == [refused]
+    assert runs.get(ledger, "r").tags == {}  # it is not written again
+    assert write(ledger, 3, SetTags(run="r", tags={"team": "b"})) == []
+    assert write(ledger, 2, *found) == []  # its answer was heard: another one came after it
+    assert runs.get(ledger, "r").tags == {"team": "b"}

@@ -188,3 +188,80 @@ def test_the_file_of_a_ledger_shrinks(ledger: Ledger, writer: Writer):
     if ledger.is_sqlite:
         assert Path(ledger.where).stat().st_size < 1_000_000
         assert not Path(f"{ledger.where}-wal").stat().st_size
+
+
+def test_what_is_restored_after_it_was_found_is_not_purged(ledger: Ledger, writer: Writer):
+    a, b, c = (ended(writer, name) for name in "abc")
+    part = ended(writer, "part", parent=b)
+    writer.finish_run(part, status="finished")
+    deleting.delete(ledger, [a, b, c], at=5)
+    found = purge.find(ledger)
+    deleting.restore(ledger, [a])
+    deleting.restore(ledger, [c])
+    deleting.delete(ledger, [c], at=6)  # another deletion, to which nobody agreed
+    before = runs.get(ledger, a)
+    done = purge.purge(ledger, found, at=9)
+    assert {one.id for one in done.runs} == {b, part}
+    assert runs.get(ledger, a) == before
+    assert [one.id for one in deleting.list_deleted(ledger)] == [c]
+    assert counts(ledger)["purged"] == 2
+
+
+def test_an_experiment_that_is_restored_and_used_after_it_was_found_stays(
+    ledger: Ledger, writer: Writer
+):
+    first = ended(writer, "a")
+    deleting.mark_experiment(ledger, "e", deleted=True, at=5)
+    found = purge.find(ledger)
+    assert found.experiments == ("e",)
+    deleting.mark_experiment(ledger, "e", deleted=False)
+    run = ended(writer, "b")
+    before = counts(ledger)
+    assert not purge.purge(ledger, found, at=9)
+    assert counts(ledger) == before
+    deleting.mark_experiment(ledger, "e", deleted=True, at=6)
+    assert not purge.purge(ledger, found, at=9)  # there is another run in it
+    assert {one.id for one in deleting.list_deleted(ledger)} == {first, run}
+
+
+def test_a_run_of_which_a_version_was_made_after_it_was_found_stays(
+    ledger: Ledger, writer: Writer
+):
+    run = ended(writer, "a")
+    deleting.delete(ledger, [run])
+    found = purge.find(ledger)
+    models.register(ledger, "churn", bundle="sha256:1", run=run)
+    assert not purge.purge(ledger, found, at=9)
+    assert [one.id for one in purge.find(ledger).kept] == [run]
+
+
+def test_no_statement_of_a_purge_names_more_than_a_database_takes(ledger: Ledger):
+    from sqlalchemy import event
+
+    ids = [f"{n:036d}" for n in range(1_300)]
+    rest = {"kind": "script", "status": "finished", "start": 1, "end": 2, "name": "n",
+            "code_is_reproducible": False}  # fmt: skip
+    with ledger.write() as connection:
+        connection.execute(tables.experiment.insert(), [
+            {"id": n + 1, "name": f"e{n}", "created": 1, "updated": 1, "deleted": 2}
+            for n in range(1_300)
+        ])  # fmt: skip
+        connection.execute(tables.run.insert(), [
+            {"id": id_, "experiment_id": n + 1, "deleted": 3, **rest} for n, id_ in enumerate(ids)
+        ])  # fmt: skip
+        connection.execute(tables.run.insert(), [
+            {"id": f"part-{id_}", "experiment_id": 0, "parent_id": id_, **rest} for id_ in ids
+        ])  # fmt: skip
+    sizes: list[int] = []
+
+    def note(_conn, _cursor, _statement, parameters, _context, executemany):
+        sizes.append(0 if executemany else len(parameters or ()))
+
+    event.listen(ledger.engine, "before_cursor_execute", note)
+    found = purge.find(ledger)
+    done = purge.purge(ledger, found, at=9)
+    assert (len(done.runs), len(done.experiments)) == (1_300, 1_300)
+    assert 500 <= max(sizes) <= 1_000
+    with ledger.read() as connection:
+        left = connection.execute(tables.run.select()).all()
+    assert {(row.id, row.parent_id) for row in left} == {(f"part-{id_}", None) for id_ in ids}

@@ -28,6 +28,7 @@ from tests import make, mlflow
 @pytest.fixture
 def ledger(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     monkeypatch.chdir(project)
+    monkeypatch.setenv("ASSAY_RUN_SYSTEM_METRICS", "false")
     with open_ledger(project / ".assay" / "ledger.db") as opened:
         yield opened
     channels._channels.clear()

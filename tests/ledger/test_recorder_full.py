@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -59,6 +60,7 @@ def script(project: Path, code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-W", "error", "train.py"],
         cwd=project,
+        env={**os.environ, "ASSAY_RUN_SYSTEM_METRICS": "false"},
         capture_output=True,
         text=True,
         check=False,

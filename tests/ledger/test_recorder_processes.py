@@ -161,6 +161,52 @@ def test_a_stage_that_is_run_from_inside_a_run_has_a_run_of_its_own(project: Pat
     assert set(runs.get(ledger, stage.id).metrics) == {"staged"}
 
 
+REFUSED = """
+import multiprocessing, sys
+import assay
+
+def work():
+    assay.log_param("lr", 2)
+    assay.log_metric("loss", 1)
+
+if __name__ == "__main__":
+    with assay.run(params={"lr": 1}) as run:
+        run.flush()
+        worker = multiprocessing.get_context("spawn").Process(target=work)
+        worker.start()
+        worker.join()
+        sys.exit(worker.exitcode)
+"""
+
+
+def test_what_is_refused_of_a_worker_is_said_at_its_end(project: Path, ledger: Ledger):
+    make.write(project, {"train.py": REFUSED})
+    command = [sys.executable, "-W", "error", "train.py"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "a part of a run was not recorded: " in done.stderr
+    assert "parameter 'lr' of the run is '1' already; it cannot become '2'" in done.stderr
+    found = runs.get(ledger, "latest")
+    assert (found.params, found.metrics["loss"].value) == ({"lr": 1}, 1)
+
+
+def test_a_program_is_not_told_where_the_ledger_is_since_that_may_hold_a_password(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("ASSAY_RUN_SYSTEM_METRICS", "false")
+    (project / "secret").mkdir()
+    make.done(project, "config", "ledger.url", f"sqlite:///{project}/secret/ledger.db")
+    with assay.run():
+        assert "secret" not in os.environ["ASSAY_ACTIVE_RUN"]
+        (project / "elsewhere").mkdir()
+        script = "import assay\nassay.log_metric('theirs', 1)"
+        subprocess.run([sys.executable, "-c", script], cwd=project / "elsewhere", check=True)
+    with open_ledger(project / "secret" / "ledger.db", create=False) as ledger:
+        assert set(runs.get(ledger, "latest").metrics) == {"theirs"}
+    channels._channels.clear()
+
+
 def test_what_is_told_to_processes_is_taken_back(ledger: Ledger):
     before = dict(os.environ)
     with assay.run() as outer:

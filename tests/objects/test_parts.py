@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import ItemsView, Sequence
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,27 @@ def test_completing_again_gives_the_same(cache: Cache) -> None:
     send(cache, upload, 1, b"a")
     first = parts.complete(cache, upload, {})
     assert parts.complete(cache, parts.find(cache, upload.id), {}) == first
+
+
+class Meanwhile(dict[int, str]):
+    """Hashes of parts that are looked at when another request has made the object."""
+
+    def __init__(self, cache: Cache, upload: Upload) -> None:
+        super().__init__()
+        self.cache, self.upload = cache, upload
+
+    def items(self) -> ItemsView[int, str]:
+        self.first = parts.complete(self.cache, self.upload, {})
+        return super().items()
+
+
+def test_who_asks_again_while_it_is_completed_gets_the_same(cache: Cache) -> None:
+    upload = parts.begin(cache, "a", n_parts=2)
+    send(cache, upload, 1, b"a")
+    send(cache, upload, 2, b"b")
+    meanwhile = Meanwhile(cache, upload)
+    assert parts.complete(cache, upload, meanwhile) == meanwhile.first
+    assert cache.read(meanwhile.first.oid) == b"ab"
 
 
 def test_a_missing_part_is_named_and_the_upload_goes_on(cache: Cache) -> None:

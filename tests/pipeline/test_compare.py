@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from random import Random
 
 import pytest
 from hypothesis import assume, given
@@ -71,9 +72,78 @@ def test_files_compare_by_their_numbers_and_nothing_else(
 
 
 def test_a_metric_that_one_side_lacks_differs():
-    found = compare.metrics({"a": 1.0, "b": 2.0}, {"a": 1.0}, rtol=1)
+    found = compare.metrics({"a": [(0, 1.0)], "b": [(0, 2.0)]}, {"a": [(0, 1.0)]}, rtol=1)
     assert [(one.name, one.sameness, one.found) for one in found] == [
         ("a", "identical", "1.0"), ("b", "differs", "-"),
     ]  # fmt: skip
     assert compare.worst(found) == "differs"
     assert compare.worst([]) == "identical"
+
+
+steps = st.integers(0, 3)
+histories = st.lists(st.tuples(steps, numbers), max_size=6)
+
+
+def whole(a: object, b: object, *, rtol: float = 0) -> compare.Compared:
+    (found,) = compare.metrics({"m": a}, {"m": b}, rtol=rtol)  # type: ignore[dict-item]
+    return found
+
+
+@given(histories, st.randoms(use_true_random=False))
+def test_neither_the_order_of_points_nor_how_often_one_came_is_a_difference(
+    points: list[tuple[int, float]], random: Random
+):
+    other = [*points, *points]
+    random.shuffle(other)
+    assert whole(points, other).sameness == "identical"
+
+
+@given(histories, histories, st.floats(0, 1))
+def test_histories_compare_alike_in_both_orders(
+    a: list[tuple[int, float]], b: list[tuple[int, float]], rtol: float
+):
+    forth, back = whole(a, b, rtol=rtol), whole(b, a, rtol=rtol)
+    assert (forth.sameness, forth.step) == (back.sameness, back.step)
+
+
+@given(histories, histories)
+def test_histories_are_identical_where_the_same_points_are_in_both(
+    a: list[tuple[int, float]], b: list[tuple[int, float]]
+):
+    def points(of: list[tuple[int, float]]) -> set[tuple[int, str]]:
+        return {(step, repr(value + 0.0)) for step, value in of}  # -0.0 is 0.0
+
+    assert (whole(a, b).sameness == "identical") == (points(a) == points(b))
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "step", "recorded", "found"),
+    [
+        ([(0, 1.0), (1, 2.0), (2, 0.5)], [(0, 1.0), (1, 3.0), (2, 0.5)], 1, "2.0", "3.0"),
+        ([(0, 1.0), (2, 0.5)], [(0, 1.0), (1, 0.7), (2, 0.5)], 1, "-", "0.7"),
+        ([(0, 1.0), (1, 2.0)], [(0, 1.0)], 1, "2.0", "-"),
+        ([(0, 1.0)], [(0, 2.0)], None, "1.0", "2.0"),
+        ([(5, 1.0)], [], None, "1.0", "-"),
+        ([(5, 1.0)], [(6, 1.0)], 5, "1.0", "-"),
+        ([(0, 1.0), (0, 3.0)], [(0, 3.0), (0, 1.5)], None, "1.0", "1.5"),
+        ([(0, 1.0), (1, math.nan)], [(0, 1.0), (1, 9.0)], 1, "nan", "9.0"),
+    ],
+)
+def test_of_a_history_the_first_step_that_differs_is_shown(
+    then: object, now: object, step: int | None, recorded: str, found: str
+):
+    one = whole(then, now)
+    assert (one.sameness, one.step, one.recorded, one.found) == ("differs", step, recorded, found)
+
+
+def test_within_the_tolerance_the_first_step_that_is_not_identical_is_shown():
+    then, now = [(0, 1.0), (1, 2.0), (2, 4.0)], [(0, 1.0), (1, 2.002), (2, 4.004)]
+    one = whole(then, now, rtol=0.01)
+    assert (one.sameness, one.step, one.recorded, one.found) == ("close", 1, "2.0", "2.002")
+    one = whole(then, [*now[:2], (2, 5.0)], rtol=0.01)
+    assert (one.sameness, one.step, one.recorded) == ("differs", 2, "4.0")
+
+
+def test_what_is_identical_shows_the_last_value():
+    one = whole([(0, 0.9), (0, 0.5)], [(0, 0.5), (0, 0.9)])
+    assert (one.sameness, one.recorded, one.found) == ("identical", "0.5", "0.9")

@@ -102,7 +102,7 @@ def test_environment_processor_threads_and_seeds_are_recorded(ran: Path):
     assert host.cores >= 1
     assert host.cpu
     assert host.threads == {"OMP_NUM_THREADS": "2"}
-    assert children["train"].tags == {"seeds": "seed=7"}
+    assert children["train"].tags == {"seed.params": "seed=7"}
 
 
 def test_resources_and_the_last_lines_are_recorded(tmp_path: Path):

@@ -216,3 +216,19 @@ def test_a_nested_run_and_the_one_around_it_led_to_what_either_made(place: PLACE
     assert {(read, outer), (read, written), (between, written), (read, version)} <= forwards
     assert {(outer, inner), (outer, written), (inner, outer), (inner, version)} <= forwards
     assert (written, read) not in forwards
+
+
+def test_what_was_written_twice_came_each_time_from_who_wrote_it_before(place: PLACE):
+    def run(start: int, reads: set[int]) -> dict[str, Any]:
+        return _run | {"parent": None, "start": start, "reads": reads}
+
+    drawn = {
+        "runs": [run(0, set()), run(1, {0}), run(2, set()), run(3, {0}), run(4, {1, 2})],
+        "writers": [{0, 2}, {1}, {3}], "models": [], "bundles": [], "versions": [],
+    }  # fmt: skip
+    filled = Filled(place[1], drawn)
+    forwards, backwards = both_ways(place, filled)
+    first, reader, second, later, last = [t.id for t in filled.things if t.kind == "run"]
+    assert {(first, reader), (second, later), (first, last), (second, last)} <= forwards
+    assert {(first, later), (second, reader)}.isdisjoint(forwards | backwards)
+    assert {(first, last), (second, last)} <= backwards

@@ -100,6 +100,31 @@ def test_a_script_is_found_however_it_was_called(
     assert trace(folder, "train.py")["led_to"] == []
 
 
+@pytest.mark.parametrize("where", [".", "below"])
+def test_a_module_is_found_where_python_looked_for_it(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+):
+    root = make.repository(tmp_path / "repository")
+    folder = root / where
+    folder.mkdir(exist_ok=True)
+    workspace.init(folder, subdir=where != ".")
+    make.write(folder, {"src/pkg/mod.py": TRAIN.format(loss=4), "src/pkg/__init__.py": ""})
+    make.commit(root)
+    monkeypatch.setenv("PYTHONPATH", "src")
+    call(folder, "-m", "pkg.mod", "it")
+    (label,) = ran(trace(folder, "src/pkg/mod.py"))
+    assert label.startswith("script 'it'  (this version: commit ")
+    (script, _) = trace(folder, "latest")["came_from"]
+    assert (script["relation"], names(script)) == ("ran", "src/pkg/mod.py")
+    make.write(folder, {"other/pkg/mod.py": TRAIN.format(loss=4)})
+    make.commit(root)
+    call(folder, "-m", "pkg.mod", "either")
+    assert [one.partition("  ")[0] for one in ran(trace(folder, "src/pkg/mod.py"))] == [
+        "script 'it'"
+    ]
+    assert trace(folder, "other/pkg/mod.py")["led_to"] == []
+
+
 def test_a_script_at_an_absolute_path_is_found_in_its_project_alone(folder: Path):
     call(folder, str(folder / "train.py"), "here")
     other = make.write(folder.parent / "other", {"train.py": TRAIN.format(loss=5)})
@@ -234,6 +259,8 @@ with assay.run("outer", params={"alpha": 1}):
             pathlib.Path("plot.txt").write_text("plot")
             assay.log_artifact("plot.txt")
             assay.log_artifact("in.txt")
+            pathlib.Path("scores.json").write_text('{\n  "mae": 2\n}\n')
+            assay.log_artifact("scores.json")
     with assay.run("another"):
         assay.log_metric("m", 1)
 """
@@ -254,11 +281,14 @@ def test_a_file_that_a_nested_run_kept_leads_to_it_and_to_the_run_around_it(tmp_
         ("code of", names(code)),
     ]  # fmt: skip
     assert [node["relation"] for node in trace(folder, "in.txt")["came_from"]] == ["is"]
+    (read,) = trace(folder, "scores.json:mae")["came_from"]
+    assert [names(node) for node in read["children"]] == ["script 'innermost'"]
     make.commit(folder)
     assert trace(folder, "plot.txt@HEAD")["came_from"] == [kept]
     (script,) = trace(folder, "nested.py")["led_to"]
     assert names(script).startswith("script 'outer'")
-    assert [names(node) for node in script["children"]] == ["script 'inner'", "script 'another'"]
+    within = [names(node) for node in script["children"] if node["relation"] == "ran"]
+    assert within == ["script 'inner'", "script 'another'"]
 
 
 def names(node: dict[str, Any]) -> str:
@@ -278,11 +308,17 @@ def test_a_script_that_a_run_wrote_is_followed_to_the_run_that_ran_it(folder: Pa
     oid = trace(folder, "train.py")["thing"]["id"].removeprefix("data:")
     with open_ledger(workspace.find(folder).ledger_path) as ledger:
         writer = Writer(ledger)
-        run = {"kind": "script", "code": Code(commit=commit), "directory": "."}
-        writer.start_run(name="early", command="train.py", at=1, **run)
-        wrote = writer.start_run(name="wrote", at=2, **run)
+
+        def start(name: str, command: str | None, at: int) -> str:
+            return writer.start_run(
+                name=name, kind="script", command=command, directory=".", at=at,
+                code=Code(commit=commit),
+            )  # fmt: skip
+
+        start("early", "train.py", 1)
+        wrote = start("wrote", None, 2)
         writer.add_outputs(wrote, [Data(path="train.py", oid=oid)])
-        ran = writer.start_run(name="ran", command="train.py", at=3, **run)
+        ran = start("ran", "train.py", 3)
     (written,) = trace(folder, wrote)["led_to"]
     assert [(node["relation"], node["id"]) for node in written["children"]] == [
         ("ran as", f"run:{ran}")

@@ -13,7 +13,7 @@ import assay
 from assay.base.errors import Error
 from assay.ledger.database import open_ledger
 from assay.project import workspace
-from assay.trace import things, tree
+from assay.trace import naming, things, tree
 from tests import make, stages
 
 
@@ -259,7 +259,7 @@ def test_a_trace_without_a_ledger_makes_none(tmp_path: Path):
 def test_a_metric_thing_names_its_run(ran: Path):
     project = workspace.find(ran)
     with open_ledger(project.ledger_path) as ledger:
-        found = things.find(project, ledger, "size", cwd=ran)
+        found = naming.find(project, ledger, "size", cwd=ran)
         assert things.run_id(found) == found.run
         assert tree.trace(project, ledger, found).thing == found
     with pytest.raises(Error, match="belongs to no run"):
@@ -321,26 +321,30 @@ def test_what_a_run_read_itself_stands_beside_the_runs_within_it(nested: Path):
     assert lines(trace(nested, "latest")["came_from"])[0] == "read in.txt"
 
 
+def test_a_run_and_its_part_have_one_arrow_between_them(nested: Path):
+    chart = make.done(nested, "trace", "--mermaid", "latest").splitlines()
+    edges = {tuple(line.strip().split("-->")) for line in chart if "-->" in line}
+    assert len(edges) > 3
+    assert not any((target, source) in edges for source, target in edges)
+
+
 def test_a_deleted_run_is_said_to_be_deleted(nested: Path):
     run = json.loads(make.done(nested, "runs", "list", "--json"))[0]["id"]
     make.done(nested, "runs", "delete", run)
-    of_mlflow = run.replace("-", "")
-    for name in (run, run[:13], f"run:{run}", f"{run}:mm", of_mlflow, f"{of_mlflow}:mm"):
+    for name in (run, run[:13], f"run:{run}", f"{run}:mm"):
         shown = make.assay(nested, "trace", name)
         assert shown.code == 255
         assert f"the run {run} (nested) is deleted" in shown.err
         assert f"assay runs restore {run[:13]}" in shown.err
     make.done(nested, "runs", "restore", run[:13])
-    for name in (run, of_mlflow, f"run:{of_mlflow}"):
-        assert trace(nested, name)["thing"]["id"] == f"run:{run}"
-    assert trace(nested, f"{of_mlflow}:mm")["thing"]["kind"] == "metric"
+    assert trace(nested, run)["thing"]["id"] == f"run:{run}"
 
 
 def test_a_run_that_was_purged_is_said_to_be_gone(nested: Path):
     run = json.loads(make.done(nested, "runs", "list", "--json"))[0]["id"]
     make.done(nested, "runs", "delete", run)
     make.done(nested, "runs", "purge", run, "--force")
-    for name in (run, f"run:{run}", run.replace("-", "")):
+    for name in (run, f"run:{run}"):
         shown = make.assay(nested, "trace", name)
         assert shown.code == 255
         assert f"the run {run} was purged, and cannot be brought back" in shown.err

@@ -18,7 +18,7 @@ from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.writer import Artifact, Code, Data, Metric, Writer
 from assay.project import workspace
 from assay.project.workspace import Project
-from assay.trace import drawing, nodes, things, tree
+from assay.trace import drawing, naming, nodes, things, tree
 from assay.trace.tree import Trace
 from tests import make
 
@@ -127,6 +127,40 @@ def test_ten_thousand_runs_take_as_few_selects_as_ten(project: Project, tmp_path
     assert counts[0] == counts[1] < 60
 
 
+def test_a_thousand_runs_of_a_script_take_as_few_selects_as_twenty(
+    project: Project, tmp_path: Path
+):
+    make.write(project.root, {"s.py": "1\n"})
+    code = Code(commit=make.commit(project.root))
+    counts = []
+    for n_runs in (20, 1000):
+        with open_ledger(tmp_path / f"{n_runs}.db") as ledger:
+            writer = Writer(ledger)
+            with ledger.together():
+                for number in range(n_runs):
+                    writer.start_run(
+                        name=f"r{number}", kind="script", command=f"s.py {number}", directory=".",
+                        code=code, at=number,
+                    )  # fmt: skip
+            thing = naming.find(project, ledger, "s.py", cwd=project.root)
+            found, n_selects = traced(project, ledger, thing)
+        assert (len(found.led_to), found.led_to[-1].more) == (11, n_runs - 10)
+        assert f"script 'r{n_runs - 1}'" in found.led_to[0].label
+        counts.append(n_selects)
+    assert counts[0] == counts[1] < 40
+
+
+def test_what_the_machine_was_doing_hides_no_result(project: Project, ledger: Ledger):
+    writer = Writer(ledger)
+    run = writer.start_run(name="it", kind="script")
+    keys = ["loss", *(f"system/{number}" for number in range(20))]
+    writer.log_metrics(run, [Metric(key=key, value=0.5, at=1) for key in keys])
+    thing = naming.find(project, ledger, run, cwd=project.root)
+    assert [n.label for n in tree.trace(project, ledger, thing).led_to] == ["metric loss = 0.5"]
+    thing = naming.find(project, ledger, "system/1", cwd=project.root)
+    assert tree.trace(project, ledger, thing).came_from[0].id == f"run:{run}"
+
+
 def chain(ledger: Ledger, length: int, *, closes: bool = False) -> None:
     """Write runs each of which reads what the one before made; the last may make the first.
 
@@ -210,12 +244,12 @@ def test_a_logged_model_of_mlflow_stands_between_its_run_and_its_version(
         connection.execute(tables.logged_model.insert(), row)
         logged.link(connection, made, "output", [(id_, 0)], at=1)
         logged.link(connection, reads, "input", [(id_, 0)], at=2)
-        one = datasets.Dataset(name="wine", digest="f00dcafe", source_type="local", source="w")
+        one = datasets.Dataset(name="wine", digest="f00dcafe", source_type="local", source="w.csv")
         datasets.add(connection, made, [one], at=1)
     version = models.register(ledger, "wines", run=made, model_id=id_)
 
-    found = things.find(project, ledger, id_, cwd=project.root)
-    assert found == things.find(project, ledger, f"models:/{id_[:12]}", cwd=project.root)
+    found = naming.find(project, ledger, id_, cwd=project.root)
+    assert found == naming.find(project, ledger, f"models:/{id_[:12]}", cwd=project.root)
     both = tree.trace(project, ledger, found)
     assert both.thing.label == "model m-abababab 'clf'"
     (run,) = both.came_from
@@ -224,14 +258,17 @@ def test_a_logged_model_of_mlflow_stands_between_its_run_and_its_version(
         ("read", "wine  f00dcafe"), ("with parameters", "lr=0.1"),
         ("code of", f"commit {'a' * 12}"),
     ]  # fmt: skip
+    assert [(n.relation, n.label) for n in run.children[0].children] == [
+        ("said to be from", "w.csv")
+    ]
     assert [(n.relation, n.id) for n in both.led_to] == [
         ("registered as", "version:wines/1"), ("read by", f"run:{reads}"),
     ]  # fmt: skip
 
-    thing = things.find(project, ledger, version.model, cwd=project.root)
+    thing = naming.find(project, ledger, version.model, cwd=project.root)
     (above,) = tree.trace(project, ledger, thing).came_from
     assert (above.relation, above.id) == ("registered from", f"logged_model:{id_}")
-    thing = things.find(project, ledger, made, cwd=project.root)
+    thing = naming.find(project, ledger, made, cwd=project.root)
     led_to = tree.trace(project, ledger, thing).led_to
     assert [(n.relation, n.label.partition("  ")[0]) for n in led_to] == [
         ("logged", "metric loss = 0.5"), ("kept", "artifact plot.png"),
@@ -241,7 +278,7 @@ def test_a_logged_model_of_mlflow_stands_between_its_run_and_its_version(
     found_data = tree.trace(project, ledger, thing)
     assert found_data.came_from == []
     assert [n.id for n in found_data.led_to] == [f"run:{made}"]
-    thing = things.find(project, ledger, reads, cwd=project.root)
+    thing = naming.find(project, ledger, reads, cwd=project.root)
     assert tree.trace(project, ledger, thing).came_from[0].id == f"logged_model:{id_}"
 
 
@@ -259,3 +296,12 @@ def test_any_label_is_plain_text_in_a_chart(label: str):
     read = re.sub(r"#(\d+);", lambda match: chr(int(match[1])), written)
     plain = " ".join(label.splitlines())
     assert read == ("".join(one if one.isprintable() else " " for one in plain) or "-")
+
+
+def test_a_name_from_elsewhere_does_not_steer_the_terminal():
+    evil = "run 01: script 'a\x1b]0;evil\x07'"
+    thing = Thing(kind="run", id="run:01", label=evil)
+    below = Node(id="run:02", label=evil, relation="made")
+    text = drawing.text(Trace(thing=thing, came_from=[below], led_to=[]))
+    assert text.count(r"'a\x1b]0;evil\x07'") == 2
+    assert "\x1b" not in text

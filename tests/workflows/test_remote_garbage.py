@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,11 @@ import pytest
 from assay.ledger.database import open_ledger
 from assay.ledger.writer import Artifact, Writer
 from assay.objects.cache import Cache
+from assay.objects.hashing import hash_bytes
 from assay.project.workspace import Project
+from assay.workflows import garbage
 from tests import make
+from tests.objects.remotes import servers
 
 HOURS = 3600
 
@@ -263,3 +267,53 @@ def test_a_clone_that_changed_a_run_hears_that_it_is_gone_before_it_sends_it(ada
     aged(ada)
     collected(ada)
     assert held(ada) == set()
+
+
+def found_after_hours(root: Path) -> list[str]:
+    """Return what a collection some hours later would take from the remote."""
+    project = Project(root)
+    keep = garbage.Keep(workspace=True, cloud=True)
+    parts = garbage.find(project, keep, now=time.time() + 2 * HOURS).parts
+    [part] = [part for part in parts if part.name == "remote store"]
+    return [one.oid for one in part.unused]
+
+
+def purged_and_pushed(root: Path) -> str:
+    """Purge one run of two, push, and return the oid of what only it kept."""
+    recorded(root, "kept", b"kept")
+    gone = recorded(root, "gone", b"gone", b"kept")
+    make.done(root, "push")
+    purge(root, gone)
+    make.done(root, "push")
+    assert found_now(root) == []
+    return hash_bytes(b"gone", algorithm="sha256")
+
+
+def found_now(root: Path) -> list[str]:
+    shown = json.loads(make.done(root, "gc", "-w", "-c", "--dry", "--json"))
+    return [
+        oid for one in shown["stores"] if one["name"] == "remote store" for oid in one["objects"]
+    ]
+
+
+def test_a_bucket_is_collected(tmp_path: Path):
+    root = make.project(tmp_path / "ada")
+    with servers.moto() as service:
+        servers.ask("PUT", f"{service}/runs")
+        make.done(root, "remote", "add", "-d", "store", "s3://runs/team")
+        for key, value in {"endpointurl": service, **servers.KEYS}.items():
+            make.done(root, "remote", "modify", "store", key, value)
+        make.commit(root)
+        oid = purged_and_pushed(root)
+        assert found_after_hours(root) == [oid]
+
+
+def test_a_folder_of_webdav_is_collected(tmp_path: Path):
+    root = make.project(tmp_path / "ada")
+    with servers.webdav(tmp_path / "dav") as where:
+        make.done(root, "remote", "add", "-d", "store", f"webdav://{where}/dav/team")
+        for key, value in {"user": "ada", "password": "pa55word"}.items():
+            make.done(root, "remote", "modify", "store", key, value)
+        make.commit(root)
+        oid = purged_and_pushed(root)
+        assert found_after_hours(root) == [oid]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.responses import Response
 
+from assay.api import looking
 from assay.api.bodies import read
 from assay.api.mlflow import arrivals, errors
 from assay.api.mlflow.calls import call
@@ -43,6 +44,7 @@ async def post(hub: Hub, ask: OfFunction, request: Request) -> Response:
 
 
 def _answer(hub: Hub, function: str, body: bytes) -> Answer:
+    looking.look(hub)
     try:
         return Answer(value=msgspec.Raw(askable.answer(hub.ledger, function, body)))
     except (Full, Unavailable):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _GZIP = "application/gzip"
 _LONGEST = 256 << 20  # bytes of a record: some million points
+_UNPACKED = 8  # times the limit of a body, for all records of a pack
 
 
 @call("POST", "/api/packs", version=None)
@@ -42,7 +43,17 @@ def _load(hub: Hub, body: bytes) -> Taken:
         path = Path(folder) / "pack"
         path.write_bytes(body)
         loader = Loader(hub.ledger, at=now_ms())
-        loader.add(packs.read(path, where="the pack", complaints=complaints, longest=_LONGEST))
+        found = packs.read(
+            path,
+            where="the pack",
+            complaints=complaints,
+            longest=_LONGEST,
+            most=_UNPACKED * hub.limits.body,
+        )
+        try:
+            loader.add(found)
+        except packs.TooLarge as error:
+            raise errors.Refused("INVALID_PARAMETER_VALUE", str(error), status=413) from None
         done = loader.finish()
     runs = {*done.new, *done.new_models, *done.changed}
     return Taken(runs=len(runs - done.parts), refused=[*complaints, *done.refused])

@@ -64,7 +64,7 @@ def _counted(hub: Hub) -> dict[str, int]:
 
     from assay.ledger.tables import experiment, model, run
 
-    tables = {"experiments": experiment, "runs": run, "registered models": model}
+    tables = {"experiments": experiment, "runs": run, "registered models and prompts": model}
     numbers = [
         select(func.count()).select_from(table).where(table.c.deleted.is_(None)).scalar_subquery()
         for table in tables.values()

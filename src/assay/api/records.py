@@ -12,8 +12,9 @@ A file is stored when all of it is there and has the hash that it was sent under
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import re
-import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,7 +25,7 @@ from assay.api.mlflow import arrivals, sending
 from assay.api.mlflow.calls import call
 from assay.api.mlflow.errors import invalid, missing
 from assay.base.clock import now_ms
-from assay.ledger import forms, liveness, operations, resumed
+from assay.ledger import forms, operations, resumed
 from assay.ledger.artifacts import Kept
 from assay.ledger.operations import AddArtifacts, Batch, Refusal, StartRun
 from assay.ledger.resumed import Known
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from assay.api.hub import Hub
     from assay.ledger.operations import Operation
 
-_LOOK = 60.0  # seconds
 _OID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -89,7 +89,6 @@ async def post(hub: Hub, _ask: Nothing, request: Request) -> Applied:
         return operations.apply(connection, batch, at=now_ms(), problems=problems)
 
     refused = await asyncio.wrap_future(hub.committer.submit(work))
-    _look(hub)
     return Applied(refused=refused)
 
 
@@ -130,20 +129,9 @@ async def get(hub: Hub, ask: OfObject, request: Request) -> Response:
     oid = _checked(ask.oid)
     kept = await arrivals.in_thread(hub, _kept, hub, oid)
     if request.method == "HEAD":
+        await arrivals.in_thread(hub, _touch, hub, oid)
         return Response(headers={"Content-Length": str(kept.size)})
     return await arrivals.in_thread(hub, sending.FileAnswer.of, hub, kept, oid)
-
-
-_looked: dict[str, float] = {}
-
-
-def _look(hub: Hub) -> None:
-    """Mark runs that were not heard of for long, once a minute; nobody waits for it."""
-    now = time.monotonic()
-    if now - _looked.get(hub.ledger.name, 0.0) < _LOOK:
-        return
-    _looked[hub.ledger.name] = now
-    hub.committer.submit(lambda one: liveness.mark_killed(one, at=now_ms()))
 
 
 def _kept(hub: Hub, oid: str) -> Kept:
@@ -152,6 +140,12 @@ def _kept(hub: Hub, oid: str) -> Kept:
     except FileNotFoundError:
         raise missing(f"There is no object sha256:{oid}") from None
     return Kept(path=oid, oid=f"sha256:{oid}", size=size, at=0)
+
+
+def _touch(hub: Hub, oid: str) -> None:
+    """Let an object count as just written: who asks will name it, and `gc` takes old ones away."""
+    with contextlib.suppress(OSError):
+        os.utime(hub.objects.path(oid))
 
 
 def _checked(oid: str) -> str:
@@ -186,3 +180,7 @@ def _lacking(hub: Hub, one: Operation) -> Iterator[str]:
         else:
             if size != file.size:
                 yield f"the file {file.oid} has {size} bytes, not {file.size}"
+    known = {file.oid.removeprefix("sha256:") for file in files}
+    for oid in operations.oids([one]):  # a patch, a parameter file: their size is not told
+        if oid not in known and _OID.fullmatch(oid) and not hub.objects.has(oid):
+            yield f"the file sha256:{oid} was not sent"

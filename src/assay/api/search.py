@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from assay.api import looking
 from assay.api.mlflow.asks import number
 from assay.api.mlflow.calls import call
 from assay.ledger import found
@@ -55,6 +56,7 @@ def search(hub: Hub, ask: Search) -> Answer:
     """Answer a search in Assay's dialect."""
     query = RunQuery(filter=ask.query, order_by=tuple(ask.order_by), of_children=ask.children)
     columns = None if ask.columns is None else named(ask.columns)
+    looking.look(hub)
     with hub.ledger.read() as connection:
         if ask.count_only:
             return Answer(count=count(connection, query))

@@ -54,7 +54,7 @@ def hub_command(
     from assay.ledger.database import open_ledger
     from assay.serve.listening import listen
 
-    token = os.environ.get("ASSAY_TOKEN") or None
+    token = os.environ.get("ASSAY_TOKEN", "").strip() or None  # a mounted secret ends its line
     with listen(host, port, token=token) as listening:
         open_ledger(places.ledger).close()  # made, or refused, before anybody can ask
         url = server.url(listening)

@@ -13,6 +13,7 @@ from assay.cli.output import json_option, show
 from assay.project import workspace
 
 if TYPE_CHECKING:
+    from assay.pipeline.compare import Compared
     from assay.pipeline.reproduce import StageVerdict, Verdict
 
 
@@ -87,7 +88,8 @@ def _verdict_text(verdict: Verdict) -> str:
     for stage in verdict.stages:
         lines.append(f"{stage.stage}: {_stage_words(stage)} ({duration(stage.seconds)})")
         lines += [
-            f"  {one.name}: {one.sameness}, recorded {one.recorded}, now {one.found}"
+            f"  {one.name}: {one.sameness}{_at_step(one)}, "
+            f"recorded {one.recorded}, now {one.found}"
             for one in (*stage.outputs, *stage.metrics)
             if one.sameness != "identical"
         ]
@@ -100,6 +102,13 @@ def _verdict_text(verdict: Verdict) -> str:
     )
     lines += _why(verdict)
     return "\n".join(lines)
+
+
+def _at_step(one: Compared) -> str:
+    """Say from which step on a metric parts; a metric of one step needs no word."""
+    if one.step is None:
+        return ""
+    return f" {'from' if one.sameness == 'differs' else 'at'} step {one.step}"
 
 
 def _stage_words(stage: StageVerdict) -> str:

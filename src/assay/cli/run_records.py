@@ -45,6 +45,7 @@ def delete_command(
     back.
     """
     from assay.ledger import deleting
+    from assay.render.tables import visible
 
     _check_named(runs, experiment)
     with open_runs(directory) as ledger:
@@ -54,9 +55,11 @@ def delete_command(
         else:
             ids = deleting.delete(ledger, runs)
             back = " ".join(deleting.ways_back(ledger, ids))
-    named = counted(len(ids), "run") if ids else f"the experiment '{experiment}'"
+    if directory is not None:
+        back += f" --directory {shlex.quote(str(directory))}"
     them = "it" if len(ids) < 2 else "them"
-    text = f"Deleted {named}; 'assay runs restore {back}' brings {them} back."
+    restore = visible(f"assay runs restore {back}")
+    text = f"Deleted {_in_short(ids, experiment)}; '{restore}' brings {them} back."
     did({"runs": ids, "experiment": experiment}, as_json=as_json, text=text)
     return 0
 
@@ -77,10 +80,15 @@ def restore_command(
         if experiment is not None:
             deleting.mark_experiment(ledger, experiment, deleted=False)
         ids = deleting.restore(ledger, runs) if runs else []
-    named = counted(len(ids), "run") if ids else f"the experiment '{experiment}'"
-    text = f"Restored {named}."
+    text = f"Restored {_in_short(ids, experiment)}."
     did({"runs": ids, "experiment": experiment}, as_json=as_json, text=text)
     return 0
+
+
+def _in_short(ids: list[str], experiment: str | None) -> str:
+    from assay.render.tables import visible
+
+    return counted(len(ids), "run") if ids else f"the experiment '{visible(experiment or '')}'"
 
 
 def _check_named(runs: tuple[str, ...], experiment: str | None) -> None:
@@ -132,10 +140,26 @@ def purge_command(
         return 0
     _ask(found, force=force)
     freed = purging.free(place, found)
-    did(_purge_document(freed), as_json=as_json, text=f"Purged {_in_words(freed, freed='freed')}.")
+    text = f"Purged {_in_words(freed, freed='freed')}." if freed.what else "Nothing was purged."
+    did(_purge_document(freed), as_json=as_json, text=text)
+    if changed := _n_rows(found) - _n_rows(freed):
+        note(f"  {changed} of what was found changed meanwhile and stays: it was restored, say")
+    if freed.n_young:
+        note(f"  {_young(freed)}")
     if not freed.is_shrunk:
         note("  the ledger's file keeps its size: another process works on it; purge again later")
     return 0
+
+
+def _n_rows(found: Freed) -> int:
+    return len(found.what.runs) + len(found.what.models) + len(found.what.experiments)
+
+
+def _young(found: Freed) -> str:
+    """Say what stays though nothing names it: what a client has just sent has no record yet."""
+    objects = counted(found.n_young, "object")
+    stay, them = ("stays: it was", "it") if found.n_young == 1 else ("stay: they were", "them")
+    return f"{objects} {stay} written less than an hour ago; a run may be about to name {them}"
 
 
 def _milliseconds(age: str) -> int:
@@ -162,13 +186,17 @@ def _in_words(found: Freed, *, freed: str) -> str:
 
 def _dry_text(found: Freed) -> str:
     if not found.what:
-        kept = "".join(f"\n  {one.id} stays: {one.reason}" for one in found.what.kept)
+        from assay.render.tables import visible
+
+        kept = "".join(f"\n  {one.id} stays: {visible(one.reason)}" for one in found.what.kept)
         return f"Nothing to purge.{kept}"
-    return "\n".join([*_lines(found, most=None), f"Would purge {_in_words(found, freed='free')}."])
+    young = [f"{_young(found)}."] if found.n_young else []
+    would = f"Would purge {_in_words(found, freed='free')}."
+    return "\n".join([*_lines(found, most=None), would, *young])
 
 
 def _lines(found: Freed, *, most: int | None) -> list[str]:
-    from assay.render.tables import text_table
+    from assay.render.tables import text_table, visible
 
     shown = found.what.runs[:most]
     rows = [[one.id, one.name, one.experiment, iso(one.deleted)] for one in shown]
@@ -176,8 +204,8 @@ def _lines(found: Freed, *, most: int | None) -> list[str]:
     if len(shown) < len(found.what.runs):
         lines.append(f"and {len(found.what.runs) - len(shown):,} more; --dry lists them all")
     lines += [f"logged model {one}" for one in found.what.models[:most]]
-    lines += [f"experiment '{name}'" for name in found.what.experiments]
-    lines += [f"{one.id} stays: {one.reason}" for one in found.what.kept]
+    lines += [f"experiment '{visible(name)}'" for name in found.what.experiments]
+    lines += [f"{one.id} stays: {visible(one.reason)}" for one in found.what.kept]
     return lines
 
 
@@ -204,6 +232,7 @@ def _purge_document(found: Freed) -> dict[str, Any]:
         "n_artifacts": found.artifacts,
         "n_others": found.others,
         "size": found.size,
+        "n_young": found.n_young,
     }
 
 
@@ -283,6 +312,8 @@ def import_command(
     with their histories, artifacts, logged models, registered models with versions and aliases
     come. What is here already stays or is merged, so that importing again brings what is new.
     """
+    from assay.render.tables import visible
+
     if (file is None) is (mlflow is None):
         raise Usage(
             "say where the runs come from: a FILE, or '--mlflow STORE'",
@@ -304,7 +335,7 @@ def import_command(
     if done.versions:
         note(_HOW_TO_LOAD.format(" --directory DIR" if directory is not None else ""))
     for line in done.complaints[:_SHOWN]:
-        note(f"  warning: {line}")
+        note(f"  warning: {visible(line)}")
     if len(done.complaints) > _SHOWN:
         note(f"  and {len(done.complaints) - _SHOWN:,} warnings more; --json lists them all")
     return 0

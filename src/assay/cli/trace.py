@@ -31,7 +31,7 @@ def trace_command(thing: str, mermaid: bool, every: bool, as_json: bool) -> int:
     from assay.ledger import liveness
     from assay.ledger.database import open_ledger
     from assay.project import settings
-    from assay.trace import drawing, nodes, things, tree
+    from assay.trace import drawing, naming, nodes, tree
 
     project = workspace.find()
     with tempfile.TemporaryDirectory() as empty:
@@ -41,7 +41,7 @@ def trace_command(thing: str, mermaid: bool, every: bool, as_json: bool) -> int:
             settings.ledger_where(project) if is_there else Path(empty) / "ledger.db"
         )
         liveness.look(ledger, at=now_ms())
-        named = things.find(project, ledger, thing, cwd=Path.cwd())
+        named = naming.find(project, ledger, thing, cwd=Path.cwd())
         found = tree.trace(project, ledger, named, most=None if every else nodes.MOST)
         ledger.close()
     show(found, as_json=as_json, text=drawing.mermaid(found) if mermaid else drawing.text(found))

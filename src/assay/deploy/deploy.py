@@ -180,10 +180,10 @@ def prove(version: Version, objects: Cache) -> None:
     name = _name_of(version)
     if version.bundle is None or version.status != "ready":
         what = "has no bundle" if version.bundle is None else f"is {version.status}"
-        raise Error(
-            f"{name} cannot be deployed: it {what}",
-            hint="register a bundle: assay model register REF",
-        )
+        hint = "register a bundle: assay model register REF"
+        if version.source is not None:
+            hint = "another tool made it; its own server serves it, as MLflow does from 'assay hub'"
+        raise Error(f"{name} cannot be deployed: it {what}", hint=hint)
     try:
         load.open_contents(contents.read_objects(objects, version.bundle.removeprefix("sha256:")))
     except Error as error:

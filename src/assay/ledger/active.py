@@ -62,7 +62,7 @@ class ActiveRun:
         """
         self._check_open()
         found = {
-            values.check_key("parameter", key): values.dump(value)
+            values.check_key("parameter", key): values.dump(value, key=key)
             for key, value in values.flatten(
                 values.check_mapping("assay.log_params()", params)
             ).items()

@@ -99,7 +99,7 @@ def resume(name: str) -> tuple[ActiveRun, bool]:
     known = channel.find(name)
     if known.deleted:
         raise Error(
-            f"the run {known.id} is deleted; it cannot go on",
+            f"the run {known.id} is deleted",
             hint=f"'assay runs restore {known.id[:13]}' brings it back",
         )
     active = ActiveRun(known.id, place=place, experiment=known.experiment, params=known.params)
@@ -248,7 +248,7 @@ def _hear_seeds(active: ActiveRun) -> Callable[[str, str], None]:
             seed = _added(found.get(library), seed)
         if found.get(library) != seed:
             found[library] = seed
-            active.channel.put(SetTags(run=active.id, tags={f"seed.{library}": seed}))
+            active.channel.add(SetTags(run=active.id, tags={f"seed.{library}": seed}))
 
     for library, seed in {} if active.is_part else seeds.known().items():
         heard(library, values.plain(seed))
@@ -266,7 +266,7 @@ def _note_reads(active: ActiveRun, project: Project, paths: set[str]) -> None:
     with contextlib.suppress(Error, OSError):  # a file that is gone by now
         found = reads.tracked(project, paths)
         if found and os.getpid() == active.pid:
-            active.channel.put(AddInputs(run=active.id, data=found, at=now_ms()))
+            active.channel.add(AddInputs(run=active.id, data=found, at=now_ms()))
 
 
 def _directory(project: Project | None) -> str | None:

@@ -24,6 +24,7 @@ from assay.base.errors import Error
 from assay.ledger import liveness, replay
 from assay.ledger.batches import batches
 from assay.ledger.delivery import deliver
+from assay.ledger.notice import Notice
 from assay.ledger.operations import Batch, Beat, Operation
 from assay.ledger.outbox import Outbox
 from assay.ledger.sinks import Unavailable
@@ -79,7 +80,7 @@ class Channel:
         self._alive: dict[str, Callable[[bool], str | None] | None] = {}
         self._beaten = time.monotonic()
         self._refused: dict[str, list[Error]] = {}
-        self._told: set[bool] = set()  # whether it waits in a file
+        self._notice = Notice(self.sink.name, folder=self._folder)
 
     def point(self, run: str, key: str, value: float, *, step: int, at: int) -> None:
         """Write one point of a metric soon; raise what was refused of the run before."""
@@ -115,8 +116,9 @@ class Channel:
         Parameters
         ----------
         beat : callable, optional
-            Called with every heartbeat, to log what it finds; told whether all was written
-            before, it then returns the last lines of the output, where there are new ones.
+            Called with every heartbeat, to log what it finds, by `add`; told whether the place
+            can be written to, it then returns the last lines of the output, where there are new
+            ones.
 
         Raises
         ------
@@ -125,9 +127,9 @@ class Channel:
         """
         self.join()
         try:
-            self._queue.append(operation)
+            number = self._put_alone(operation)
             self._hasten(may_tell=False)
-            self._refuse_what_never_works()
+            self._refuse_what_never_works(number)
             self._hasten()
             self.check(operation.run)
         except BaseException:
@@ -135,12 +137,24 @@ class Channel:
             raise
         self._alive[operation.run] = beat
 
-    def _refuse_what_never_works(self) -> None:
+    def _put_alone(self, operation: Operation) -> int:
+        """Make a batch of one operation, after what waits; return its number, 0 where none is."""
+        with self._gathering:
+            self._take(self._queue)
+            before = self._outbox.made
+            self._take(deque([operation]))
+            return self._outbox.made if self._outbox.made > before else 0
+
+    def _refuse_what_never_works(self, number: int) -> None:
+        """Take back a batch that is not written before somebody does something."""
         problem = self._away
-        if problem is not None and not isinstance(problem, Unavailable):
-            self._outbox.forget(self._outbox.made)
+        if problem is None or isinstance(problem, Unavailable):
+            return
+        with self._sending:  # nobody writes it meanwhile
+            if not self._outbox.forget(number):
+                return
             self._away = None
-            raise problem
+        raise problem
 
     def flush(self) -> None:
         """Wait until all that this process said is written, or lies in a file until it can be.
@@ -181,7 +195,7 @@ class Channel:
                 try:
                     self.rest()
                 except Error as error:
-                    self._tell(error)
+                    self._notice.tell(self._away, full=error)
                     self._start()
 
     def rest(self) -> None:
@@ -274,9 +288,17 @@ class Channel:
         """Make batches of what waits."""
         with self._gathering:
             self._called.clear()
-            for found in batches(self._queue, self._refuse):
-                self._outbox.add(found)
-                self._due.set()
+            self._take(self._queue)
+
+    def _take(self, queue: deque[Waiting]) -> None:
+        for found in batches(queue, self._refuse):
+            self._outbox.add(found)
+            self._due.set()
+
+    def untold(self) -> list[Error]:
+        """Return what was refused of runs and raised by none of their calls, once."""
+        refused, self._refused = self._refused, {}
+        return [one for found in refused.values() for one in found]
 
     def _refuse(self, run: str, problem: Error) -> None:
         self._refused.setdefault(run, []).append(problem)
@@ -286,14 +308,14 @@ class Channel:
         if now - self._beaten < liveness.BEAT:
             return
         self._beaten = now
-        is_idle = not len(self._outbox)
-        beats = [
-            Beat(run=run, at=now_ms(), log_tail=None if beat is None else beat(is_idle))
-            for run, beat in tuple(self._alive.items())
-        ]
-        if beats and is_idle:
-            self._outbox.add(beats)
-            self._due.set()
+        is_heard = self._away is None  # else beats would pile up
+        tails = {run: _tail_of(beat, is_heard) for run, beat in tuple(self._alive.items())}
+        with self._gathering:  # no beat comes after the end of its run
+            alive = [run for run in tails if run in self._alive]
+            beats = [Beat(run=run, at=now_ms(), log_tail=tails[run]) for run in alive]
+            if beats and is_heard:
+                self._outbox.add(beats)
+                self._due.set()
 
     def _send_on(self, stop: threading.Event) -> None:
         is_clean = False
@@ -362,28 +384,12 @@ class Channel:
             try:
                 self._outbox.keep(at_once=True)
             except Error as error:
-                self._tell(error)
+                self._notice.tell(self._away, full=error)
             else:
-                self._tell()
+                self._notice.tell(self._away)
 
     def _has_sender(self) -> bool:
         return any(one.name == _SENDER and one.is_alive() for one in self._threads)
-
-    def _tell(self, full: Error | None = None) -> None:
-        """Say once what is recorded waits for, and where; `full` is why a file cannot be it."""
-        if (full is None) in self._told:
-            return
-        self._told.add(full is None)
-        reason = "it is busy" if self._away is None else self._away.what
-        waits = (
-            f"in {self._folder}, and is sent by this process, the next run or 'assay runs sync'"
-            if full is None
-            else f"in memory ({self._folder}: {full.what}), and is lost if this process ends"
-        )
-        sys.stderr.write(
-            f"assay: {self.sink.name} cannot be written to now ({reason}); what is recorded waits "
-            f"{waits}\n"
-        )
 
     # forks
 
@@ -400,5 +406,13 @@ class Channel:
     def after_fork(self) -> None:
         """Begin with nothing in a forked process: what its parent had waits there."""
         self._outbox.spool.close()
+        self.sink.after_fork()
         self._users = 0
         self._begin_anew()
+
+
+def _tail_of(beat: Callable[[bool], str | None] | None, is_heard: bool) -> str | None:
+    if beat is not None:
+        with contextlib.suppress(Exception):  # the run goes on all the same
+            return beat(is_heard)
+    return None

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.base.errors import Error
-from assay.ledger import sinks
+from assay.ledger import (
+    database,  # noqa: F401 -- before a fork, its hook waits for what `_before_fork` here ends
+    sinks,
+)
 from assay.ledger.channel import Channel
 
 if TYPE_CHECKING:
@@ -72,6 +75,8 @@ def _rest_all() -> None:
             one.rest()
         except Error as error:
             sys.stderr.write(f"assay: the last of a run was not recorded: {error}\n")
+        for refused in one.untold():
+            sys.stderr.write(f"assay: a part of a run was not recorded: {refused}\n")
 
 
 def _before_fork() -> None:

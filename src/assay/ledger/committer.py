@@ -50,6 +50,10 @@ class Unavailable(Error):
     """The database cannot be written to now; the same write may succeed later."""
 
 
+class Away(Unavailable):
+    """The database cannot be reached, or is held by another process."""
+
+
 class Full(Unavailable):
     """There is no space for what was to be written."""
 
@@ -154,7 +158,7 @@ class Committer:
             try:
                 return self._write(batch)
             except SQLAlchemyError as error:
-                problem = self._problem(error)
+                problem: Error = self.ledger.explain(error)
             except Unavailable as error:
                 problem = error
             self._let_go()
@@ -202,15 +206,6 @@ class Committer:
                 raise
             return None, self._told(error)
 
-    def _problem(self, error: SQLAlchemyError) -> Error:
-        """Return what a failure of the database means for who wanted to write."""
-        explained = self.ledger.explain(error)
-        if not _is_of_database(error):
-            return explained
-        is_full = "full" in explained.what or "No space" in explained.what
-        kind = Full if is_full else Unavailable
-        return kind(explained.what, where=explained.where, hint=explained.hint)
-
     def _told(self, error: Exception) -> Exception:
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -252,6 +247,13 @@ def _inode(path: str) -> int | None:
         return os.stat(path).st_ino  # noqa: PTH116 -- with each transaction
     except OSError:
         return None
+
+
+def kind_of(error: SQLAlchemyError, message: str) -> type[Error]:
+    """Return what kind of error it is that a database says."""
+    if not _is_of_database(error):
+        return Error
+    return Full if "full" in message or "No space" in message else Away
 
 
 def _is_of_database(error: Exception) -> bool:

@@ -129,7 +129,12 @@ class Ledger:
             raise Error(f"this cannot be recorded: {error}", where=self.name) from error
 
     def explain(self, error: SQLAlchemyError) -> Error:
-        """Turn what the database says into an error with the next step."""
+        """Turn what the database says into an error with the next step.
+
+        It is `Away` where the database failed, not what was asked of it, or `Full`.
+        """
+        from assay.ledger.committer import kind_of
+
         message = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         if "no such savepoint" in message:  # all was undone for another reason
             before = error.__context__
@@ -144,7 +149,8 @@ class Ledger:
         if self.is_sqlite and "unable to open" in message and not os.path.lexists(self.where):
             return gone(self.name)
         near = (hint for part, hint in _HINTS.items() if part in message.lower())
-        return Error(f"the ledger says: {message}", where=self.name, hint=next(near, None))
+        kind = kind_of(error, message)
+        return kind(f"the ledger says: {message}", where=self.name, hint=next(near, None))
 
     def close(self) -> None:
         """Give all connections back."""
@@ -389,6 +395,7 @@ def _after_fork_in_parent() -> None:
 def _after_fork_in_child() -> None:
     for ledger in list(_open_ledgers):
         ledger._lock = threading.RLock()  # noqa: SLF001 -- of this file
+        ledger._whole = None  # noqa: SLF001 -- a transaction of the parent
 
 
 os.register_at_fork(

@@ -6,7 +6,7 @@ is refused alone is left out, and who sent it is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -65,8 +65,8 @@ def deliver(batch: Batch, send: Send, started: Mapping[str, StartRun]) -> list[R
 def _begun_again(
     batch: Batch, send: Send, started: Mapping[str, StartRun], unknown: NotFound
 ) -> list[Refusal]:
-    runs = {one.run for one in batch.operations} & set(started)
-    for run in sorted(runs):
+    runs = _with_those_above({one.run for one in batch.operations}, started)
+    for run in runs:
         again = Batch(sender=f"{batch.sender}/{run}", number=1, operations=(started[run],))
         for refused in send(again):
             raise Unfit(refused.what, where=refused.where, hint=refused.hint) from unknown
@@ -76,6 +76,19 @@ def _begun_again(
         except NotFound as error:
             unknown = error
     raise Unavailable(unknown.what, where=unknown.where, hint=unknown.hint) from unknown
+
+
+def _with_those_above(runs: Iterable[str], started: Mapping[str, StartRun]) -> list[str]:
+    """Return runs that began here, each after the one that it is a part of."""
+    found: dict[str, None] = {}
+    for run in sorted(runs):
+        line: list[str] = []
+        above: str | None = run
+        while above in started and above not in line:
+            line.append(above)
+            above = started[above].parent
+        found |= dict.fromkeys(reversed(line))
+    return list(found)
 
 
 def _in_parts(

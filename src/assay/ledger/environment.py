@@ -3,7 +3,8 @@
 Two parts that are compared apart: the *software* (interpreter and packages), which
 `assay reproduce` wants to be equal, and the *host* (system, processor family, instructions,
 threads), for which alone it promises equal bytes. Where things are installed is not in it, so
-that two machines set up alike have one environment.
+that two machines set up alike have one environment; only an archive or a repository that a
+package came from is named.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import sys
 from pathlib import Path
 
 import msgspec
+
+from assay.ledger import packages
 
 THREAD_VARIABLES = (
     "BLIS_NUM_THREADS",
@@ -36,7 +39,7 @@ class Software(msgspec.Struct, frozen=True, kw_only=True):
 
     python: str  # "3.11.7"
     implementation: str  # "CPython"
-    packages: tuple[str, ...]  # "name==version", sorted
+    packages: tuple[str, ...]  # "name==version", "name @ URL", ...: assay.ledger.packages
     hash_seed: str | None  # PYTHONHASHSEED
 
 
@@ -115,7 +118,7 @@ not set, recorded 0']
             f"{current.implementation} {current.python}, "
             f"recorded {recorded.implementation} {recorded.python}"
         )
-    now, then = _versions(current), _versions(recorded)
+    now, then = packages.versions(current.packages), packages.versions(recorded.packages)
     words += [_compared(name, now.get(name), then.get(name)) for name in sorted({*now, *then})]
     words.append(_set_to("PYTHONHASHSEED", current.hash_seed, recorded.hash_seed))
     return [word for word in words if word]
@@ -147,13 +150,8 @@ def host_differences(current: Host, recorded: Host) -> list[str]:
     return [word for word in words if word]
 
 
-def _versions(software: Software) -> dict[str, str]:
-    pairs = (package.partition("==") for package in software.packages)
-    return {name: version for name, _, version in pairs}
-
-
 def _compared(name: str, now: str | None, then: str | None) -> str:
-    if now == then:
+    if packages.is_same(now, then):
         return ""
     if now is None:
         return f"{name} is missing, recorded {then}"
@@ -185,14 +183,7 @@ def _changed(place: str) -> int | None:
 
 @functools.lru_cache(maxsize=4)
 def _packages_of(_places: tuple[tuple[str, int | None], ...]) -> tuple[str, ...]:
-    from importlib import metadata
-
-    found: dict[str, str] = {}
-    for distribution in metadata.distributions():
-        name = distribution.metadata["Name"]
-        if name:  # a broken installation has none; of two versions Python takes the first
-            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution.version)
-    return tuple(f"{name}=={version}" for name, version in sorted(found.items()))
+    return tuple(packages.installed())
 
 
 def _host() -> Host:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import ssl
 from collections.abc import Callable, Mapping
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -122,6 +123,16 @@ class HubSink:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def after_fork(self) -> None:
+        """Leave the connection to the parent process, a thread of which may be reading from it.
+
+        To close it as usual would wait for that thread, which is not here.
+        """
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.sock is not None:
+            with contextlib.suppress(OSError):  # it is closed
+                os.close(connection.sock.detach())
 
     def upload(self, oid: str) -> None:
         """Send an object that the hub lacks."""

@@ -8,8 +8,10 @@ that name a run or its place are still the same: `assay repro` tells its stages 
 
 from __future__ import annotations
 
+import json
 import os
 import threading
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
     run: str
     experiment: str
-    where: str
     folder: str
+    where: str | None = None  # not in the environment: it may hold a password
     beside: tuple[tuple[str, str], ...]  # the variables of a run or its place that were set
 
 
@@ -37,27 +39,25 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     """What a process was told when it was started."""
 
     pid: int
-    text: str | None
-    is_of_parent: bool  # by `multiprocessing`, and not by the environment
+    of_parent: str | None  # by `multiprocessing`
+    in_environment: str | None
 
 
 def tell(active: ActiveRun | None) -> None:
     """Name a run to the processes that are started from now on; None is that of this process."""
-    text = _given().text  # before this process overwrites what it was told
+    given = _given()  # before this process overwrites what it was told
+    to_programs, to_workers = given.in_environment, given.of_parent
     if active is not None:
         told = Told(
             run=active.id,
             experiment=active.experiment,
-            where=active.place.where,
             folder=str(active.place.folder),
             beside=_beside(),
         )
-        text = msgspec.json.encode(told).decode()
-    if text is None:
-        os.environ.pop(VARIABLE, None)
-        _configuration().pop(_KEY, None)
-    else:
-        os.environ[VARIABLE] = _configuration()[_KEY] = text
+        to_programs = _dump(told)
+        to_workers = _dump(msgspec.structs.replace(told, where=active.place.where))
+    _put(os.environ, VARIABLE, to_programs)
+    _put(_configuration(), _KEY, to_workers)
 
 
 def find() -> ActiveRun | None:
@@ -66,14 +66,15 @@ def find() -> ActiveRun | None:
     Nothing is asked of the ledger: it may be away, and what is logged waits then.
     """
     given = _given()
-    if given.text is None:
+    text = given.of_parent or given.in_environment
+    if text is None:
         return None
     with _lock:
         try:
-            told = msgspec.json.decode(given.text, type=Told)
-        except (msgspec.MsgspecError, UnicodeEncodeError):
+            told = msgspec.convert(json.loads(text), Told)
+        except (ValueError, msgspec.MsgspecError):
             return None
-        if not given.is_of_parent and told.beside != _beside():
+        if given.of_parent is None and told.beside != _beside():
             return None
         if told not in _found:
             _found[told] = _joined(told)
@@ -89,8 +90,11 @@ def _joined(told: Told) -> ActiveRun:
         project = workspace.find(folder)
     except NotFound:
         project = None
-    token = os.environ.get("ASSAY_TOKEN") or places.setting("hub.token", project) or None
-    place = places.Place(where=told.where, folder=folder, token=token)
+    if told.where is None:
+        place = places.find(project)
+    else:
+        token = os.environ.get("ASSAY_TOKEN") or places.setting("hub.token", project) or None
+        place = places.Place(where=told.where, folder=folder, token=token)
     found = ActiveRun(told.run, place=place, experiment=told.experiment)
     found.channel.join()
     return found
@@ -105,10 +109,23 @@ def _given() -> Given:
 
 
 def _read() -> Given:
-    text = _configuration().get(_KEY)
-    if text is not None:
-        return Given(pid=os.getpid(), text=str(text), is_of_parent=True)
-    return Given(pid=os.getpid(), text=os.environ.get(VARIABLE), is_of_parent=False)
+    return Given(
+        pid=os.getpid(),
+        of_parent=_configuration().get(_KEY),
+        in_environment=os.environ.get(VARIABLE),
+    )
+
+
+def _dump(told: Told) -> str:
+    """Return plain ASCII, whatever the name of the folder is."""
+    return json.dumps(msgspec.to_builtins(told))
+
+
+def _put(into: MutableMapping[str, str], key: str, text: str | None) -> None:
+    if text is None:
+        into.pop(key, None)
+    else:
+        into[key] = text
 
 
 def _beside() -> tuple[tuple[str, str], ...]:

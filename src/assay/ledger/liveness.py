@@ -94,7 +94,11 @@ def resume(connection: Connection, run: str, who: Process, *, at: int) -> None:
 
 def is_running(row: Any, *, at: int) -> bool:
     """Tell whether the run of a row goes on, as far as is known here."""
-    return row.status == "running" and row.pid is not None and _problem(row, at=at) is None
+    return (
+        row.status == "running"
+        and row.pid is not None
+        and _problem(row, seen=row.seen, at=at) is None
+    )
 
 
 def mark_killed(connection: Connection, *, at: int) -> list[str]:
@@ -118,7 +122,12 @@ def gone(connection: Connection, *, at: int) -> dict[str, str]:
     columns = (run.id, run.parent_id, run.host, run.boot, run.pid, run.process_start, run.seen)
     query = select(*columns).where(run.status == "running").order_by(run.id)
     rows = connection.execute(query).all()
-    found = {row.id: problem for row in rows if (problem := _problem(row, at=at))}
+    seen: dict[tuple[object, ...], int] = {}  # a process speaks for all of its runs
+    for row in rows:
+        seen[_process(row)] = max(seen.get(_process(row), 0), row.seen or 0)
+    found = {
+        row.id: problem for row in rows if (problem := _problem(row, seen=_seen(row, seen), at=at))
+    }
     grown = bool(found)
     while grown:
         children = {row.id for row in rows if row.parent_id in found} - set(found)
@@ -137,13 +146,21 @@ def goes_on(connection: Connection) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def _problem(row: Any, *, at: int) -> str | None:
+def _process(row: Any) -> tuple[object, ...]:
+    return row.host, row.boot, row.pid, row.process_start
+
+
+def _seen(row: Any, seen: dict[tuple[object, ...], int]) -> int | None:
+    return None if row.seen is None else seen[_process(row)]
+
+
+def _problem(row: Any, *, seen: int | None, at: int) -> str | None:
     if row.host is None or row.pid is None:
         return None
     if row.host != process.host():
-        if row.seen is None or at - row.seen <= LOST:
+        if seen is None or at - seen <= LOST:
             return None
-        minutes = (at - row.seen) // 60_000
+        minutes = (at - seen) // 60_000
         return f"its process {row.pid} on {row.host} was not heard of for {minutes} minutes"
     who = process.Process(host=row.host, boot=row.boot, pid=row.pid, start=row.process_start)
     return f"its process {row.pid} is gone" if process.is_gone(who) else None

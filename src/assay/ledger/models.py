@@ -1,7 +1,7 @@
 """Registered models, their numbered versions, and the aliases that move over them.
 
 A version is named `MODEL/3` or `MODEL@3`, `MODEL@ALIAS`, or `MODEL` for the newest. A number is
-never given twice, not even after its version was deleted.
+never given twice as long as the model is there, not even after its version was deleted.
 
 Each function here is a transaction of its own; those that join several are in
 `assay.ledger.registered`, which reads, and `assay.ledger.registry`, which changes.

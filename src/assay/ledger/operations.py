@@ -224,6 +224,9 @@ def apply(
 ) -> list[Refusal]:
     """Write a batch in a transaction of the caller, unless it was written before.
 
+    The last batch of a sender may come again, since the answer to it was lost: it is refused what
+    it was refused before.
+
     Parameters
     ----------
     problems : mapping of int to str, optional
@@ -239,8 +242,10 @@ def apply(
     table = tables.batch
     query = table.select().where(table.c.id == batch.sender).with_for_update()
     known = connection.execute(query).one_or_none()
-    if known is not None and batch.number <= known.number:
+    if known is not None and batch.number < known.number:
         return []
+    if known is not None and batch.number == known.number:
+        return _refused_before(connection, batch, problems)
     refused = apply_all(connection, batch.operations, problems=problems)
     row = {"number": batch.number, "at": at}
     if known is None:
@@ -249,6 +254,19 @@ def apply(
     else:
         connection.execute(table.update().where(table.c.id == batch.sender).values(row))
     return refused
+
+
+def _refused_before(
+    connection: Connection, batch: Batch, problems: Mapping[int, str] | None
+) -> list[Refusal]:
+    """Return what is refused of a batch that was written before, and write nothing."""
+    again = connection.begin_nested()
+    try:
+        return apply_all(connection, batch.operations, problems=problems)
+    except NotFound:  # its run was purged since
+        return []
+    finally:
+        again.rollback()
 
 
 def apply_all(

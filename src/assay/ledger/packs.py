@@ -22,7 +22,12 @@ FORM = 1
 """The form of records; a reader refuses a newer one."""
 
 _LONGEST = 1 << 30  # bytes of a line
+_PIECE = 1 << 20
 _LEVEL = 6
+
+
+class TooLarge(Error):
+    """More is packed than who reads takes at once."""
 
 
 class Heading(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +64,12 @@ def write(path: Path, found: Iterable[Record]) -> None:
 
 
 def read(
-    path: Path, *, where: str, complaints: list[str], longest: int = _LONGEST
+    path: Path,
+    *,
+    where: str,
+    complaints: list[str],
+    longest: int = _LONGEST,
+    most: int | None = None,
 ) -> Iterator[Record]:
     """Go through the records of a file; what is wrong with others is added to `complaints`.
 
@@ -67,20 +77,38 @@ def read(
     ----------
     longest : int
         Bytes that the line of one record may have.
+    most : int, optional
+        Bytes that all of it may have, unpacked.
 
     Raises
     ------
     Error
-        If it is no pack, or one of a newer form.
+        If it is no pack, or one of a newer form; `TooLarge` before the first record.
     """
     try:
         with gzip.open(path, "rb") as packed:
+            if most is not None:
+                _check_size(packed, where=where, most=most)
             _check(packed.readline(longest), where=where)
             yield from _lines(packed, where=where, complaints=complaints, longest=longest)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise Error("it is damaged or cut off", where=where) from None
     except OSError as error:
         raise explain(error, path) from error
+
+
+def _check_size(packed: gzip.GzipFile, *, where: str, most: int) -> None:
+    """Refuse what is very large, unpacked, before any of it is a record: it may be few bytes."""
+    size = 0
+    while piece := packed.read(_PIECE):
+        size += len(piece)
+        if size > most:
+            raise TooLarge(
+                f"the records have more than {most} bytes, unpacked",
+                where=where,
+                hint="send them in several packs",
+            )
+    packed.seek(0)
 
 
 def _lines(

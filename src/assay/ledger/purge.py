@@ -84,24 +84,32 @@ def find(
                 )
         for one in kept:
             found.pop(one.id)
+        models = _models(connection, set(found), before, every=not names)
         return Purge(
             runs=tuple(found.values()),
-            models=_models(connection, set(found), before, every=not names),
-            experiments=() if names else _experiments(connection, set(found), before),
+            models=models,
+            experiments=() if names else _experiments(connection, {*found, *models}, before),
             kept=tuple(kept),
         )
 
 
-def purge(ledger: Ledger, what: Purge, *, at: int) -> None:
-    """Take runs, logged models and experiments out of the ledger, all or nothing."""
-    runs = [one.id for one in what.runs]
+def purge(ledger: Ledger, agreed: Purge, *, at: int) -> Purge:
+    """Take runs, logged models and experiments out of the ledger, all or nothing.
+
+    What is not as it was when it was found stays: a run that was restored since then, or is
+    needed by now, an experiment that has a run again.
+
+    Returns
+    -------
+    Purge
+        What went.
+    """
     with ledger.write() as connection:
+        what = _still(connection, agreed)
+        runs = [one.id for one in what.runs]
         _bury(connection, [*runs, *what.models], at=at)
-        run = tables.run
-        for some in rows.chunks(runs):
-            of_these = run.update().where(run.c.parent_id.in_(some), run.c.id.not_in(runs))
-            connection.execute(of_these.values(parent_id=None, updated=at))  # a part that stays
-        for table, ids in ((tables.logged_model, what.models), (run, runs)):
+        _cut_off_parts(connection, runs, at=at)
+        for table, ids in ((tables.logged_model, what.models), (tables.run, runs)):
             for some in rows.chunks(ids):
                 connection.execute(table.delete().where(table.c.id.in_(some)))
         for some in rows.chunks(runs):
@@ -112,6 +120,41 @@ def purge(ledger: Ledger, what: Purge, *, at: int) -> None:
         for some in rows.chunks(what.experiments):
             connection.execute(experiment.delete().where(experiment.c.name.in_(some)))
         _drop_environments(connection)
+    return what
+
+
+def _still(connection: Connection, agreed: Purge) -> Purge:
+    """Return what of that which was agreed to is still to be purged."""
+    found = _runs(connection, [one.id for one in agreed.runs], None)
+    needed = _needed(connection)
+    runs = tuple(
+        one
+        for one in agreed.runs
+        if one.id in found and found[one.id].deleted == one.deleted and one.id not in needed
+    )
+    ids = {one.id for one in runs}
+    models = {*agreed.models}.intersection(_models(connection, ids, None, every=True))
+    names = {*_experiments(connection, ids | models, None)}
+    return Purge(
+        runs=runs,
+        models=tuple(one for one in agreed.models if one in models),
+        experiments=tuple(name for name in agreed.experiments if name in names),
+        kept=agreed.kept,
+    )
+
+
+def _cut_off_parts(connection: Connection, runs: Sequence[str], *, at: int) -> None:
+    """Make a run of its own of each part that stays where what it is a part of goes."""
+    from sqlalchemy import select
+
+    run = tables.run
+    going = set(runs)
+    for some in rows.chunks(runs):
+        parts = connection.execute(select(run.c.id).where(run.c.parent_id.in_(some))).scalars()
+        staying = [id_ for id_ in parts if id_ not in going]
+        for few in rows.chunks(staying):
+            alone = run.update().where(run.c.id.in_(few))
+            connection.execute(alone.values(parent_id=None, updated=at))
 
 
 def shrink(ledger: Ledger) -> bool:
@@ -187,28 +230,23 @@ def _is_old(row: Any, before: int | None) -> bool:
 
 
 def _experiments(
-    connection: Connection, runs: set[str], before: int | None
+    connection: Connection, gone: set[str], before: int | None
 ) -> tuple[str, ...]:  # fmt: skip
     """Return the names of deleted experiments without a run or logged model that stays."""
     from sqlalchemy import select
 
-    experiment, run, model = tables.experiment, tables.run, tables.logged_model
+    experiment = tables.experiment
     query = experiment.select().where(experiment.c.deleted.is_not(None), experiment.c.id != 0)
-    found = list(connection.execute(query.order_by(experiment.c.id)))
+    found = connection.execute(query.order_by(experiment.c.id))
+    old = [row for row in found if _is_old(row, before)]
     in_use: set[int] = set()
-    numbers = [row.id for row in found]
-    for row in connection.execute(
-        select(run.c.id, run.c.experiment_id).where(run.c.experiment_id.in_(numbers))
-    ):
-        if row.id not in runs:
-            in_use.add(row.experiment_id)
-    gone = set(_models(connection, runs, before, every=True))
-    for row in connection.execute(
-        select(model.c.id, model.c.experiment_id).where(model.c.experiment_id.in_(numbers))
-    ):
-        if row.id not in gone:
-            in_use.add(row.experiment_id)
-    return tuple(row.name for row in found if row.id not in in_use and _is_old(row, before))
+    for some in rows.chunks([row.id for row in old]):
+        for table in (tables.run, tables.logged_model):
+            inside = select(table.c.id, table.c.experiment_id)
+            for id_, number in connection.execute(inside.where(table.c.experiment_id.in_(some))):
+                if id_ not in gone:
+                    in_use.add(number)
+    return tuple(row.name for row in old if row.id not in in_use)
 
 
 def _bury(connection: Connection, ids: Sequence[str], *, at: int) -> None:

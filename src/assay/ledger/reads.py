@@ -56,6 +56,10 @@ class Reads:
                 self._root = None
             return self._read - self._written
 
+    @property
+    def _has_space(self) -> bool:
+        return len(self._read) + len(self._written) < _MOST
+
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event != "open" or self._root is None:
             return
@@ -64,7 +68,7 @@ class Reads:
             if not isinstance(name, (str, bytes)):
                 return
             path = os.path.join(os.getcwd(), os.fsdecode(name))  # noqa: PTH109, PTH118 -- often
-            if path.startswith(self._root) and len(self._read) < _MOST:
+            if path.startswith(self._root) and self._has_space:
                 writes = flags & _WRITES if mode is None else set(mode) & set("wax+")
                 (self._written if writes else self._read).add(os.path.normpath(path))
 

@@ -60,6 +60,9 @@ class Sink(Protocol):
     def rest(self) -> None:
         """Let go of what can be had again: nothing is sent for a while."""
 
+    def after_fork(self) -> None:
+        """Leave to the parent process what is its own: this one was forked from it."""
+
 
 def is_hub(where: str) -> bool:
     """Tell whether a place is the address of a hub.
@@ -123,6 +126,9 @@ class LedgerSink:
         if ledger is not None:
             ledger.close()
 
+    def after_fork(self) -> None:
+        """Go on with the ledger, which sees to forks by itself."""
+
     def _opened(self, *, create: bool = True) -> Ledger:
         """Return the ledger, which refuses to be written to where its file is gone."""
         from assay.ledger.database import open_ledger
@@ -165,7 +171,7 @@ class LedgerSink:
 def _is_gone(error: Error) -> bool:
     from assay.ledger import committer
 
-    return isinstance(error, committer.Unavailable)
+    return type(error) is committer.Unavailable  # not Away, nor Full
 
 
 def _is_passing(cause: BaseException | None) -> bool:

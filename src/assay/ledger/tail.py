@@ -6,6 +6,7 @@ What a program that the script starts writes, or a library in C, does not pass h
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections import deque
@@ -50,18 +51,21 @@ class Tail:
         self._parts: deque[str] = deque()
         self._n_kept = 0
         self.n_seen = 0  # characters
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may print, too
         self._users = 0
         self._before: dict[str, tuple[Any, Any]] = {}
 
     def add(self, text: str) -> None:
         """Remember some text, and forget the oldest above the bound."""
-        with self._lock:
-            self._parts.append(text[-_LONGEST:])
-            self._n_kept += len(self._parts[-1])
-            self.n_seen += len(text)
-            while self._n_kept - len(self._parts[0]) >= _LONGEST:
-                self._n_kept -= len(self._parts.popleft())
+        part, n_seen = text[-_LONGEST:], len(text)
+        n_kept = len(part)
+        with self._lock:  # no call within a count: a signal's handler may print between
+            self._parts.append(part)
+            self._n_kept += n_kept
+            self.n_seen += n_seen
+            while len(self._parts) > 1 and self._n_kept - len(self._parts[0]) >= _LONGEST:
+                n_kept = len(self._parts.popleft())
+                self._n_kept -= n_kept
 
     def begin(self) -> int:
         """Listen from now on, and return the place where that is."""
@@ -96,3 +100,10 @@ class Tail:
 
 of_process = Tail()
 """The one of this process."""
+
+
+def _after_fork_in_child() -> None:
+    of_process._lock = threading.RLock()  # noqa: SLF001 -- another thread may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -34,10 +34,15 @@ _READERS: dict[str, Callable[[str], Any]] = {
 _TYPES: dict[type, str] = {str: "str", int: "int", float: "float", bool: "bool"}
 
 
-def dump(value: object) -> tuple[str, str]:
-    """Return the text and the type of a parameter's value.
+def dump(value: object, *, key: str | None = None) -> tuple[str, str]:
+    """Return the text and the type of a parameter's value; `key` is what errors name it by.
 
     Of what is none of the types, such as an estimator, the text is kept, as MLflow does.
+
+    Raises
+    ------
+    Error
+        If Python makes no text of it: a number of thousands of digits, or lists nested as deep.
 
     Examples
     --------
@@ -46,6 +51,17 @@ def dump(value: object) -> tuple[str, str]:
     >>> dump(slice(1, 2))
     ('slice(1, 2, None)', 'str')
     """
+    try:
+        return _dumped(value)
+    except (ValueError, RecursionError) as error:
+        named = "a parameter" if key is None else f"parameter {key!r}"
+        raise Error(
+            f"the value of {named} cannot be written as text: {error}",
+            hint="keep it as a file: assay.log_text(...)",
+        ) from error
+
+
+def _dumped(value: object) -> tuple[str, str]:
     value = scalar(value)
     if value is None:
         return "None", "null"
@@ -54,7 +70,7 @@ def dump(value: object) -> tuple[str, str]:
             return str(value), name
     if isinstance(value, (str, int, float)):  # a subclass, such as an enumeration's member
         plain = next(kind for kind in (str, int, float) if isinstance(value, kind))
-        return dump(plain(value))
+        return _dumped(plain(value))
     if isinstance(value, (list, tuple, dict)):
         with contextlib.suppress(TypeError, ValueError):  # json keeps infinities, msgspec does not
             text = json.dumps(value, default=scalar, separators=(",", ":"), ensure_ascii=False)
@@ -134,18 +150,33 @@ def check_mapping(call: str, given: Any) -> Mapping[str, object]:
     )
 
 
-def flatten(params: Mapping[str, object], *, under: str = "") -> dict[str, object]:
+def flatten(params: Mapping[str, object]) -> dict[str, object]:
     """Return nested parameters with dotted names, as DVC shows them.
+
+    Raises
+    ------
+    Error
+        If they are nested without an end.
 
     Examples
     --------
     >>> flatten({"train": {"lr": 0.1, "layers": [8]}, "seed": 1})
     {'train.lr': 0.1, 'train.layers': [8], 'seed': 1}
     """
+    try:
+        return _flattened(params, under="")
+    except RecursionError as error:
+        raise Error(
+            "the parameters are nested too deeply, or hold themselves",
+            hint="log those that matter, each under a name of its own",
+        ) from error
+
+
+def _flattened(params: Mapping[str, object], *, under: str) -> dict[str, object]:
     flat: dict[str, object] = {}
     for key, value in params.items():
         if isinstance(value, Mapping) and value:
-            flat |= flatten(value, under=f"{under}{key}.")
+            flat |= _flattened(value, under=f"{under}{key}.")
         else:
             flat[f"{under}{key}"] = value
     return flat

@@ -186,7 +186,7 @@ class Writer:
 
         rows = []
         for key, value in params.items():
-            text, kind = values.dump(value)
+            text, kind = values.dump(value, key=key)
             rows.append(
                 {
                     "run_id": run,

@@ -116,8 +116,25 @@ def complete(cache: Cache, upload: Upload, hashes: Mapping[int, str]) -> Stored:
         If a part is missing, or has another hash. The upload goes on.
     """
     folder = _folder(cache, upload.id)
+    if (stored := _done(folder)) is not None:
+        return stored
+    try:
+        return _join(cache, upload, hashes)
+    except (FileNotFoundError, Error):
+        if (stored := _done(folder)) is not None:  # by another request, which took the parts away
+            return stored
+        raise
+
+
+def _done(folder: Path) -> Stored | None:
+    """Return what the parts became; None where they have not yet."""
     with contextlib.suppress(FileNotFoundError):
         return msgspec.json.decode((folder / _DONE).read_bytes(), type=Stored)
+    return None
+
+
+def _join(cache: Cache, upload: Upload, hashes: Mapping[int, str]) -> Stored:
+    folder = _folder(cache, upload.id)
     parts = list_(cache, upload)
     _check_all(upload, parts, hashes)
     with arriving(cache) as one:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -16,18 +17,32 @@ from assay.project import params
 
 Sameness = Literal["identical", "close", "differs"]
 
+Point = tuple[int, float]
+"""A step, and what was measured at it."""
+
+_Pair = tuple[Sameness, float | None, float | None]
+
 _READABLE = {".json", ".yaml", ".yml", ".toml"}
 _TABLES = {".csv": ",", ".tsv": "\t"}
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """One output or metric beside its record."""
+    """One output or metric beside its record.
+
+    Attributes
+    ----------
+    recorded, found : str
+        The oids of an output; of a metric the last values, or those of the first step that is
+        not identical, and "-" where one side has none.
+    step : int or None
+        That step, where a metric has several.
+    """
 
     name: str
     sameness: Sameness
     recorded: str
     found: str
-    note: str = ""
+    step: int | None = None
 
 
 def numbers(a: float, b: float, *, rtol: float) -> Sameness:
@@ -44,17 +59,88 @@ def numbers(a: float, b: float, *, rtol: float) -> Sameness:
 
 
 def metrics(
-    recorded: Mapping[str, float], found: Mapping[str, float], *, rtol: float
+    recorded: Mapping[str, Sequence[Point]], found: Mapping[str, Sequence[Point]], *, rtol: float
 ) -> list[Compared]:
-    """Compare the metrics of a run with those of its reproduction, by name."""
-    compared = []
-    for name in sorted({*recorded, *found}):
-        a, b = recorded.get(name), found.get(name)
-        sameness = "differs" if a is None or b is None else numbers(a, b, rtol=rtol)
-        compared.append(
-            Compared(name=name, sameness=sameness, recorded=_shown(a), found=_shown(b))
+    """Compare the metrics of a run with those of its reproduction, by name.
+
+    All points of a metric count, each as its step and its value. When they were measured is
+    never the same; so the order of the values of one step, which hangs on that, does not count,
+    nor how often one value was measured at one step.
+
+    Examples
+    --------
+    >>> (loss,) = metrics({"loss": [(0, 1.0), (1, 0.5)]}, {"loss": [(0, 0.9), (1, 0.5)]}, rtol=0)
+    >>> loss.sameness, loss.step, loss.recorded, loss.found
+    ('differs', 0, '1.0', '0.9')
+    """
+    return [
+        _history(name, recorded.get(name, ()), found.get(name, ()), rtol=rtol)
+        for name in sorted({*recorded, *found})
+    ]
+
+
+def _history(name: str, then: Sequence[Point], now: Sequence[Point], *, rtol: float) -> Compared:
+    """Compare two histories; what is shown is where they part, else where they end."""
+    a, b = _by_step(then), _by_step(now)
+    is_single = len(a) <= 1 and len(b) <= 1 and (a.keys() == b.keys() or not a or not b)
+    first_close = None
+    for step in sorted({*a, *b}):
+        sameness, x, y = _step(a.get(step, []), b.get(step, []), rtol=rtol)
+        if sameness == "identical":
+            continue
+        parted = Compared(
+            name=name,
+            sameness=sameness,
+            recorded=_shown(x),
+            found=_shown(y),
+            step=None if is_single else step,
         )
-    return compared
+        if sameness == "differs":
+            return parted
+        first_close = first_close or parted
+    ends = [_shown(points[-1][1] if points else None) for points in (then, now)]
+    return first_close or Compared(
+        name=name, sameness="identical", recorded=ends[0], found=ends[1]
+    )
+
+
+def _by_step(points: Sequence[Point]) -> dict[int, list[float]]:
+    """Return the values of each step, sorted, each once; NaN is the last."""
+    found: dict[int, dict[str, float]] = {}
+    for step, value in points:
+        found.setdefault(step, {})[repr(value)] = value
+    return {step: sorted(values.values(), key=_order) for step, values in found.items()}
+
+
+def _step(then: Sequence[float], now: Sequence[float], *, rtol: float) -> _Pair:
+    """Compare the values of one step: each needs its like on the other side."""
+    forth = [(sameness, a, b) for a in then for sameness, b in [_like(a, now, rtol=rtol)]]
+    back = [(sameness, a, b) for b in now for sameness, a in [_like(b, then, rtol=rtol)]]
+    for wanted in ("differs", "close"):
+        parted = next((pair for pair in forth if pair[0] == wanted), None)
+        other = next((pair for pair in back if pair[0] == wanted), None)
+        if parted is not None or other is not None:
+            a = parted[1] if parted is not None else None
+            b = other[2] if other is not None else None
+            return wanted, a, b
+    return "identical", None, None
+
+
+def _like(value: float, others: Sequence[float], *, rtol: float) -> tuple[Sameness, float | None]:
+    """Return the best match of a value among sorted ones: one of its two neighbours."""
+    at = bisect.bisect_left(others, _order(value), key=_order)
+    best: tuple[Sameness, float | None] = ("differs", None)
+    for one in others[max(at - 1, 0) : at + 1]:
+        sameness = numbers(value, one, rtol=rtol)
+        if sameness == "identical":
+            return sameness, one
+        if sameness == "close":
+            best = sameness, one
+    return best
+
+
+def _order(value: float) -> tuple[bool, float]:
+    return (True, 0.0) if math.isnan(value) else (False, value)
 
 
 def _shown(value: float | None) -> str:

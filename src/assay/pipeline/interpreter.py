@@ -202,7 +202,7 @@ def _ask(python: Path, *, cwd: Path, env: Mapping[str, str]) -> _Said | None:
 
 
 def _changes(python: Path, places: Sequence[str]) -> list[int | None]:
-    return [_moment(path) for path in (python, *places)]
+    return [_moment(path) for path in (str(python), *places)]
 
 
 def _moment(path: Path | str) -> int | None:

@@ -282,7 +282,7 @@ class _Again:
         reproduction = recording.begin()
         try:
             found: list[tuple[StageVerdict, list[Cause]]] = []
-            for part in self._parts(reproduction):
+            for part in self._parts(reproduction, lost):
                 is_first = all(one.sameness == "identical" for one, _ in found)
                 found.append(self._part_again(part, is_first=is_first))
         except BaseException as error:
@@ -296,7 +296,7 @@ class _Again:
         recording.close("finished")
         return verdict
 
-    def _parts(self, reproduction: str) -> Sequence[Part]:
+    def _parts(self, reproduction: str, lost: Sequence[str]) -> Sequence[Part]:
         ledger = self._recording.ledger
         keep_lines = int(Store(self._project).value("run.log_tail"))
         say = Say(self._events.say, self._events.echo)
@@ -306,7 +306,7 @@ class _Again:
                 script.ScriptPart(
                     self._project, self._there, self._run,
                     ledger=ledger, place=place, parent=reproduction, say=say,
-                    keep_lines=keep_lines,
+                    keep_lines=keep_lines, lost=lost,
                 )
             ]  # fmt: skip
         return [

@@ -59,6 +59,22 @@ def programs(kind: str, command: str | None, directory: str | None, *, root: Pat
     return list(dict.fromkeys(place for place in places if place is not None))
 
 
+def modules(kind: str, command: str | None) -> list[str]:
+    """Return the files that a module may be, relative to wherever Python looks for modules.
+
+    Examples
+    --------
+    >>> modules("script", "python -m pkg.mod --lr 1")
+    ['pkg/mod.py', 'pkg/mod/__main__.py']
+    """
+    if command is None or " -m " not in command:
+        return []
+    if kind == "script":
+        return _of_script(command) if command.startswith("python -m ") else []
+    names = [name for _, name in _of_shell(command, ".")]
+    return [name for name in names if _is_of_module(name, command)]
+
+
 def hints(path: str) -> set[str]:
     """Return words of which a command that ran a file has at least one.
 
@@ -126,6 +142,11 @@ def _simple_commands(text: str) -> Iterator[list[str]]:
         return
     if words:
         yield words
+
+
+def _is_of_module(path: str, command: str) -> bool:
+    name = path.removesuffix(f"/{_MAIN}.py").removesuffix(".py").replace("/", ".")
+    return re.search(rf" -m +{re.escape(name)}(\s|$)", command) is not None
 
 
 def _of_module(name: str) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import msgspec
 
+from assay.ledger.system import SYSTEM
 from assay.objects.cache import DIR
 from assay.trace import served, things
-from assay.trace.facts import Lying, RunFacts
 from assay.trace.nodes import Node, Walk, has_its_own
+from assay.trace.run_facts import Lying, RunFacts
 from assay.trace.things import Thing
 from assay.trace.writers import Passed, chosen
 
@@ -25,7 +24,7 @@ class Down(Walk):
             return []
         if thing.kind == "run":
             run = self.run(things.run_id(thing))
-            return [*self._within(run), *self._above(run)]
+            return [*self.within(run), *self.part_of(run)]
         if thing.kind in served.KINDS:
             return self._followed(thing.id)
         return self._of_data(thing, None)
@@ -34,7 +33,9 @@ class Down(Walk):
         """Return who read a content or ran it; of many that wrote it, from the one given."""
         oids = [thing.id, *([thing.kept] if thing.kept else [])]
         passed = [one for oid in oids for one in self.facts.readers(oid.removeprefix("data:"))]
-        readers = [one.run for one in passed if self._is_from(writer, thing, one)]
+        passed.sort(key=lambda one: one.start)
+        found = [one.run for one in passed if self._is_from(writer, thing, one)]
+        readers = list(dict.fromkeys(found))
         shown = self.facts.few(readers)
         nodes = [self._node(self.thing(self.run(one)), "read by") for one in shown]
         nodes += self.more(thing.id, "runs", len(readers), len(shown))
@@ -65,6 +66,7 @@ class Down(Walk):
             ran = [one for one in ran if self.had(path, self.run(one.run))]
         else:
             ran = [one for one in ran if self.version(path, self.run(one.run)).oid == oid]
+        ran = [one for one in ran if path in self.named(self.run(one.run))]
         shown = self.facts.few(ran)
         nodes = [self._ran_as(thing, path, self.run(one.run)) for one in reversed(shown)]
         return nodes + self.more(f"{thing.id} ran", "runs of it", len(ran), len(shown))
@@ -82,44 +84,26 @@ class Down(Walk):
     def _node(self, thing: Thing, relation: str) -> Node:
         return self.follow(thing, relation, lambda: self.of(thing))
 
-    def _parts(self, run: RunFacts) -> list[Node]:
-        """Return the runs that ran within one; for them, it is above in the tree."""
-        parts = self.facts.few(run.children)
-        nodes = [
-            self.follow(
-                things.of_run(part),
-                "ran",
-                partial(self._within, part),
-            )
-            for part in map(self.run, parts)
-        ]
-        return nodes + self.more(run.id, "runs", len(run.children), len(parts))
+    def within(self, run: RunFacts) -> list[Node]:
+        """Return what a run and its parts made."""
+        return [*self.parts(run), *self._own(run)]
 
-    def _within(self, run: RunFacts) -> list[Node]:
-        return [*self._parts(run), *self._own(run)]
-
-    def _above(self, run: RunFacts) -> list[Node]:
-        """Return the run that this one is nested in, without the others that are."""
-        above = self.above(run)
-        if above is None:
-            return []
-        return [
-            self.follow(
-                things.of_run(above),
-                "part of",
-                lambda: [*self._own(above), *self._above(above)],
-                key=f"run:{above.id} itself",
-            )
-        ]
+    def itself(self, run: RunFacts) -> list[Node]:
+        """Return what a run made without its parts."""
+        return [*self._own(run), *self.part_of(run)]
 
     def _own(self, run: RunFacts) -> list[Node]:
-        """Return what a run made itself: data, metrics, artifacts, models."""
+        """Return what a run made itself: data, metrics, artifacts, models.
+
+        Metrics of what the machine was doing are no result.
+        """
         if not has_its_own(run):
             return []
         data = self.facts.few(run.outputs)
         nodes = [self._wrote(run, things.of_data(one.oid, path=one.path)) for one in data]
         nodes += self.more(run.id, "files", len(run.outputs), len(data))
-        metrics = self.facts.few([*run.metrics.items()])
+        logged = [pair for pair in run.metrics.items() if not pair[0].startswith(SYSTEM)]
+        metrics = self.facts.few(logged)
         nodes += [
             Node(
                 id=f"metric:{run.id}/{key}",
@@ -128,7 +112,7 @@ class Down(Walk):
             )
             for key, value in metrics
         ]
-        nodes += self.more(run.id, "metrics", len(run.metrics), len(metrics))
+        nodes += self.more(run.id, "metrics", len(logged), len(metrics))
         return [*nodes, *self._kept(run), *self._followed(f"run:{run.id}", of_run=True)]
 
     def _wrote(self, run: RunFacts, thing: Thing) -> Node:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from assay.render.tables import visible
 from assay.trace.nodes import ABOVE, OWN, Node
 from assay.trace.tree import Trace
 
@@ -13,7 +14,7 @@ CUT = "(of many, the newest are shown; all of them with --all)"
 
 def text(found: Trace) -> str:
     """Draw both trees with lines."""
-    parts = [found.thing.label]
+    parts = [visible(found.thing.label)]
     for title, nodes in (("came from", found.came_from), ("led to", found.led_to)):
         parts.append(f"\n{title}:" if nodes else f"\n{title}: nothing on record")
         parts += _lines(nodes, "")
@@ -26,7 +27,7 @@ def _lines(nodes: list[Node], prefix: str) -> list[str]:
     lines = []
     for number, node in enumerate(nodes, 1):
         last = number == len(nodes)
-        what = f"{node.relation} {node.label}".strip()
+        what = visible(f"{node.relation} {node.label}".strip())
         lines.append(f"{prefix}{'└─ ' if last else '├─ '}{what}")
         lines += _lines(node.children, prefix + ("   " if last else "│  "))
     return lines
@@ -41,7 +42,8 @@ def _all(nodes: list[Node]) -> Iterator[Node]:
 def mermaid(found: Trace) -> str:
     """Return both trees as one Mermaid flowchart, from source to result.
 
-    Each thing is one node, however often it is in the trees.
+    Each thing is one node, however often it is in the trees. Of a run and its parts, which came
+    from each other, one arrow is drawn.
     """
     names: dict[str, str] = {}
     lines: dict[str, None] = {"flowchart TD": None}  # in order, each once
@@ -56,7 +58,9 @@ def mermaid(found: Trace) -> str:
         here = name(id_, label)
         for node in nodes:
             there = name(node.id, node.label)
-            lines[f"\t{there}-->{here}" if upwards else f"\t{here}-->{there}"] = None
+            source, target = (there, here) if upwards else (here, there)
+            if f"\t{target}-->{source}" not in lines:
+                lines[f"\t{source}-->{target}"] = None
             draw(node.id, node.label, node.children, upwards=upwards)
 
     draw(found.thing.id, found.thing.label, found.came_from, upwards=True)

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
 from assay.ledger.lineage import Edge
-from assay.ledger.writer import Code, Untracked
-from assay.trace import commands, labels
+from assay.trace import commands, labels, run_facts
+from assay.trace.run_facts import RunFacts
 from assay.trace.things import Thing
 from assay.trace.writers import Passed
 
@@ -27,43 +25,6 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 _MOST_WORDS = 20  # for which all commands are searched; for more, all are read
-
-
-class Lying(msgspec.Struct, frozen=True):
-    """A content at its place, which a run read or wrote.
-
-    Attributes
-    ----------
-    source : str or None
-        Where a client says that it is from: a path or an address.
-    """
-
-    path: str
-    oid: str
-    source: str | None = None
-
-
-class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a trace says of a run."""
-
-    id: str
-    name: str
-    kind: str
-    status: str
-    stage: str | None
-    command: str | None
-    directory: str | None
-    parent: str | None
-    start: int
-    deleted: int | None
-    code: Code
-    params: dict[str, Any]
-    metrics: dict[str, float]
-    reproduces: str | None
-    inputs: tuple[Lying, ...]
-    outputs: tuple[Lying, ...]
-    artifacts: tuple[Lying, ...]
-    children: tuple[str, ...]
 
 
 class Facts:
@@ -129,7 +90,10 @@ class Facts:
         return [one for _, one in self._rows_of(artifact, [oid])]
 
     def ran(self, path: str) -> list[Passed]:
-        """Return which runs have a command that ran a file, oldest first, but for their parts."""
+        """Return which runs have a command that may have run a file, oldest first.
+
+        The parts of such a run are not among them. Of a module, any file is that ends so.
+        """
         if path not in self._ran:
             self._load_ran(self._take("ran", path, self._ran))
         return self._ran[path]
@@ -155,13 +119,9 @@ class Facts:
         return [one for one in wanted if one not in known]
 
     def _load_runs(self, ids: list[str]) -> None:
-        from assay.ledger import tables
-
         self._runs.update(dict.fromkeys(ids))
         with self._ledger.read() as connection:
-            found = _Beside(connection, ids)
-            for row in found.of(tables.run, "id"):
-                self._runs[row.id] = _run(row, found)
+            self._runs.update((run.id, run) for run in run_facts.load(connection, ids))
         for id_ in ids:
             run = self._runs[id_]
             if run is not None and id_ not in self._only_above:
@@ -241,18 +201,18 @@ class Facts:
             query = query.where(or_(*(run.c.command.contains(w, autoescape=True) for w in words)))
         with self._ledger.read() as connection:
             rows = connection.execute(query.where(run.c.command.is_not(None))).all()
-        wanted = set(paths)
+        wanted = _by_name(paths)
         for row in rows:
-            for path in commands.programs(
-                row.kind, row.command, row.directory, root=self._root
-            ):  # fmt: skip
-                if path in wanted:
+            ran = commands.programs(row.kind, row.command, row.directory, root=self._root)
+            modules = commands.modules(row.kind, row.command)
+            for path in {one for name in (*ran, *modules) for one in wanted.get(_name(name), ())}:
+                if path in ran or path.endswith(tuple(f"/{name}" for name in modules)):
                     one = Passed(run=row.id, path=path, start=row.start, parent=row.parent_id)
                     self._ran[path].append(one)
         for path in paths:
             ids = {one.run for one in self._ran[path]}
             self._ran[path] = [one for one in self._ran[path] if one.parent not in ids]
-            self.want("run", (one.run for one in self.few(self._ran[path])))
+            self.want("run", (one.run for one in self._ran[path]))
 
     def _load_edges(self, things: list[str]) -> None:
         from assay.ledger.found import within
@@ -307,92 +267,12 @@ class Facts:
                 )
 
 
-class _Beside:
-    """The rows of runs in each table, by run: one select a table."""
-
-    def __init__(self, connection: Connection, ids: list[str]) -> None:
-        from assay.ledger import tables
-
-        self._connection, self._ids = connection, ids
-        self.params = self._by_run(tables.param, "key")
-        self.metrics = self._by_run(tables.latest_metric, "key")
-        self.data = self._by_run(tables.run_data, "path")
-        self.artifacts = self._by_run(tables.artifact, "path")
-        self.untracked = self._by_run(tables.untracked, "path")
-        reproduces = tables.tag.c.key == "reproduces"
-        self.reproduces = self._by_run(tables.tag, "key", reproduces)
-        self.children: dict[str, list[str]] = {}
-        for row in self.of(tables.run, "parent_id"):
-            self.children.setdefault(row.parent_id, []).append(row.id)
-
-    def of(self, table: Table, column: str, *conditions: Any) -> list[Row[Any]]:
-        from assay.ledger.found import within
-
-        these = within(self._connection, table.c[column], self._ids)
-        query = table.select().where(these, *conditions)
-        if table.name == "run":
-            query = query.order_by(table.c.start, table.c.id)
-        return list(self._connection.execute(query))
-
-    def _by_run(self, table: Table, order: str, *conditions: Any) -> dict[str, list[Row[Any]]]:
-        found: dict[str, list[Row[Any]]] = {}
-        for row in self.of(table, "run_id", *conditions):
-            found.setdefault(row.run_id, []).append(row)
-        for rows in found.values():
-            rows.sort(key=lambda row: str(row._mapping[order]))  # noqa: SLF001 -- its public way
-        return found
+def _by_name(paths: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(_name(path), []).append(path)
+    return found
 
 
-def _run(row: Row[Any], beside: _Beside) -> RunFacts:
-    from assay.ledger import series, values
-
-    data = beside.data.get(row.id, [])
-    tags = beside.reproduces.get(row.id, [])
-    return RunFacts(
-        id=row.id, name=row.name, kind=row.kind, status=row.status, stage=row.stage,
-        command=row.command, directory=row.directory, parent=row.parent_id,
-        start=row.start, deleted=row.deleted,
-        code=Code(
-            commit=row.code_commit,
-            diff=row.code_diff,
-            untracked=tuple(
-                Untracked(path=one.path, oid=one.oid, size=one.size)
-                for one in beside.untracked.get(row.id, [])
-            ),
-            reason=row.code_reason,
-        ),
-        params={o.key: values.load(o.value, o.type) for o in beside.params.get(row.id, [])},
-        metrics={
-            one.key: series.value(one.value, is_nan=one.is_nan)
-            for one in beside.metrics.get(row.id, [])
-        },
-        reproduces=tags[0].value if tags else None,
-        inputs=tuple(
-            Lying(one.path, one.oid, _source(one.details))
-            for one in data
-            if one.direction == "input"
-        ),
-        outputs=tuple(Lying(one.path, one.oid) for one in data if one.direction == "output"),
-        artifacts=tuple(Lying(o.path, o.oid) for o in beside.artifacts.get(row.id, [])),
-        children=tuple(beside.children.get(row.id, [])),
-    )  # fmt: skip
-
-
-def _source(details: str | None) -> str | None:
-    r"""Return where a data set is from; MLflow's clients say it in JSON of their own.
-
-    Examples
-    --------
-    >>> _source('{"source_type": "local", "source": "{\\"uri\\": \\"a.csv\\"}"}')
-    'a.csv'
-    >>> _source('{"source_type": "code", "source": "{}"}')
-    """
-    found = {} if details is None else msgspec.json.decode(details, type=dict[str, Any])
-    text = str(found.get("source") or "")
-    if found.get("source_type") == "code":
-        return None
-    try:
-        named = msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.MsgspecError:
-        return text or None
-    return next((str(named[key]) for key in ("uri", "url", "path") if named.get(key)), None)
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

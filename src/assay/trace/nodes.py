@@ -6,7 +6,9 @@ of one kind the newest are followed, and the others counted.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -14,7 +16,8 @@ from assay.ledger.database import Ledger
 from assay.pipeline.origins import Origins
 from assay.project.workspace import Project
 from assay.trace import commands, served, things
-from assay.trace.facts import Facts, RunFacts
+from assay.trace.facts import Facts
+from assay.trace.run_facts import RunFacts
 from assay.trace.things import Thing
 from assay.trace.versions import Version, Versions
 from assay.trace.writers import Passed
@@ -44,7 +47,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     more: int = 0
 
 
-class Walk:
+class Walk(ABC):
     """What both directions share: things, looked up once each, and those that are in the tree.
 
     Attributes
@@ -122,13 +125,21 @@ class Walk:
         known = {one.path for one in (*run.inputs, *run.outputs)}
         above = self.above(run)
         if above is not None:
-            known.update(self._named(above))
-        paths = [path for path in self._named(run) if path not in known and self.had(path, run)]
+            known.update(self.named(above))
+        paths = [path for path in self.named(run) if path not in known and self.had(path, run)]
         found = ((path, self.version(path, run).oid) for path in paths)
         return [(path, oid) for path, oid in found if oid is not None]
 
-    def _named(self, run: RunFacts) -> list[str]:
-        return commands.programs(run.kind, run.command, run.directory, root=self.project.root)
+    def named(self, run: RunFacts) -> list[str]:
+        """Return the files that a run's command names as what it runs.
+
+        A module that is not below the run's folder is the one file of its code that ends so.
+        """
+        found = commands.programs(run.kind, run.command, run.directory, root=self.project.root)
+        modules = commands.modules(run.kind, run.command)
+        if not modules or any(self.had(path, run) for path in found):
+            return found
+        return found + self.versions.only_ending(modules, self.owner(run))
 
     def had(self, path: str, run: RunFacts) -> bool:
         """Tell whether it is on record that a run had a file as its code or as an input."""
@@ -176,6 +187,32 @@ class Walk:
         children = follow()
         self.depth -= 1
         return Node(id=thing.id, label=thing.label, relation=relation, children=children)
+
+    @abstractmethod
+    def within(self, run: RunFacts) -> list[Node]:
+        """Return what is below a run and the runs within it."""
+
+    @abstractmethod
+    def itself(self, run: RunFacts) -> list[Node]:
+        """Return what is below a run without the runs within it, and below what it is part of."""
+
+    def parts(self, run: RunFacts) -> list[Node]:
+        """Return the runs that ran within one; for them, it is above in the tree."""
+        shown = self.facts.few(run.children)
+        nodes = [
+            self.follow(things.of_run(part), "ran", partial(self.within, part))
+            for part in map(self.run, shown)
+        ]
+        return nodes + self.more(run.id, "runs", len(run.children), len(shown))
+
+    def part_of(self, run: RunFacts) -> list[Node]:
+        """Return the run that this one is nested in, without the others that are."""
+        above = self.above(run)
+        if above is None:
+            return []
+        key = f"run:{above.id} itself"
+        below = partial(self.itself, above)
+        return [self.follow(things.of_run(above), "part of", below, key=key)]
 
     def more(self, of: str, nouns: str, n_all: int, n_shown: int) -> list[Node]:
         """Return the node that counts what is not followed."""

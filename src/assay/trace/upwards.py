@@ -7,8 +7,6 @@ alerts about the one before, back to the first.
 
 from __future__ import annotations
 
-from functools import partial
-
 import msgspec
 
 from assay.base.progress import counted
@@ -16,8 +14,8 @@ from assay.ledger.database import Ledger
 from assay.ledger.values import folded
 from assay.project.workspace import Project
 from assay.trace import served, things
-from assay.trace.facts import Lying, RunFacts
 from assay.trace.nodes import ABOVE, Node, Walk, as_passed, has_its_own
+from assay.trace.run_facts import Lying, RunFacts
 from assay.trace.things import Thing
 from assay.trace.writers import Passed, chosen
 
@@ -64,7 +62,9 @@ class Up(Walk):
         if thing.kept is None:
             return None
         path, oid = thing.path or "", thing.id.removeprefix("data:md5:")
-        for one in reversed(self.facts.keepers(thing.kept)):
+        keepers = self.facts.few(self.facts.keepers(thing.kept))
+        self.facts.want("run", (one.run for one in keepers))
+        for one in reversed(keepers):
             if not self.origins.of(path, oid, self.owner(self.run(one.run))).is_known:
                 return one
         return None
@@ -75,9 +75,8 @@ class Up(Walk):
     def _node(self, thing: Thing, relation: str) -> Node:
         return self.follow(thing, relation, lambda: self.of(thing, None))
 
-    def _data(self, path: str, oid: str, relation: str, reader: RunFacts | None) -> Node:
+    def _data(self, thing: Thing, relation: str, reader: RunFacts | None) -> Node:
         """Return a content that a run had, followed to the run that wrote it for that one."""
-        thing = things.of_data(oid, path=path)
         writer = self._writer(thing, reader)
         return self.follow(
             thing,
@@ -94,7 +93,8 @@ class Up(Walk):
     def _of_metric(self, thing: Thing) -> Node:
         if thing.run is None:
             oid = (thing.source or "").removeprefix("data:")
-            return self._data(thing.path or "", oid, "read from", None)
+            data = things.of_data(oid, path=thing.path or "", kept=thing.kept)
+            return self._data(data, "read from", None)
         run = self._stage_with_metric(self.run(thing.run), thing)
         return self._node(things.of_run(run), "logged by")
 
@@ -140,7 +140,7 @@ class Up(Walk):
         edges = self.facts.edges(f"run:{run.parent or run.id}")
         for relation in ("started", "reused"):
             nodes += self._decided(served.sources(edges, relation), f"{relation} by")
-        return [*nodes, *self._own(run), *self._parts(run), *self._about(run), *self._above(run)]
+        return [*nodes, *self.within(run), *self.part_of(run)]
 
     def _own(self, run: RunFacts) -> list[Node]:
         """Return what a run itself had: models, data, and the file that ran."""
@@ -157,54 +157,32 @@ class Up(Walk):
         shown = self.facts.few(run.inputs)
         nodes += [self._input(one, run) for one in shown]
         nodes += self.more(run.id, "files", len(run.inputs), len(shown))
-        programs = self.facts.few(self.programs(run))
-        return nodes + [self._data(path, oid, "ran", run) for path, oid in programs]
+        programs = [things.of_data(oid, path=path) for path, oid in self.programs(run)]
+        return nodes + [self._data(program, "ran", run) for program in programs]
 
     def _input(self, data: Lying, reader: RunFacts) -> Node:
         """Return what a run read; of what is no file of ours, where it is said to be from."""
-        node = self._data(data.path, data.oid, "read", reader)
+        node = self._data(things.of_data(data.oid, path=data.path), "read", reader)
         if node.children or ":" in data.oid or data.source is None or node.label.endswith(ABOVE):
             return node
         said = Node(id=f"source:{data.oid}", label=data.source, relation="said to be from")
         return msgspec.structs.replace(node, children=[said])
 
-    def _parts(self, run: RunFacts) -> list[Node]:
-        """Return the runs that ran within one; for them, it is above in the tree."""
-        parts = self.facts.few(run.children)
-        nodes = [
-            self.follow(
-                things.of_run(part),
-                "ran",
-                partial(self._within, part),
-            )
-            for part in map(self.run, parts)
-        ]
-        return nodes + self.more(run.id, "runs", len(run.children), len(parts))
-
     def _about(self, run: RunFacts) -> list[Node]:
         params = [self._params(run)] if run.params and has_its_own(run) else []
         return [*params, self._code(run)]
 
-    def _within(self, run: RunFacts) -> list[Node]:
-        return [*self._own(run), *self._parts(run), *self._about(run)]
+    def within(self, run: RunFacts) -> list[Node]:
+        """Return what a run and its parts came from."""
+        return [*self._own(run), *self.parts(run), *self._about(run)]
 
-    def _above(self, run: RunFacts) -> list[Node]:
-        """Return the run that this one is nested in, without the others that are."""
-        above = self.above(run)
-        if above is None:
-            return []
-        return [
-            self.follow(
-                things.of_run(above),
-                "part of",
-                lambda: [*self._own(above), *self._about(above), *self._above(above)],
-                key=f"run:{above.id} itself",
-            )
-        ]
+    def itself(self, run: RunFacts) -> list[Node]:
+        """Return what a run came from without its parts."""
+        return [*self._own(run), *self._about(run), *self.part_of(run)]
 
     def _params(self, run: RunFacts) -> Node:
         pairs = [f"{key}={value}" for key, value in folded(run.params).items()]
-        more = f", and {len(pairs) - 40} more" if len(pairs) > _MOST_PARAMS else ""
+        more = f", and {len(pairs) - _MOST_PARAMS} more" if len(pairs) > _MOST_PARAMS else ""
         return Node(
             id=f"params:{run.id}",
             label=", ".join(pairs[:_MOST_PARAMS]) + more,

@@ -6,6 +6,10 @@ is in none of them was not there, as far as anybody can tell.
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Sequence
+
 import msgspec
 
 from assay.base.errors import Error
@@ -13,7 +17,7 @@ from assay.objects.hashing import hash_bytes
 from assay.pipeline.origins import Origins
 from assay.project import git
 from assay.project.workspace import Project
-from assay.trace.facts import RunFacts
+from assay.trace.run_facts import RunFacts
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +41,8 @@ class Versions:
     def __init__(self, project: Project, origins: Origins) -> None:
         self._root, self._origins = project.git_root, origins
         self._commits: dict[str, bool] = {}
+        self._lists: dict[str, list[str]] = {}
+        self._patches: dict[str, frozenset[str] | None] = {}
         self._oids: dict[tuple[str | None, str | None, str], str | None] = {}
 
     def has(self, path: str, owner: RunFacts) -> bool:
@@ -64,7 +70,7 @@ class Versions:
         short = (code.commit or "")[:12]
         if code.commit is None or not self._is_here(code.commit):
             return Version(oid=None, words=f"commit {short}, which this clone does not have")
-        if code.diff and self._origins.kept(code.diff) is None:
+        if self._patched(owner) is None:
             return Version(
                 oid=None, words=f"commit {short} with uncommitted changes that are gone"
             )
@@ -72,6 +78,21 @@ class Versions:
             oid = self._oid(owner, code.commit, name)
             return Version(oid=oid, words=f"commit {short} with uncommitted changes to it")
         return Version(oid=self._oid(None, code.commit, name), words=f"commit {short}")
+
+    def only_ending(self, ends: Sequence[str], owner: RunFacts) -> list[str]:
+        """Return the file of a run's code that ends so, relative to the project, if it is one."""
+        if owner.code.commit is None or not self._is_here(owner.code.commit):
+            return []
+        names = {*self._files(owner.code.commit), *(one.path for one in owner.code.untracked)}
+        inside = self._origins.in_git("")
+        ending = tuple(f"/{end}" for end in ends)
+        found = [name for name in names if f"/{name}".endswith(ending)]
+        return [n.removeprefix(inside) for n in found if len(found) == 1 and n.startswith(inside)]
+
+    def _files(self, commit: str) -> list[str]:
+        if commit not in self._lists:
+            self._lists[commit] = git.list_files(self._root, commit)
+        return self._lists[commit]
 
     def _is_here(self, commit: str) -> bool:
         if commit not in self._commits:
@@ -83,8 +104,18 @@ class Versions:
         return self._commits[commit]
 
     def _is_patched(self, name: str, owner: RunFacts) -> bool:
-        patch = self._origins.kept(owner.code.diff) if owner.code.diff else None
-        return patch is not None and f" b/{name}\n".encode() in patch
+        return name in (self._patched(owner) or ())
+
+    def _patched(self, owner: RunFacts) -> frozenset[str] | None:
+        """Return the files that the patch of a run changes; None where the patch is gone."""
+        diff = owner.code.diff
+        if not diff:
+            return frozenset()
+        if diff not in self._patches:
+            patch = self._origins.kept(diff)
+            names = None if patch is None else re.findall(rb"(?m)^diff --git .* b/(.+)$", patch)
+            self._patches[diff] = None if names is None else frozenset(map(os.fsdecode, names))
+        return self._patches[diff]
 
     def _oid(self, patched: RunFacts | None, commit: str, name: str) -> str | None:
         """Return the hash of a file of a commit, with the patch of a run where one is given."""

@@ -6,6 +6,7 @@ What a record names is looked up before the rows are gone; what else is named, a
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from assay.project import linked
 from assay.project.guarding import alone
 from assay.project.holding import holding
 from assay.workflows import live
+from assay.workflows.garbage import GRACE
 from assay.workflows.record_objects import artifacts_of
 from assay.workflows.record_places import Place
 
@@ -35,6 +37,9 @@ class Freed(msgspec.Struct, frozen=True, kw_only=True):
         and the like.
     size : int
         Their bytes.
+    n_young : int
+        Objects that nothing else names either, and that stay: they were written less than an
+        hour ago, and what a client has just sent is named by no record yet.
     is_shrunk : bool
         The ledger's file has no space left over; another process may stand in the way of that.
     """
@@ -43,6 +48,7 @@ class Freed(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: int
     others: int
     size: int
+    n_young: int = 0
     is_shrunk: bool = True
 
 
@@ -53,19 +59,48 @@ class _Claims(NamedTuple):
     artifacts: set[str]
 
 
-def find(place: Place, names: Sequence[str] = (), *, before: int | None = None) -> Freed:
-    """Return what a purge would free; nothing is changed."""
+class _Found(NamedTuple):
+    """Objects that nothing else names: those that can go, and how many are too young for that."""
+
+    old: list[Unused]
+    n_young: int
+
+
+def find(
+    place: Place,
+    names: Sequence[str] = (),
+    *,
+    before: int | None = None,
+    now: float | None = None,
+) -> Freed:
+    """Return what a purge would free; nothing is changed.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Deleted runs, by id or the beginning of one; all of them where none is named.
+    before : int, optional
+        Only what was deleted before this moment, in Unix milliseconds.
+    now : float, optional
+        Unix seconds; objects that were written in the hour before are left alone.
+    """
     from assay.ledger import purge
 
     with open_ledger(place.ledger, create=False) as ledger:
         what = purge.find(ledger, names, before=before)
         claims = _claims(place, ledger, what)
-        unused = _unused(place, claims.objects, without=what)
+        unused = _unused(place, claims.objects, without=what, now=now)
     return _freed(what, unused, claims)
 
 
-def free(place: Place, agreed: Freed) -> Freed:
-    """Purge what a person agreed to, while nobody else works on the project's objects."""
+def free(place: Place, agreed: Freed, *, now: float | None = None) -> Freed:
+    """Purge what a person agreed to, while nobody else works on the project's objects.
+
+    Returns
+    -------
+    Freed
+        What went: what was restored since it was found is not among it.
+    """
     from assay.ledger import purge
 
     with ExitStack() as stack:
@@ -75,22 +110,21 @@ def free(place: Place, agreed: Freed) -> Freed:
             stack.enter_context(alone(place.project))
         with open_ledger(place.ledger, create=False) as ledger:
             claims = _claims(place, ledger, agreed.what)
-            purge.purge(ledger, agreed.what, at=now_ms())
-            unused = _unused(place, claims.objects)
-            garbage.delete(place.objects, unused)
+            what = purge.purge(ledger, agreed.what, at=now_ms())
+            unused = _unused(place, claims.objects, now=now)
+            garbage.delete(place.objects, unused.old)
             is_shrunk = purge.shrink(ledger)
-    return _freed(agreed.what, unused, claims, is_shrunk=is_shrunk)
+    return _freed(what, unused, claims, is_shrunk=is_shrunk)
 
 
-def _freed(
-    what: Purge, unused: Sequence[Unused], claims: _Claims, *, is_shrunk: bool = True
-) -> Freed:
-    n_artifacts = sum(one.oid in claims.artifacts for one in unused)
+def _freed(what: Purge, unused: _Found, claims: _Claims, *, is_shrunk: bool = True) -> Freed:
+    n_artifacts = sum(one.oid in claims.artifacts for one in unused.old)
     return Freed(
         what=what,
         artifacts=n_artifacts,
-        others=len(unused) - n_artifacts,
-        size=sum(one.size or 0 for one in unused),
+        others=len(unused.old) - n_artifacts,
+        size=sum(one.size or 0 for one in unused.old),
+        n_young=unused.n_young,
         is_shrunk=is_shrunk,
     )
 
@@ -118,19 +152,35 @@ def _claims(place: Place, ledger: Ledger, what: Purge) -> _Claims:
     return _Claims(live.with_documents(place.objects, named), artifacts)
 
 
-def _unused(place: Place, named: set[str], *, without: Purge | None = None) -> list[Unused]:
+def _unused(
+    place: Place, named: set[str], *, without: Purge | None = None, now: float | None = None
+) -> _Found:
     """Return those of the objects that no ledger names, when what is to go is left out."""
     objects = place.objects
     here = named - set(objects.lacking(sorted(named)))
     if not here:
-        return []
+        return _Found([], 0)
     gone = {*(one.id for one in without.runs), *without.models} if without else set()
-    kept: set[str] = set()
-    ledgers = [place.ledger] if place.project is None else live.ledgers(place.project)
+    unnamed = here - _kept(place, gone)
+    before = (time.time() if now is None else now) - GRACE
+    old: list[Unused] = []
+    for oid in sorted(unnamed):
+        status = os.stat(objects.place(oid))  # noqa: PTH116 -- for every object
+        if status.st_mtime < before:
+            old.append(Unused(oid, objects.place(oid), status.st_size))
+    return _Found(old, len(unnamed) - len(old))
+
+
+def _kept(place: Place, gone: set[str]) -> set[str]:
+    """Return the objects that ledgers name, and records of this clone that are on their way."""
+    from assay.ledger import spool
+
+    if place.project is None:
+        kept, ledgers = set[str](), [place.ledger]
+    else:
+        waiting = spool.oids(place.project.assay_dir / "spool")
+        kept, ledgers = live.with_documents(place.objects, waiting), live.ledgers(place.project)
     for where in ledgers:
         with open_ledger(where, create=False) as ledger:
-            kept |= live.of_ledger(objects, ledger, gone=gone)
-    return [
-        Unused(oid, objects.place(oid), os.stat(objects.place(oid)).st_size)  # noqa: PTH116
-        for oid in sorted(here - kept)
-    ]
+            kept |= live.of_ledger(place.objects, ledger, gone=gone)
+    return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -74,8 +75,9 @@ def temporary(place: Place) -> tempfile.TemporaryDirectory[str]:
     try:
         place.folder.mkdir(parents=True, exist_ok=True)
         for left in place.folder.glob(".*"):
-            if left.stat().st_mtime < time.time() - _LEFT:
-                shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):  # that of another command, which ended
+                if left.stat().st_mtime < time.time() - _LEFT:
+                    shutil.rmtree(left, ignore_errors=True)
         return tempfile.TemporaryDirectory(dir=place.folder, prefix=".")
     except OSError as error:
         raise explain(error, place.folder) from error

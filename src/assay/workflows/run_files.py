@@ -104,19 +104,13 @@ def write(
     Error
         If a run goes on.
     """
-    with open_ledger(place.ledger, create=False) as ledger:
-        liveness.look(ledger, at=now_ms())
-        ids = _chosen(ledger, names, experiment)
-        with ledger.read() as connection:
-            models = _models(connection, ids)
-            found = list(gathering.records(connection, ids, models))
+    ids, found = _gathered(place, names, experiment)
     path = out or Path(f"runs-{ids[0][:13]}.zip")
     if path.exists() and not overwrite:
         raise Taken("the file is there already", where=path, hint="give another one, or '--force'")
-    named = (
-        {file.oid for one in found for file in getattr(one, "files", ())} if artifacts else set()
-    )
-    every = with_documents(place.objects, named)
+    kept = [oid for one in found for oid in artifacts_of(one)] if artifacts else []
+    files = [file.oid for one in found for file in getattr(one, "files", ())] if artifacts else []
+    every = with_documents(place.objects, files)
     lacking = set(place.objects.lacking(sorted(every)))
     oids = sorted(every - lacking)
     with temporary(place) as folder:
@@ -125,16 +119,27 @@ def write(
             _add(archive, Path(folder) / RECORDS, RECORDS)
             for oid in oids:
                 _add(archive, place.objects.path(oid), f"objects/{oid[:2]}/{oid[2:]}")
-    kept = [oid for one in found for oid in artifacts_of(one)] if artifacts else []
     return Exported(
         path=path,
         runs=len(ids),
-        artifacts=sum(oid not in lacking for oid in kept),
+        artifacts=len(kept) - sum(oid in lacking for oid in kept),
         others=len(set(oids).difference(kept)),
         missing=sum(oid in lacking for oid in kept),
-        others_missing=len((lacking & named).difference(kept)),
+        others_missing=len(lacking.intersection(files).difference(kept)),
         size=path.stat().st_size,
     )
+
+
+def _gathered(
+    place: Place, names: Sequence[str], experiment: str | None
+) -> tuple[list[str], list[Record]]:
+    """Return the ids of the runs that are meant, and all records that belong to them."""
+    with open_ledger(place.ledger, create=False) as ledger:
+        liveness.look(ledger, at=now_ms())
+        ids = _chosen(ledger, names, experiment)
+        with ledger.read() as connection:
+            models = _models(connection, ids)
+            return ids, list(gathering.records(connection, ids, models))
 
 
 def _chosen(ledger: Ledger, names: Sequence[str], experiment: str | None) -> list[str]:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from assay.ledger.database import Ledger
 from assay.ledger.search import runs as searching
@@ -83,6 +84,21 @@ def test_other_values_make_no_other_select(ledger: Ledger) -> None:
     assert asked(0.75, "a%", limit=99, experiment=7) == 0
 
 
+def test_a_search_is_two_questions_whatever_it_compares(ledger: Ledger) -> None:
+    fill(ledger, DRAWN)
+    text = "metrics.a < 1 AND params.p = '0.1' AND tags.t != 'y' AND start_time < 5"
+    query = RunQuery(filter=text, order_by=("metrics.a",), experiments=(0,))
+    asked: list[str] = []
+
+    @event.listens_for(ledger.engine, "before_cursor_execute")
+    def listen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    with ledger.read() as connection:
+        assert len(find(connection, query, limit=5).ids) == 1
+    assert len(asked) <= 2  # how many rows each comparison has, then the page
+
+
 def test_a_long_query_is_not_kept(ledger: Ledger) -> None:
     fill(ledger, DRAWN)
     query = RunQuery(filter=f"params.p != '{'x' * 9000}'")
@@ -98,7 +114,8 @@ def test_pages_follow_each_other_in_every_order(ledger: Ledger) -> None:
         for orders in ((), ("metrics.a DESC",), ("tags.t", "params.p DESC")):
             query = RunQuery(filter="run_name = 'r'", order_by=orders, experiments=(0, 5))
             whole = find(connection, query, limit=None).ids
-            token, pages = None, []
+            token: str | None = None
+            pages: list[list[str]] = []
             while token is not None or not pages:
                 page = find(connection, query, limit=2, token=token)
                 pages, token = [*pages, page.ids], page.token

@@ -25,11 +25,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
-Moment = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-"""Unix milliseconds."""
 Id = Annotated[str, Meta(extra={"takes_numbers": True})]
 """A text of digits, such as an experiment's id; a number is taken, too."""
 
+_NUMBER = re.compile(r"[0-9]{1,9}")  # of a name
 _RUN = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 RunStatus = Annotated[
     Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"],
@@ -46,6 +45,18 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     value: str = ""
+
+
+def needs(ask: msgspec.Struct, *fields: str) -> None:
+    """Refuse an empty text where there has to be one, as MLflow's server does."""
+    for field in fields:
+        if getattr(ask, field) == "":
+            raise lacks(field)
+
+
+def pairs(texts: Mapping[str, str]) -> list[Tag]:
+    """Return texts by key as MLflow has them."""
+    return [Tag(key=key, value=value) for key, value in texts.items()]
 
 
 def from_json(kind: type[T], body: bytes, *, path: Mapping[str, str]) -> T:
@@ -164,7 +175,7 @@ def _tidy(info: Any, value: Any) -> Any:
             names = (extra or {}).get("names")
             if names and isinstance(value, int):
                 return names.get(value, value)
-            if names and isinstance(value, str) and value.isdigit():
+            if names and isinstance(value, str) and _NUMBER.fullmatch(value):
                 return names.get(int(value), value)
             is_number = isinstance(value, int) and not isinstance(value, bool)
             if is_number and (extra or {}).get("takes_numbers"):

@@ -11,6 +11,7 @@ import re
 import msgspec
 
 from assay.base.errors import Error, NotFound, Taken
+from assay.ledger.committer import Away
 
 STATUS: dict[str, int] = {
     "BAD_REQUEST": 400,
@@ -107,6 +108,8 @@ def sentence(error: Error) -> str:
     """Return what an error says without the paths of this machine and what to type there."""
     if isinstance(error, Refused):
         return _cut(_whole(error))
+    if isinstance(error, Away):
+        return "the ledger cannot be reached now"
     is_place = error.where is not None and "/" in error.where
     hint = None if error.hint is None else error.hint.partition(", then run the command")[0]
     said = Error(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import msgspec
 
-from assay.api.mlflow import claims, keys
-from assay.api.mlflow.asks import Id, Tag
+from assay.api.mlflow import bundles, claims, keys, paths
+from assay.api.mlflow.asks import Id, Tag, pairs
 from assay.api.mlflow.calls import call, write
 from assay.api.mlflow.errors import Refused, exists, invalid, missing
 from assay.base.clock import now_ms
@@ -105,7 +106,7 @@ def message(experiment: Experiment) -> ExperimentMessage:
         lifecycle_stage="active" if experiment.deleted is None else "deleted",
         last_update_time=experiment.updated,
         creation_time=experiment.created,
-        tags=[Tag(key=key, value=value) for key, value in experiment.tags.items()],
+        tags=pairs(experiment.tags),
         workspace="default",
     )
 
@@ -120,8 +121,8 @@ def create(_hub: Hub, ask: CreateExperiment, connection: Connection) -> CreatedE
     """Make an experiment."""
     _check_name(ask.name)
     _check_location(ask.artifact_location)
-    tags = _checked(ask.tags)
     keys.check_once([tag.key for tag in ask.tags])
+    tags = _checked(ask.tags)
     try:
         number = experiments.create(
             connection,
@@ -234,6 +235,18 @@ def _check_location(uri: str | None) -> None:
         raise invalid(
             f"'artifact_location' cannot use the '{scheme}' scheme: it names a host of its own. "
             "Leave it out, and the hub keeps the files"
+        )
+    if colon and scheme == "mlflow-artifacts":
+        _check_in_tree(rest)
+
+
+def _check_in_tree(path: str) -> None:
+    """Refuse a place in the hub's own tree that nothing can be read from."""
+    bare = "/".join(part for part in unquote(path).split("/") if part)
+    if bare and bundles.is_in(paths.check(bare)):
+        raise invalid(
+            f"'artifact_location' cannot be below 'mlflow-artifacts:/{bundles.ROOT}', where the "
+            "hub keeps the files of registered bundles. Leave it out, and the hub keeps the files"
         )
 
 

@@ -9,6 +9,7 @@ import functools
 import json
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from assay.api.mlflow.errors import Refused, invalid
@@ -20,6 +21,8 @@ LONGEST_EXPERIMENT_TAG = 20_000
 LONGEST_EXPERIMENT_NAME = 500
 LONGEST_LOCATION = 2048
 MOST_METRICS, MOST_PARAMS, MOST_TAGS, MOST_ENTITIES = 1000, 100, 100, 1000
+MOST_NEW = 1000
+"""Tags, or parameters, of something new: MLflow's clients send some ten, and what a user adds."""
 
 _FORM = re.compile(r"[/\w.\- :]*")
 _CHARACTERS = (
@@ -47,11 +50,21 @@ def check(key: str, *, where: str = "key", what: str = "key") -> str:
     return key
 
 
+def check_bound(what: str, n_found: int) -> None:
+    """Refuse to make something with too many tags or parameters; MLflow has no bound there."""
+    if n_found > MOST_NEW:
+        raise invalid(
+            f"A request can name at most {MOST_NEW} {what}. Got {n_found} {what}. Please set the "
+            "others in further requests"
+        )
+
+
 def check_once(given: Sequence[str]) -> None:
     """Refuse tags of something new of which one is given twice, as MLflow's database does."""
+    check_bound("tags", len(given))
     if len(set(given)) == len(given):
         return
-    twice = next(key for key in given if given.count(key) > 1)
+    twice = next(key for key, n in Counter(given).items() if n > 1)
     raise Refused("BAD_REQUEST", f"The tag {twice!r} is given twice; give it once")
 
 

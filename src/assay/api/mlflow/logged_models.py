@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from assay.api.mlflow import claims
-from assay.api.mlflow.asks import Id, Int64, Tag, number
+from assay.api.mlflow import claims, keys
+from assay.api.mlflow.asks import Id, Int64, Tag, number, pairs
 from assay.api.mlflow.calls import call, write
 from assay.api.mlflow.errors import Refused, invalid
 from assay.base.clock import now_ms
@@ -113,13 +113,13 @@ def message(model: LoggedModel) -> dict[str, Any]:
         "model_type": model.type,
         "source_run_id": model.run,
         "status_message": model.status_message,
-        "tags": _pairs(model.tags),
+        "tags": pairs(model.tags),
         "registrations": [
             {"name": name, "version": str(version)} for name, version in model.versions
         ],
     }
     data = {
-        "params": _pairs(model.params),
+        "params": pairs(model.params),
         "metrics": [metric_message(metric) for metric in model.metrics],
     }
     return {"info": _there(info), "data": _there(data)}
@@ -143,6 +143,8 @@ def metric_message(metric: ModelMetric) -> dict[str, Any]:
 @write("POST", "/mlflow/logged-models")
 def create(_hub: Hub, ask: CreateModel, connection: Connection) -> dict[str, Any]:
     """Make a logged model that is pending."""
+    keys.check_bound("params", len(ask.params))
+    keys.check_bound("tags", len(ask.tags))
     experiment = claims.active_experiment(connection, ask.experiment_id)
     if ask.source_run_id:
         claims.run(connection, ask.source_run_id)
@@ -259,10 +261,6 @@ def _history(text: str) -> list[Any]:
         return msgspec.json.decode(text, type=list[Any])
     except msgspec.DecodeError as error:
         raise Error(f"the run's tag {_HISTORY!r} is no list of models: {error}") from None
-
-
-def _pairs(texts: dict[str, str]) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in texts.items()]
 
 
 def _there(fields: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from assay.api.mlflow import keys
 from assay.api.mlflow.asks import Tag
@@ -78,8 +78,9 @@ def check_number(version: str) -> int:
     return number if 0 <= number < 2**31 else -1
 
 
-def check_tags(tags: Iterable[Tag]) -> dict[str, str]:
+def check_tags(tags: Sequence[Tag]) -> dict[str, str]:
     """Return tags by key, the last of each."""
+    keys.check_bound("tags", len(tags))
     found = {}
     for tag in tags:
         keys.check(tag.key)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from starlette.responses import Response
 
+from assay.api import bodies
 from assay.api.addresses import origin
 from assay.api.mlflow import arrivals, paths
 from assay.api.mlflow.artifacts import writable
@@ -179,11 +180,7 @@ def _file(folder: str, local: str) -> str:
 
 async def _body(hub: Hub, request: Request) -> bytes:
     """Return a body of JSON."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind.lower() != "application/json":
         raise invalid("The header 'Content-Type' has to be 'application/json'")
-    found = b""
-    async for piece in request.stream():
-        found += piece
-        if len(found) > hub.limits.body:
-            raise invalid(f"The request's body is larger than {hub.limits.body} bytes")
-    return found
+    return await bodies.read(request, limit=hub.limits.body)

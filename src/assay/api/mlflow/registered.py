@@ -7,12 +7,12 @@ sent. What a search gives has its aliases here, which MLflow's leaves out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from assay.api.mlflow.asks import Tag
+from assay.api.mlflow.asks import Tag, pairs
 
 if TYPE_CHECKING:
     from assay.ledger.models import Model, Version
@@ -70,7 +70,7 @@ def version_message(version: Version, *, with_aliases: bool = True) -> ModelVers
         run_id=version.run or version.foreign_run or "",
         status=STATUS[version.status],
         status_message=version.status_message,
-        tags=_tags(version.tags),
+        tags=pairs(version.tags),
         run_link=version.run_link or "",
         aliases=[*version.aliases] if with_aliases else [],
     )
@@ -84,7 +84,7 @@ def model_message(model: Model, latest: Sequence[Version]) -> RegisteredModel:
         last_updated_timestamp=model.updated,
         description=model.description or None,
         latest_versions=[version_message(one, with_aliases=False) for one in latest],
-        tags=_tags(model.tags),
+        tags=pairs(model.tags),
         aliases=[Alias(alias=name, version=str(one)) for name, one in model.aliases.items()],
     )
 
@@ -108,7 +108,3 @@ def bundle_uri(bundle: str) -> str:
     'mlflow-artifacts:/bundles/5e'
     """
     return f"mlflow-artifacts:/bundles/{bundle.removeprefix('sha256:')}"
-
-
-def _tags(tags: Mapping[str, str]) -> list[Tag]:
-    return [Tag(key=key, value=value) for key, value in tags.items()]

@@ -14,9 +14,9 @@ import msgspec
 
 from assay.api.hub import Hub
 from assay.api.mlflow import keys, model_names, versions
-from assay.api.mlflow.asks import Tag
+from assay.api.mlflow.asks import Tag, needs
 from assay.api.mlflow.calls import call, write
-from assay.api.mlflow.errors import Refused, exists, invalid, lacks, missing
+from assay.api.mlflow.errors import Refused, exists, invalid, missing
 from assay.api.mlflow.registered import RegisteredModel, model_message, version_message
 from assay.api.mlflow.sources import IS_PROMPT
 from assay.base.clock import now_ms
@@ -84,13 +84,6 @@ class LatestVersions(Name, frozen=True, kw_only=True):
     """What `registered-models/get-latest-versions` asks."""
 
     stages: list[str] = []
-
-
-def needs(ask: msgspec.Struct, *fields: str) -> None:
-    """Refuse an empty text where there has to be one, as MLflow's server does."""
-    for field in fields:
-        if getattr(ask, field) == "":
-            raise lacks(field)
 
 
 @contextlib.contextmanager

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from assay.api import looking
 from assay.api.mlflow import claims, keys
-from assay.api.mlflow.asks import Id, Int64, RunStatus, Tag, number
+from assay.api.mlflow.asks import Id, Int64, RunStatus, Tag, number, pairs
 from assay.api.mlflow.calls import call, write
 from assay.api.mlflow.errors import Refused, invalid
 from assay.base.clock import now_ms
@@ -181,8 +182,8 @@ def run_message(run: FoundRun) -> RunMessage:
                 )
                 for one in run.metrics.values()
             ],
-            params=_tags(run.params),
-            tags=_tags(_with_columns(run)),
+            params=pairs(run.params),
+            tags=pairs(_with_columns(run)),
         ),
         inputs=RunInputs(
             dataset_inputs=[dataset_input(one) for one in run.datasets],
@@ -204,7 +205,7 @@ def dataset_input(data: Data) -> DatasetInput:
         tags[CONTEXT] = data.context
     source = details.get("source") or msgspec.json.encode({"uri": data.path}).decode()
     return DatasetInput(
-        tags=_tags(tags),
+        tags=pairs(tags),
         dataset=Dataset(
             name=data.path,
             digest=data.oid,
@@ -226,8 +227,8 @@ def create(_hub: Hub, ask: CreateRun, connection: Connection) -> RunAnswer:
     """Begin a run."""
     if not ask.experiment_id:
         raise Refused("BAD_REQUEST", "Missing value for required parameter 'experiment_id'.")
-    tags = cut_tags(ask.tags)
     keys.check_once([tag.key for tag in ask.tags])
+    tags = cut_tags(ask.tags)
     experiment = claims.active_experiment(connection, ask.experiment_id)
     name = _name(ask.run_name, tags)
     run = uuid7().replace("-", "")
@@ -257,13 +258,14 @@ def create(_hub: Hub, ask: CreateRun, connection: Connection) -> RunAnswer:
         lifecycle_stage="active",
         run_id=run,
     )
-    data = RunData(tags=_tags(tags | {NAME: name}))
+    data = RunData(tags=pairs(tags | {NAME: name}))
     return RunAnswer(RunMessage(info=info, data=data, inputs=RunInputs()))
 
 
 @call("GET", "/mlflow/runs/get")
 def get(hub: Hub, ask: OfRun) -> RunAnswer:
     """Answer a run, deleted or not."""
+    looking.look(hub)
     with hub.ledger.read() as connection:
         return RunAnswer(run_message(_found(connection, ask.run_id)))
 
@@ -341,7 +343,3 @@ def _info(run: FoundRun) -> RunInfo:
 def _with_columns(run: FoundRun) -> dict[str, str]:
     columns = {NAME: run.name, USER: run.owner, PARENT: run.parent, COMMIT: run.commit}
     return {key: value for key, value in columns.items() if value is not None} | run.tags
-
-
-def _tags(pairs: Mapping[str, str]) -> list[Tag]:
-    return [Tag(key=key, value=value) for key, value in pairs.items()]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from assay.api import looking
 from assay.api.mlflow import keys
 from assay.api.mlflow.asks import Id, Int32, Int64, ViewType
 from assay.api.mlflow.calls import call
@@ -152,6 +153,7 @@ def search_runs(hub: Hub, ask: SearchRuns) -> FoundRuns:
         experiments=tuple(keys.experiment_number(one) for one in ask.experiment_ids),
         view=_VIEWS[ask.run_view_type],
     )
+    looking.look(hub)
     with hub.ledger.read() as connection:
         page = find(
             connection, query, limit=ask.max_results, token=ask.page_token, target=MLFLOW_RUNS

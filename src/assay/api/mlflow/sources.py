@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import ParseResult, unquote, unquote_plus, urlparse, urlsplit
 
 import msgspec
 
-from assay.api.mlflow import model_names
+from assay.api.mlflow import keys, model_names
 from assay.api.mlflow import registered as messages
 from assay.api.mlflow.errors import invalid, missing
 from assay.ledger import artifacts, registered
@@ -33,6 +34,9 @@ _ADDRESS_HOSTS = frozenset(
     {"ftp", "sftp", "hdfs", "viewfs", "http", "https", "mlflow-artifacts", "r2", "b2", "abfss"}
 )
 """Schemes that name a host to connect to."""
+LONGEST = 2048
+"""Characters of a source. MLflow's column has 500, which PostgreSQL holds and SQLite does not."""
+_N_DECODINGS = 10
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,29 +68,28 @@ def origin(
     Refused
         If the source is nothing that a version can be made of, or belongs to something else.
     """
+    if len(source) > LONGEST:
+        raise keys.too_long("source", LONGEST)
     if is_prompt:
-        if source not in _FOR_PROMPTS:
-            raise invalid(
-                f"Invalid prompt source: '{source}'. Prompt sources must use an MLflow "
-                "placeholder."
-            )
-        return Origin(source=source, run=run or "", model_id="", artifact_uri=None)
+        return _of_prompt(source, run=run or "")
     parsed = _parsed(source)
     _check_host(source, parsed)
-    if parsed.scheme == "models":
-        if parsed.netloc:
-            raise invalid(
-                f"Invalid model version source: '{source}'. Registered model sources must use the "
-                "active model registry."
-            )
-        version = _registered(connection, source, parsed)
-        if version is not None:
-            return _again(source, version, run=run, model_id=model_id)
+    version = _registered(connection, source, parsed) if parsed.scheme == "models" else None
+    if version is not None:
+        return _again(source, version, run=run, model_id=model_id)
     if model_id:
         _check_of_model(connection, source, parsed, model_id=model_id)
         return _of_model(connection, source, parsed, run=run or "", model_id=model_id)
     _check_of_run(connection, source, parsed, run=run or "")
     return Origin(source=source, run=run or "", model_id="", artifact_uri=None)
+
+
+def _of_prompt(source: str, *, run: str) -> Origin:
+    if source not in _FOR_PROMPTS:
+        raise invalid(
+            f"Invalid prompt source: '{source}'. Prompt sources must use an MLflow placeholder."
+        )
+    return Origin(source=source, run=run, model_id="", artifact_uri=None)
 
 
 def _parsed(source: str) -> ParseResult:
@@ -118,6 +121,11 @@ def _registered(connection: Connection, source: str, parsed: ParseResult) -> Ver
 
     None where the source is `models:/m-ID`.
     """
+    if parsed.netloc:
+        raise invalid(
+            f"Invalid model version source: '{source}'. Registered model sources must use the "
+            "active model registry."
+        )
     path = parsed.path
     parts = path.lstrip("/").split("/")
     if not path.startswith("/") or len(parts) > 2 or not all(part.strip() for part in parts):
@@ -265,9 +273,7 @@ def _root_of_run(connection: Connection, run: str, source: str) -> str | None:
 
 def _check_path(source: str) -> None:
     """Refuse a path that climbs, is not in its shortest form, or is none, in any encoding."""
-    now = source
-    while (after := unquote_plus(now)) != now:
-        now = after
+    now = _decoded(source, unquote_plus)
     path = re.sub("/+", "/", _parsed(now).path.rstrip("/"))
     is_plain = path.startswith("/") and posixpath.normpath(path) == path
     if "\0" in path or ".." in now.split("/") or not is_plain:
@@ -321,13 +327,18 @@ def _is_within(source: str, root: str) -> bool:
 
 def _in_parts(uri: str) -> tuple[str, str, list[str]]:
     parsed = urlsplit(uri)
-    parts = []
-    for part in filter(None, parsed.path.split("/")):
-        now = part
-        while (after := unquote(now)) != now:
-            now = after
-        parts.append(now)
+    parts = [_decoded(part, unquote) for part in parsed.path.split("/") if part]
     return parsed.scheme, parsed.netloc.lower(), parts
+
+
+def _decoded(text: str, decode: Callable[[str], str]) -> str:
+    """Return a text decoded until nothing changes; one that goes on to change is refused."""
+    now = text
+    for _ in range(_N_DECODINGS):
+        before, now = now, decode(now)
+        if now == before:
+            return now
+    raise invalid(f"Invalid model version source: '{text}': it is encoded too often")
 
 
 def _not_contained(source: str, parameter: str) -> NoReturn:

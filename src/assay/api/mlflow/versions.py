@@ -15,9 +15,9 @@ import msgspec
 
 from assay.api.hub import Hub
 from assay.api.mlflow import keys, model_names, sources
-from assay.api.mlflow.asks import Tag
+from assay.api.mlflow.asks import Tag, needs
 from assay.api.mlflow.calls import call, write
-from assay.api.mlflow.errors import invalid, lacks, missing
+from assay.api.mlflow.errors import invalid, missing
 from assay.api.mlflow.registered import download_uri, version_message
 from assay.base.clock import now_ms
 from assay.ledger import registered, registry, rows
@@ -94,9 +94,7 @@ def in_words_of_mlflow(name: str, version: str) -> Iterator[None]:
 
 def _checked(ask: Named, *fields: str) -> int:
     """Return the number of the version that is asked for."""
-    for field in ("name", "version", *fields):
-        if getattr(ask, field) == "":
-            raise lacks(field)
+    needs(ask, "name", "version", *fields)
     model_names.check_model(ask.name)
     return model_names.check_number(ask.version)
 
@@ -104,9 +102,7 @@ def _checked(ask: Named, *fields: str) -> int:
 @write("POST", "/mlflow/model-versions/create")
 def create(_: Hub, ask: CreateVersion, connection: Connection) -> Answer:
     """Add a version to a model."""
-    for field in ("name", "source"):
-        if getattr(ask, field) == "":
-            raise lacks(field)
+    needs(ask, "name", "source")
     tags = {tag.key: tag.value for tag in ask.tags}
     is_prompt = tags.get(sources.IS_PROMPT, "").lower() == "true"
     origin = sources.origin(

@@ -16,7 +16,7 @@ from assay.ledger.search.targets import RUNS, Target
 from assay.ledger.search.tree import Tree, leaves, slotted
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
 T = TypeVar("T")
 View = Literal["active", "deleted", "all"]
@@ -111,7 +111,7 @@ class _Asked(NamedTuple):
         """Return what makes a select, and keeps it unless the query is long."""
         return make if self.is_kept else make.__wrapped__  # type: ignore[attr-defined]
 
-    def rows(self, made: Made, given: dict[str, Any]) -> Sequence[Row[Any]]:
+    def rows(self, made: Made, given: dict[str, Any]) -> Sequence[Any]:
         """Ask a select."""
         parameters = made.given(self.values) | given
         return self.connection.execute(made.select, parameters).all()

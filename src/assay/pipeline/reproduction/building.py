@@ -1,9 +1,10 @@
 """Build the environment that a record names: an interpreter and packages, each of one version.
 
 Packages that this interpreter has in the same version are linked from here, which needs no
-network; only the others are installed, by uv where that is there, else by pip. A package that is
-being worked on (an editable or local one) is in no index: the one that is here stands in for it,
-and that is said. An environment is whole once its mark is written; one without is built anew.
+network; only the others are installed, by uv where that is there, else by pip, from an index or
+from the repository or archive that they came from. Of a package that was installed from a folder
+the code is not on record: the one that is here stands in for it, and that is said. An environment
+is whole once its mark is written; one without is built anew.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import msgspec
 from assay.base.errors import Error
 from assay.base.files import write_atomic
 from assay.base.progress import counted
+from assay.ledger import packages
 from assay.ledger.environment import Software
 from assay.pipeline.reproduction import installed
 from assay.project.holding import holding
@@ -75,7 +77,7 @@ def build(
         if kept is None:
             say(f"Building the recorded environment in {folder}")
             shutil.rmtree(folder, ignore_errors=True)  # a killed process left it
-            kept = _make(folder, wanted, here)
+            kept = _make(project, folder, wanted, here)
             write_atomic(folder / _MARK, msgspec.json.encode(kept))
     return Built(folder=folder, software=kept.software, notes=kept.notes)
 
@@ -87,38 +89,73 @@ def _kept(folder: Path) -> _Kept | None:
         return None
 
 
-def _make(folder: Path, wanted: Software, here: Software) -> _Kept:
+def _make(project: Project, folder: Path, wanted: Software, here: Software) -> _Kept:
+    plan = _planned(project, wanted, here)
     interpreter = _interpreter(wanted)
     uv = shutil.which("uv")
     _make_empty(folder, interpreter, uv=uv, python=wanted.python)
-    same_python = _minor(here) == _minor(wanted)  # packages of another do not fit
-    there, notes, missing = _versions(here), [], []
-    for name, version in _versions(wanted).items():
-        is_same = there.get(name) == version and same_python
-        if is_same or (name in there and installed.is_local(name)):
-            installed.link(name, folder)
-            if not is_same:
-                notes.append(
-                    f"'{name}' is a local package, in no index: the present {there[name]} stands "
-                    f"in for {version}"
-                )
-        elif name not in _TOOLS:
-            missing.append(f"{name}=={version}")
-    if missing:
-        _install(missing, folder, uv=uv, here=there)
+    for name in plan.linked:
+        installed.link(name, folder)
+    if plan.missing:
+        _install(plan.missing, folder, uv=uv, here=packages.versions(here.packages))
     software = installed.read(folder)
+    notes = [*plan.notes]
     if software.python != wanted.python:
         notes.append(f"Python {software.python} stands in for {wanted.python}")
-    n_linked = len(_versions(wanted)) - len(missing)
     notes.append(
-        f"built of {counted(n_linked, 'package')} that are here and {len(missing)} installed"
+        f"built of {counted(len(plan.linked), 'package')} that are here and "
+        f"{len(plan.missing)} installed"
     )
     return _Kept(software=software, notes=tuple(notes))
 
 
-def _versions(software: Software) -> dict[str, str]:
-    pairs = (package.partition("==") for package in software.packages)
-    return {name: version for name, _, version in pairs}
+class _Plan(msgspec.Struct, kw_only=True):
+    """Where packages come from: by name those that are here, the others as pip is asked."""
+
+    linked: list[str] = []
+    missing: list[str] = []
+    notes: list[str] = []
+
+
+def _planned(project: Project, wanted: Software, here: Software) -> _Plan:
+    """Say where each package comes from, or raise where one can be had nowhere."""
+    plan, nowhere = _Plan(), []
+    there = packages.versions(here.packages)
+    same_python = _minor(here) == _minor(wanted)  # packages of another do not fit
+    for line in wanted.packages:
+        name, version = packages.parse(line)
+        present = there.get(name)
+        is_same = packages.is_same(present, version) and same_python
+        stands_in = present is not None and (
+            installed.is_local(name) or packages.is_local(version)
+        )
+        if is_same or stands_in:
+            plan.linked.append(name)
+            plan.notes += _stand_in(project, name, version, present or "", is_same=is_same)
+        elif packages.is_local(version):
+            nowhere.append(f"{name} {version}")
+        elif name not in _TOOLS:
+            plan.missing.append(line)
+    if nowhere:
+        raise Error(
+            "the recorded environment cannot be built: of what was installed from a folder the "
+            f"code is not on record, and it is not here: {', '.join(nowhere)}",
+            hint="install it from its folder, and it stands in: pip install -e FOLDER; or use "
+            "what is here: --environment current",
+        )
+    return plan
+
+
+def _stand_in(
+    project: Project, name: str, version: str, present: str, *, is_same: bool
+) -> list[str]:
+    """Say that a package from a folder is the present one, unless its code is the run's."""
+    if not is_same:
+        versions = f"{packages.bare(present)} stands in for {packages.bare(version)}"
+        return [f"'{name}' is a local package, in no index: the present {versions}"]
+    if packages.is_local(version) and not installed.is_code_of(name, project.git_root):
+        return [f"'{name}' is a local package, its code is not on record: the present one is used"]
+    return []
 
 
 def _minor(software: Software) -> tuple[str, list[str]]:
@@ -163,15 +200,15 @@ def _make_empty(folder: Path, interpreter: str | None, *, uv: str | None, python
         )
 
 
-def _install(packages: Sequence[str], folder: Path, *, uv: str | None, here: object) -> None:
+def _install(wanted: Sequence[str], folder: Path, *, uv: str | None, here: object) -> None:
     """Install packages, all of them, or say which cannot be had."""
     command = _installer(folder, uv=uv)
-    done = _run([*command, *packages])
+    done = _run([*command, *wanted])
     if done.returncode == 0:
         return
     reasons = {}
-    for package in packages[:_MOST_TRIED]:
-        one = _run([*command, package]) if len(packages) > 1 else done
+    for package in wanted[:_MOST_TRIED]:
+        one = _run([*command, package]) if len(wanted) > 1 else done
         if one.returncode:
             reasons[package] = _last(one)
     if not reasons:
@@ -179,7 +216,7 @@ def _install(packages: Sequence[str], folder: Path, *, uv: str | None, here: obj
     shutil.rmtree(folder, ignore_errors=True)
     there: dict[str, str] = dict(here) if isinstance(here, dict) else {}
     lines = [f"{p}{_present(p, there)}: {reason}" for p, reason in reasons.items()]
-    more = len(packages) - _MOST_TRIED
+    more = len(wanted) - _MOST_TRIED
     if more > 0:
         lines.append(f"and {counted(more, 'package')} that were not tried")
     raise Error(
@@ -191,7 +228,7 @@ def _install(packages: Sequence[str], folder: Path, *, uv: str | None, here: obj
 
 
 def _present(package: str, here: dict[str, str]) -> str:
-    version = here.get(package.partition("==")[0])
+    version = here.get(packages.parse(package)[0])
     return f" (here is {version})" if version else ""
 
 

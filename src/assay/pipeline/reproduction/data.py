@@ -41,8 +41,6 @@ def put(project: Project, there: Project, run: Run, *, say: Callable[[str], None
     read = _recorded(there, run, tracked)
     lost = _put_tracked(project, there, tracked, read, say)
     lost += _put_recorded(project, there, run, tracked, read, say)
-    for path in lost:
-        say(f"note: '{path}' is neither here nor on a remote; the script goes without it")
     for one in run.inputs:
         if one.kind == "params" and not (there.root / one.path).exists():
             target = inside(there.root, one.path, where=f"run {run.id}")  # git ignores it

@@ -14,27 +14,13 @@ import shutil
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from assay.base.errors import Error
+from assay.ledger import packages
 from assay.ledger.environment import Software
-
-_LIST = """
-import json, platform, re
-from importlib import metadata
-found = {}
-for one in metadata.distributions():
-    name = one.metadata["Name"]
-    if name:
-        found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), one.version)
-print(json.dumps({
-    "python": platform.python_version(),
-    "implementation": platform.python_implementation(),
-    "packages": [f"{name}=={version}" for name, version in sorted(found.items())],
-    "hash_seed": None,
-}))
-"""
 
 _SCRIPT = """\
 #!{python}
@@ -47,7 +33,7 @@ sys.exit({call}())
 def read(folder: Path) -> Software:
     """Ask the interpreter of an environment what it has."""
     done = subprocess.run(
-        [str(folder / "bin" / "python"), "-I", "-c", _LIST],
+        [str(folder / "bin" / "python"), "-I", str(packages.__file__)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
@@ -75,6 +61,21 @@ def is_local(name: str) -> bool:
     with contextlib.suppress(ValueError):
         return text is not None and "dir_info" in json.loads(text)
     return False
+
+
+def is_code_of(name: str, folder: Path) -> bool:
+    """Say whether a package is used in place from a folder, so that a work tree of it has its own.
+
+    Assay's own code changes no result, so it counts as one.
+    """
+    found = _find(name)
+    text = found.read_text("direct_url.json") if found is not None else None
+    with contextlib.suppress(ValueError, AttributeError):
+        origin = json.loads(text or "{}")
+        if origin.get("dir_info", {}).get("editable"):
+            place = Path(unquote(urlsplit(str(origin.get("url"))).path))
+            return name == "assay" or place == folder or folder in place.parents
+    return name == "assay"
 
 
 def link(name: str, folder: Path) -> None:

@@ -11,16 +11,16 @@ import msgspec
 from assay.base.errors import Error
 from assay.objects.cache import DIR
 from assay.pipeline import compare
-from assay.pipeline.compare import Compared, Sameness
+from assay.pipeline.compare import Compared, Point, Sameness
 from assay.pipeline.reproduction.environments import Chosen
 from assay.project.workspace import Project
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """What a part made: the oids of its outputs and its metrics, by name."""
+    """What a part made: the oids of its outputs and all points of its metrics, by name."""
 
     outputs: dict[str, str]
-    metrics: dict[str, float]
+    metrics: dict[str, tuple[Point, ...]]
     seconds: float = 0.0
     run: str | None = None
 

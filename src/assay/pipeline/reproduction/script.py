@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.base.errors import Error
 from assay.base.progress import counted
+from assay.pipeline.compare import Point
 from assay.pipeline.executors import Result, Task
+from assay.pipeline.reproduction import histories
 from assay.pipeline.reproduction.environments import Chosen
 from assay.pipeline.reproduction.part import Given, Say
 from assay.project.workspace import Project
@@ -23,10 +25,7 @@ from assay.project.workspace import Project
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
     from assay.ledger.runs import Run
-    from assay.ledger.writer import Writer
-
-_OF_THE_MACHINE = "system/"
-"""Metrics of what a machine was doing begin so; they are never the same."""
+    from assay.ledger.writer import Metric, Writer
 
 
 class ScriptPart:
@@ -38,6 +37,8 @@ class ScriptPart:
         Which of the script's runs is meant, counted from 0; None finds it by its name.
     parent : str
         The run of the reproduction.
+    lost : sequence of str
+        Data that it may read and that could not be had.
     """
 
     def __init__(
@@ -51,12 +52,13 @@ class ScriptPart:
         parent: str,
         say: Say,
         keep_lines: int,
+        lost: Sequence[str] = (),
     ) -> None:
         self.name = run.name
         self.recorded = given(ledger, run)
         self._project, self._there, self._run, self._ledger = project, there, run, ledger
         self._place, self._parent, self._say, self._keep_lines = place, parent, say, keep_lines
-        self._count = 0
+        self._count, self._lost = 0, lost
         self._oids: dict[str, str] = {}
         self._arguments = arguments(project, run)
         self._before = set(_files(there.git_root))
@@ -85,7 +87,7 @@ class ScriptPart:
             with open_ledger(scratch, create=False) as other:
                 made = _counterpart(other, self._place, self._run)
                 found = given(other, made)
-                _copy(writer, child, made)
+                _copy(writer, child, made, histories.of_run(other, made.id))
         except BaseException as error:
             killed = isinstance(error, KeyboardInterrupt)
             reason = getattr(error, "what", repr(error))
@@ -137,7 +139,8 @@ class ScriptPart:
             raise Error(
                 f"'{shlex.join(self._arguments)}' failed with exit status {result.exit_status}",
                 where=f"script '{self.name}'",
-                hint="see what it printed; '--keep' leaves its folder to look at",
+                hint=self._without()
+                + "see what it printed; '--keep' leaves its folder to look at",
             )
         if not scratch.exists():
             raise Error(
@@ -146,6 +149,11 @@ class ScriptPart:
                 hint="see what it printed; the record has one",
             )
         return result
+
+    def _without(self) -> str:
+        """Say what data it had to go without."""
+        names = ", ".join(f"'{path}'" for path in self._lost)
+        return f"it went without {names}, neither here nor on a remote; " if names else ""
 
     def _on_there(self) -> list[str]:
         """Return the arguments with files of the project as the work tree has them."""
@@ -218,15 +226,12 @@ def place_of(ledger: Ledger, run: Run) -> int | None:
 def given(ledger: Ledger, run: Run) -> Given:
     """Return what a script's run recorded, with the runs inside it by their names."""
     outputs: dict[str, str] = {}
-    metrics: dict[str, float] = {}
+    metrics: dict[str, tuple[Point, ...]] = {}
     for prefix, one in _with_parts(ledger, run, ""):
         outputs |= {f"{prefix}{item.path}": item.oid for item in one.outputs}
         outputs |= {f"{prefix}{item.path}": item.oid for item in one.artifacts}
-        metrics |= {
-            f"{prefix}{key}": metric.value
-            for key, metric in one.metrics.items()
-            if not key.startswith(_OF_THE_MACHINE)
-        }
+        points = histories.compared(ledger, one.id)
+        metrics |= {f"{prefix}{key}": of_key for key, of_key in points.items()}
     return Given(outputs=outputs, metrics=metrics, run=run.id)
 
 
@@ -260,13 +265,12 @@ def _counterpart(ledger: Ledger, place: int | None, run: Run) -> Run:
     return next((one for one in named if one.params == run.params), named[0])
 
 
-def _copy(writer: Writer, child: str, made: Run) -> None:
+def _copy(writer: Writer, child: str, made: Run, points: Sequence[Metric]) -> None:
     """Copy what a run recorded to its counterpart in another ledger."""
     with writer.ledger.together():
         if made.params:
             writer.log_params(child, made.params)
-        if made.metrics:
-            writer.log_metrics(child, list(made.metrics.values()))
+        writer.log_metrics(child, points)
         if made.tags:
             writer.set_tags(child, made.tags)
         writer.add_artifacts(child, made.artifacts)

@@ -16,6 +16,7 @@ from assay.objects import scan
 from assay.pipeline import command, execute, previous
 from assay.pipeline.previous import Previous
 from assay.pipeline.record import Recording, Step
+from assay.pipeline.reproduction import histories
 from assay.pipeline.reproduction.environments import Chosen
 from assay.pipeline.reproduction.part import Given, Say
 from assay.project import params
@@ -127,17 +128,19 @@ def given(
     ledger: Ledger, run: str | None, outputs: Mapping[str, str], *, seconds: float = 0.0
 ) -> Given:
     """Return what a run gave: these outputs, its bundles, and its metrics."""
-    from assay.ledger import lineage, runs
-    from assay.ledger.system import SYSTEM
+    from assay.ledger import lineage
 
     if run is None:
         return Given(outputs=dict(outputs), metrics={})
     edges = lineage.edges_from(ledger, f"run:{run}")
     made = sorted(e.target.removeprefix("bundle:") for e in edges if e.relation == "made")
     bundles = {f"{BUNDLE} {n}" if n > 1 else BUNDLE: oid for n, oid in enumerate(made, 1)}
-    logged = runs.get(ledger, run).metrics.items()
-    metrics = {key: one.value for key, one in logged if not key.startswith(SYSTEM)}
-    return Given(outputs={**outputs, **bundles}, metrics=metrics, seconds=seconds, run=run)
+    return Given(
+        outputs={**outputs, **bundles},
+        metrics=histories.compared(ledger, run),
+        seconds=seconds,
+        run=run,
+    )
 
 
 def _stage(step: Step, there: Project) -> Stage:

@@ -1,0 +1,250 @@
+"""Packages that came from an archive, a repository or a folder: recorded as such, and built."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assay.ledger import packages
+from tests import make
+
+USES = """
+import tinydep, assay
+with assay.run("uses"):
+    assay.log_param("version", tinydep.VERSION)
+    assay.log_metric("version", float(tinydep.VERSION))
+"""
+
+
+def wheel(folder: Path, version: str) -> Path:
+    """Make a wheel of one module."""
+    info = f"tinydep-{version}.dist-info"
+    files = {
+        "tinydep/__init__.py": f"VERSION = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: tinydep\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    rows = io.StringIO()
+    csv.writer(rows).writerows([(file, "", "") for file in (*files, f"{info}/RECORD")])
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"tinydep-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, text in {**files, f"{info}/RECORD": rows.getvalue()}.items():
+            archive.writestr(file, text)
+    return path
+
+
+def source(folder: Path, version: str) -> Path:
+    """Make the source of the module, in a git repository."""
+    metadata = f'[project]\nname = "tinydep"\nversion = "{version}"\n'
+    build = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+    make.repository(folder)
+    make.write(
+        folder,
+        {"pyproject.toml": build + metadata, "tinydep/__init__.py": f"VERSION = '{version}'\n"},
+    )
+    make.commit(folder)
+    return folder
+
+
+def install(target: Path, *what: str) -> None:
+    """Install with pip, without a network, into a folder of its own."""
+    options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, "--target", str(target), *what],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a script that uses the module; there is no index."""
+    folder = make.write(make.project(tmp_path / "project"), {"uses.py": USES})
+    make.commit(folder)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    return folder
+
+
+def call(folder: Path, path: Path) -> list[str]:
+    """Run the script with the packages of a folder, and return those that it recorded."""
+    subprocess.run(
+        [sys.executable, "uses.py"], cwd=folder, check=True, capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(path)},
+    )  # fmt: skip
+    shown = json.loads(make.done(folder, "runs", "show", "latest", "--json"))["run"]
+    found: list[str] = shown["environment"]["software"]["packages"]
+    return [one for one in found if "tinydep" in one]
+
+
+def again(folder: Path, path: Path, env: Mapping[str, str] | None = None) -> make.Shown:
+    return make.process(
+        folder, "reproduce", "--json", env={"PYTHONPATH": str(path), **(env or {})}
+    )
+
+
+def verdict(shown: make.Shown) -> dict[str, Any]:
+    assert shown.code == 0, shown
+    found: dict[str, Any] = json.loads(shown.out)
+    return found
+
+
+def test_a_wheel_is_recorded_by_its_address_and_installed_from_there(
+    tmp_path: Path, project: Path
+):
+    """In no index is there any version, so that it has come from the address."""
+    file = wheel(tmp_path / "wheels", "1.0")
+    install(tmp_path / "then", f"tinydep @ {file.as_uri()}")
+    (line,) = call(project, tmp_path / "then")
+    assert line.startswith(f"tinydep @ {file.as_uri()}#sha256=")
+    install(tmp_path / "now", f"tinydep @ {wheel(tmp_path / 'wheels', '2.0').as_uri()}")
+    found = verdict(again(project, tmp_path / "now"))
+    assert (found["sameness"], found["environment_used"]) == ("identical", "recorded")
+    assert "1 installed" in found["notes"][-1]
+    (folder,) = (project / ".assay" / "environments").glob("*/bin")
+    (built,) = folder.parent.glob("lib/python*/site-packages/tinydep-1.0.dist-info")
+    origin = json.loads((built / "direct_url.json").read_text())
+    assert origin["url"] == file.as_uri()
+
+
+def test_the_same_wheel_from_another_place_is_the_same(tmp_path: Path, project: Path):
+    file = wheel(tmp_path / "wheels", "1.0")
+    install(tmp_path / "then", f"tinydep @ {file.as_uri()}")
+    call(project, tmp_path / "then")
+    moved = tmp_path / "moved" / file.name
+    moved.parent.mkdir()
+    shutil.copy(file, moved)
+    install(tmp_path / "now", f"tinydep @ {moved.as_uri()}")
+    found = verdict(again(project, tmp_path / "now"))
+    assert (found["environment_used"], found["same_software"]) == ("current", True)
+
+
+def test_a_wheel_that_is_gone_or_is_another_one_is_named_with_what_is_here(
+    tmp_path: Path, project: Path
+):
+    file = wheel(tmp_path / "wheels", "1.0")
+    install(tmp_path / "then", f"tinydep @ {file.as_uri()}")
+    (line,) = call(project, tmp_path / "then")
+    install(tmp_path / "now", f"tinydep @ {wheel(tmp_path / 'wheels', '2.0').as_uri()}")
+    for change in (lambda: file.write_bytes(b"another"), file.unlink):
+        change()
+        shown = again(project, tmp_path / "now")
+        assert shown.code == 255
+        assert f"packages cannot be had:\n  {line} (here is file:///" in shown.err
+        assert "--environment current" in shown.err
+
+
+def test_a_repository_is_recorded_with_its_commit_and_built_from_that(
+    tmp_path: Path, project: Path
+):
+    repository = source(tmp_path / "repository", "1.0")
+    commit = make.git(repository, "rev-parse", "HEAD").strip()
+    install(tmp_path / "then", f"tinydep @ git+{repository.as_uri()}")
+    (line,) = call(project, tmp_path / "then")
+    assert line == f"tinydep @ git+{repository.as_uri()}@{commit}"
+    source(repository, "2.0")
+    install(tmp_path / "now", f"tinydep @ git+{repository.as_uri()}")
+    # what builds it is among the recorded packages; '0' means none of its own, says pip
+    found = verdict(again(project, tmp_path / "now", {"PIP_NO_BUILD_ISOLATION": "0"}))
+    assert (found["sameness"], found["environment_used"]) == ("identical", "recorded")
+
+
+def test_a_package_in_place_is_recorded_without_its_folder_and_what_is_here_stands_in(
+    tmp_path: Path, project: Path
+):
+    mine = source(tmp_path / "mine", "1.0")
+    install(tmp_path / "then", "-e", str(mine))
+    (tmp_path / "then" / "tinydep").symlink_to(mine / "tinydep")  # '.pth' counts in few places
+    assert call(project, tmp_path / "then") == ["# Editable install (tinydep==1.0)"]
+    env = {"PYTHONHASHSEED": "1"}
+    found = verdict(again(project, tmp_path / "then", env))
+    assert not any("tinydep" in one for one in (*found["notes"], *found["environment"]))
+    edit(project, "alembic==", "zzz-gone==")
+    shown = again(project, tmp_path / "nothing")
+    assert shown.code == 255
+    assert (
+        "of what was installed from a folder the code is not on record, and it is not here: "
+        "tinydep 1.0 (editable)"
+    ) in shown.err
+    assert "hint: install it from its folder, and it stands in: pip install -e FOLDER" in shown.err
+    assert not list((project / ".assay" / "environments").glob("*/bin"))
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    with sqlite3.connect(folder / ".assay" / "ledger.db") as db:
+        db.execute("update environment set content = replace(content, ?, ?)", [old, new])
+    db.close()
+
+
+def test_of_a_package_from_a_folder_it_is_said_that_its_code_is_not_on_record(
+    tmp_path: Path, project: Path
+):
+    mine = source(tmp_path / "mine", "1.0")
+    install(tmp_path / "then", str(mine))
+    assert call(project, tmp_path / "then") == ["# Local install (tinydep==1.0)"]
+    edit(project, '"pip==', '"pip==0.')  # so that something differs, which need not be had
+    found = verdict(again(project, tmp_path / "then"))
+    assert found["sameness"] == "identical"
+    assert (
+        "'tinydep' is a local package, its code is not on record: the present one is used"
+    ) in found["notes"]
+    assert not any("'assay'" in one for one in found["notes"])
+
+
+@pytest.mark.parametrize(
+    ("origin", "line"),
+    [
+        (None, "a==1"),
+        ("no json", "a==1"),
+        ('{"url": 1, "dir_info": []}', "a==1"),
+        ('{"vcs_info": {"vcs": "git"}}', "a==1"),
+        ('{"url": "https://h/a", "vcs_info": {}}', "a==1"),
+        ('{"url": "https://u:p@h/a.zip?token=1&x=2", "archive_info": {}}', "a @ https://h/a.zip?x=2"),
+        (
+            '{"url": "ssh://git@h/a", "vcs_info": {"vcs": "git", "commit_id": "0"}, '
+            '"subdirectory": "b"}',
+            "a @ git+ssh://git@h/a@0#subdirectory=b",
+        ),
+        (
+            '{"url": "https://${U}@h/a.zip", "archive_info": {"hashes": {"sha256": "0f"}}}',
+            "a @ https://${U}@h/a.zip#sha256=0f",
+        ),
+    ],
+)  # fmt: skip
+def test_where_a_package_came_from_is_written_as_pip_freeze_writes_it(
+    origin: str | None, line: str
+):
+    assert packages.line("a", "1", origin) == line
+
+
+def test_it_is_what_pip_freeze_says(tmp_path: Path):
+    file = wheel(tmp_path / "wheels", "1.0")
+    install(tmp_path / "there", f"tinydep @ {file.as_uri()}")
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "freeze", "--path", str(tmp_path / "there")],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    own = subprocess.run(
+        [sys.executable, "-I", "-c", OWN, str(tmp_path / "there"), str(packages.__file__)],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert json.loads(own.stdout)["packages"] == done.stdout.splitlines()
+
+
+OWN = """
+import runpy, sys
+sys.path[:] = [one for one in sys.path if "site-packages" not in one] + [sys.argv[1]]
+runpy.run_path(sys.argv[2], run_name="__main__")
+"""
