@@ -7,6 +7,7 @@ DVC    := $(PEERS)/dvc/.installed
 TRITON := $(PEERS)/triton/.installed
 MLSERVER := $(PEERS)/mlserver/.installed
 MLFLOW := $(PEERS)/mlflow/.installed $(PEERS)/mlflow-skinny/.installed
+UV     := $(PEERS)/uv/.installed
 AZURITE := $(PEERS)/azurite/.installed
 PROGRAMS := chromium strace npm postgresql
 PIP    := python -m pip install -q --disable-pip-version-check --require-hashes
@@ -38,7 +39,7 @@ $(MLSERVER): requirements/peer-mlserver.txt
 	$(PEERS)/mlserver/bin/$(PIP) -r requirements/peer-mlserver.txt
 	touch $@
 
-$(MLFLOW): $(PEERS)/%/.installed: requirements/peer-%.txt
+$(MLFLOW) $(UV): $(PEERS)/%/.installed: requirements/peer-%.txt
 	test -x $(PEERS)/$*/bin/python || $(PYTHON) -m venv $(PEERS)/$*
 	$(PEERS)/$*/bin/$(PIP) -r requirements/peer-$*.txt
 	touch $@
@@ -57,10 +58,10 @@ $(AZURITE): requirements/azurite/package-lock.json | programs
 demo: $(STAMP) ## The main job, from raw data on, in a temporary project
 	$(BIN)/python examples/bikes/demo.py
 
-test: $(STAMP) $(DVC) $(TRITON) $(MLFLOW) $(AZURITE) programs lint ## What CI runs
+test: $(STAMP) $(DVC) $(TRITON) $(MLFLOW) $(UV) $(AZURITE) programs lint ## What CI runs
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-test-slow: $(STAMP) $(DVC) $(TRITON) $(MLFLOW) $(AZURITE) programs ## The same promises at full count
+test-slow: $(STAMP) $(DVC) $(TRITON) $(MLFLOW) $(UV) $(AZURITE) programs ## The same promises at full count
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "slow"
 
 lint: $(STAMP) ## Format, rules, types, layers

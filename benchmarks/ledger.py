@@ -192,7 +192,7 @@ def searches(servers: Servers, *, sizes: tuple[int, ...], rounds: int) -> Iterat
             case = Case(name=f"search {size:,} runs: {name}", aim=10)
             yield servers.both(
                 case,
-                _search(servers, ids, body, wanted, n_times=5 if size <= 10_000 else 1),
+                _search(servers, ids, body, wanted, n_times=min(50, max(1, 50_000 // size))),
                 rounds=rounds,
             )
 

@@ -6,7 +6,7 @@ The names below are the Python API. Each is loaded when it is first touched, so 
 
 from __future__ import annotations
 
-from assay.ledger import seeds as _seeds
+import sys as _sys
 
 TYPE_CHECKING = False  # importing `typing` for it would cost more than all else here
 if TYPE_CHECKING:
@@ -71,7 +71,28 @@ _ROOMS = {"bundle"}
 """Packages that are called by their own name; see `assay.bundle`."""
 
 
-_seeds.install()  # a script may set them before it touches anything else
+_SEEDED = ("random", "numpy.random", "torch")
+
+
+class _Hearing:
+    """Lets the seeds be heard that a script sets before it touches anything else of Assay."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> object:
+        """Find nothing, but see to it that what others find is heard of."""
+        if name not in _SEEDED:
+            return None
+        from assay.ledger import seeds
+
+        return seeds.find(name, path, target, asked_by=_Hearing)
+
+
+if not any(getattr(one, "__name__", "") == "_Hearing" for one in _sys.meta_path):
+    _sys.meta_path.insert(0, _Hearing)  # type: ignore[arg-type] # its types would have to be imported
+    if any(name in _sys.modules for name in _SEEDED):
+        from assay.ledger import seeds as _seeds
+
+        _seeds.hear_of_present()
 
 
 def __getattr__(name: str) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,6 +139,16 @@ def test_each_error_has_its_status_and_its_code_and_tells_no_path_of_the_server(
     assert where is None or where == "column x" or where in caplog.text
 
 
+def test_what_a_client_sends_does_not_steer_the_terminal_of_the_log(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    error = NotFound("no 'a\x1b]0;evil\x07\nforged'", where="/srv/x", hint="see 'assay pull'")
+    with caplog.at_level("WARNING", logger="assay.hub"):
+        ask(failing(hub, error, monkeypatch), "GET", "/thread")
+    [line] = caplog.messages
+    assert line == r"/srv/x: no 'a\x1b]0;evil\x07\nforged'; see 'assay pull'"
+
+
 def test_a_full_disk_is_a_507_and_the_hub_lives_on(tmp_path: Path):
     with opened(tmp_path) as hub:
         with hub.ledger.read() as connection:
@@ -228,3 +239,31 @@ def test_concurrent_requests_share_transactions(hub: Hub):
     assert statuses.count(200) == 100
     assert committer.n_writes == 100
     assert committer.n_transactions < 50
+
+
+class Where(msgspec.Struct, frozen=True):
+    """A request that knows in which thread it was read."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if self.text:
+            _threads.append(threading.current_thread())
+
+
+_threads: list[threading.Thread] = []
+
+
+def test_a_large_body_is_read_beside_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def take(_hub: Hub, _ask: Where) -> None:
+        pass
+
+    take.__annotations__["_ask"] = Where
+    with opened(tmp_path) as hub:
+        apps.app(hub)
+        mine = Call(take, method="POST", path="/where", version=None, way="thread")
+        monkeypatch.setattr(calls, "CALLS", [mine])
+        app = apps.app(hub)
+        for size in (10, 1_000_000):
+            assert ask(app, "POST", "/where", b'{"text": "%s"}' % (b"x" * size))[0] == 200
+    assert [one is threading.main_thread() for one in _threads] == [True, False]

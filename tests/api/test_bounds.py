@@ -122,6 +122,15 @@ def test_a_body_of_json_for_an_upload_is_as_any_other(hub: Hub):
     assert (status, found["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
+def test_what_each_part_of_an_upload_is_told_is_short(hub: Hub):
+    path = "/api/2.0/mlflow-artifacts/mpu/create/0/r/artifacts"
+    body = msgspec.json.encode({"path": "x", "num_parts": 10_000})
+    status, found = ask(apps.app(hub), "POST", path, body, headers={"authorization": "x" * 9000})
+    assert (status, found["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    assert "have more than 8192 characters" in found["message"]
+    assert list(hub.objects.folder.glob("upload.*")) == []
+
+
 def record(number: int, *, size: int = 1) -> RunRecord:
     return RunRecord(
         id=f"01a20153-0000-7000-8000-{number:012x}", name="n", kind="script", status="finished",

@@ -26,16 +26,17 @@ Connect = Callable[[], socket.socket]
 
 
 @pytest.fixture
-def connect(tmp_path: Path) -> Iterator[Connect]:
+def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connect]:
     """Connect to a hub with short limits, whose token the test does not have."""
+    limits = getattr(request, "param", LIMITS)
     store = Cache(tmp_path / "objects", algorithm="sha256")
     listening = socket.create_server(("127.0.0.1", 0))
     with (
-        Hub(open_ledger(tmp_path / "ledger.db"), store, limits=LIMITS) as hub,
+        Hub(open_ledger(tmp_path / "ledger.db"), store, limits=limits) as hub,
         contextlib.ExitStack() as stack,
     ):
         application = app(hub, access=Access("a-token-of-the-team"))
-        one = uvicorn.Server(server.configuration(application, limits=LIMITS))
+        one = uvicorn.Server(server.configuration(application, limits=limits))
         thread = threading.Thread(target=one.run, kwargs={"sockets": [listening]})
         thread.start()
 
@@ -100,3 +101,11 @@ def test_one_that_takes_no_answers_is_ended(connect: Connect):
     client.settimeout(5)
     with pytest.raises(ConnectionError):
         go_on(client, PROBE * 1000)
+
+
+@pytest.mark.parametrize("connect", [Limits(connections=8, head_seconds=600)], indirect=True)
+def test_more_connections_than_can_be_answered_are_closed(connect: Connect):
+    for _ in range(8 + server._TOLD):
+        connect()
+    with contextlib.suppress(ConnectionResetError):
+        assert connect().recv(4096) == b""

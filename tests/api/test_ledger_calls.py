@@ -30,18 +30,26 @@ def refusal(hub: mlflow.Server, function: str, **given: Any) -> askable.Refusal:
 
 def test_a_function_answers_with_its_value(hub: mlflow.Server):
     run = hub.call("POST", "runs/create", experiment_id="0", run_name="one")["run"]["info"]
-    answer = ask(hub, "runs.get", name=run["run_id"])
+    answer = ask(hub, "ledger.runs.get", name=run["run_id"])
     assert msgspec.msgpack.decode(answer.value)["name"] == "one"
 
 
 def test_an_error_of_the_function_comes_with_its_kind_and_hint(hub: mlflow.Server):
-    said = refusal(hub, "models.get_version", name="never/1")
+    said = refusal(hub, "ledger.models.get_version", name="never/1")
     assert (said.kind, said.what) == ("NotFound", "there is no model 'never'")
     assert said.hint is not None
 
 
 @pytest.mark.parametrize(
-    "function", ["runs.nothing", "purge.purge", "runs._resolve", "database.open_ledger", "x", "."]
+    "function",
+    [
+        "ledger.runs.nothing",
+        "ledger.purge.purge",
+        "ledger.runs._resolve",
+        "ledger.database.open_ledger",
+        "x",
+        ".",
+    ],
 )
 def test_what_is_not_askable_cannot_be_called(hub: mlflow.Server, function: str):
     said = refusal(hub, function)
@@ -54,15 +62,15 @@ def test_what_is_not_askable_cannot_be_called(hub: mlflow.Server, function: str)
 def test_arguments_that_a_function_does_not_take_are_refused(
     hub: mlflow.Server, given: dict[str, Any]
 ):
-    assert refusal(hub, "runs.get", **given).kind == "Usage"
+    assert refusal(hub, "ledger.runs.get", **given).kind == "Usage"
 
 
 def test_a_body_of_another_kind_is_refused(hub: mlflow.Server):
     for head in ({}, {"Content-Type": "application/json"}, {"Content-Type": "text/plain"}):
-        answered = hub.ask("POST", f"{askable.PATH}runs.get", b"\x80", head)
+        answered = hub.ask("POST", f"{askable.PATH}ledger.runs.get", b"\x80", head)
         assert answered.status == 400
         assert answered.json()["error_code"] == "INVALID_PARAMETER_VALUE"
-    answered = hub.ask("POST", f"{askable.PATH}runs.get", b"\xff not", HEAD)
+    answered = hub.ask("POST", f"{askable.PATH}ledger.runs.get", b"\xff not", HEAD)
     refused = msgspec.msgpack.decode(answered.body, type=askable.Answer).refused
     assert refused is not None
     assert refused.kind == "Usage"

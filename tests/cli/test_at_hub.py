@@ -27,9 +27,7 @@ def hub(
 
 
 @pytest.fixture
-def project(
-    hub: mlflow.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+def project(hub: mlflow.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project that records to the hub."""
     root = made(tmp_path / "project", hub)
     monkeypatch.chdir(root)
@@ -211,5 +209,7 @@ def test_a_run_that_loads_a_bundle_names_it_as_what_it_read(project: Path, hub: 
         run.flush()
     channels._channels.clear()
     with places.find(places.find_project()).open() as ledger:
-        [edge] = [one for one in lineage.edges_to(ledger, f"run:{run.id}") if "bundle" in one.source]
+        [edge] = [
+            one for one in lineage.edges_to(ledger, f"run:{run.id}") if "bundle" in one.source
+        ]
     assert (edge.source, edge.relation) == (f"bundle:{bundle.id}", "read_by")

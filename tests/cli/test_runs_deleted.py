@@ -88,6 +88,18 @@ def test_the_way_back_names_what_was_deleted_and_not_its_parts(root: Path):
         assert ids(root) == sorted([top, part, other])
 
 
+def test_the_way_back_names_the_folder_that_was_given(root: Path, tmp_path: Path):
+    run = recorded(root, "a")
+    there = tmp_path / "a team's folder"
+    root.rename(there)
+    for named in ([run], ["--experiment", "tries"]):
+        said = make.done(tmp_path, "runs", "delete", *named, "--directory", "a team's folder")
+        back = shlex.split(said.partition("; '")[2].removesuffix("' brings it back.\n"))
+        assert back[:3] == ["assay", "runs", "restore"]
+        assert back[-2:] == ["--directory", "a team's folder"]
+        assert make.done(tmp_path, *back[1:]).startswith("Restored ")
+
+
 def test_runs_and_an_experiment_are_not_deleted_in_one(root: Path):
     run = recorded(root, "a")
     for command in ("delete", "restore"):

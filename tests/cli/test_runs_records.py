@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import shutil
 import zipfile
@@ -48,10 +49,22 @@ def objects(root: Path) -> list[bytes]:
     return sorted(store.read(oid) for oid in store)
 
 
+def made_long_ago(folder: Path) -> None:
+    """Let all objects of a store be older than the hour in which they are left alone."""
+    for path in folder.glob("*/*"):
+        os.utime(path, (1, 1))
+
+
 def test_a_purge_frees_what_nothing_else_names(root: Path):
     a = recorded(root, "a", {"model": b"only a", "shared": b"both"})
     b = recorded(root, "b", {"shared": b"both"})
     make.done(root, "runs", "delete", a)
+    young = make.done(root, "runs", "purge", "--dry")
+    assert young.endswith(
+        "Would purge 1 run.\n1 object stays: it was written less than an hour ago; a run may be "
+        "about to name it.\n"
+    )
+    made_long_ago(Project(root).objects.folder)
     dry = make.done(root, "runs", "purge", "--dry")
     assert "Would purge 1 run and free 1 artifact (6 B)." in dry
     assert a in dry
@@ -65,6 +78,18 @@ def test_a_purge_frees_what_nothing_else_names(root: Path):
     assert make.done(root, "runs", "purge") == "Nothing to purge.\n"
     with opened(root) as ledger:
         assert runs.get(ledger, b).artifacts[0].path == "shared"
+
+
+def test_a_purge_says_what_it_leaves_since_it_is_young(root: Path):
+    run = recorded(root, "a", {"model": b"only a", "notes": b"words"})
+    make.done(root, "runs", "delete", run)
+    said = make.assay(root, "runs", "purge", "--force")
+    assert (said.code, said.out) == (0, "Purged 1 run.\n")
+    assert said.err == (
+        "  2 objects stay: they were written less than an hour ago; "
+        "a run may be about to name them\n"
+    )
+    assert objects(root) == [b"only a", b"words"]
 
 
 def test_a_purge_knows_how_old_what_it_takes_is(root: Path):
@@ -159,6 +184,7 @@ def test_an_artifact_is_what_a_run_keeps_under_a_path(tmp_path: Path, root: Path
     assert imported == "Imported 1 new run, 1 artifact.\n"
     assert objects(other) == objects(root)
     make.done(other, "runs", "delete", run)
+    made_long_ago(Project(other).objects.folder)
     said = make.done(other, "runs", "purge", "-f")
     assert said == "Purged 1 run and freed 1 artifact and 2 other files (12 B).\n"
 
@@ -247,7 +273,7 @@ def test_another_file_is_refused_and_nothing_is_changed(root: Path, content: byt
     make.write(root, {"x.zip": content})
     said = make.assay(root, "runs", "import", "x.zip")
     assert said.code == 255
-    assert "x.zip: this is no file of 'assay runs export', or it is cut off" in said.err
+    assert "x.zip: this is no file of 'assay runs export', or it is damaged" in said.err
     assert not Project(root).ledger_path.exists()
 
 
@@ -278,6 +304,38 @@ def test_an_archive_with_a_forged_object_or_record_is_refused(tmp_path: Path, ro
     assert not list(tmp_path.rglob("evil"))
 
 
+def damaged_archives(good: bytes) -> dict[str, bytes]:
+    """Return an archive with one thing wrong with it each."""
+    directory = good.index(b"PK\x01\x02")
+    last = good.rindex(b"PK\x01\x02")
+    data = good.index(b"objects/") + len(b"objects/") + 65
+    return {
+        "packed bytes": good[:data] + bytes(4) + good[data + 4 :],
+        "encrypted": good[: directory + 8] + b"\x01" + good[directory + 9 :],
+        "a packer nobody knows": good[: last + 10] + b"\x63" + good[last + 11 :],
+        "packed otherwise": good[: last + 10] + b"\x0e" + good[last + 11 :],
+        "packed as bzip2": good[: last + 10] + b"\x0c" + good[last + 11 :],
+        "cut off": good[: len(good) // 2],
+        "no end": good[:-30],
+        "an offset that is none": good[:-6] + b"\xff\xff\xff\x7f" + good[-2:],
+    }
+
+
+@pytest.mark.parametrize("what", damaged_archives(b"objects/PK\x01\x02"))
+def test_a_damaged_archive_is_refused_and_no_run_is_taken(tmp_path: Path, root: Path, what: str):
+    recorded(root, "a", {"model": b"weights " * 99})
+    make.done(root, "runs", "export", "-o", "a.zip")
+    other = make.project(tmp_path / "other")
+    make.write(other, {"x.zip": damaged_archives((root / "a.zip").read_bytes())[what]})
+    said = make.assay(other, "runs", "import", "x.zip")
+    assert said.code == 255
+    assert said.err.startswith(
+        "error: x.zip: this is no file of 'assay runs export', or it is damaged\n"
+        "  hint: export it again"
+    )
+    assert not Project(other).ledger_path.exists()
+
+
 def test_import_wants_to_know_where_from(root: Path):
     for arguments in ([], ["x.zip", "--mlflow", "mlruns"]):
         said = make.assay(root, "runs", "import", *arguments)
@@ -300,6 +358,7 @@ def test_the_folder_of_a_hub_is_written_to_and_purged_without_a_project(
     make.done(tmp_path, "runs", "delete", run, *hub)
     make.done(tmp_path, "runs", "restore", run, *hub)
     make.done(tmp_path, "runs", "delete", run, *hub)
+    made_long_ago(tmp_path / "hub" / "objects" / "sha256")
     said = make.done(tmp_path, "runs", "purge", "--force", *hub)
     assert said == "Purged 1 run and freed 1 artifact (7 B).\n"
     assert not kept.exists()
@@ -329,6 +388,23 @@ def test_what_a_record_says_cannot_steer_the_terminal(root: Path):
         shown[i : i + n] for i in range(len(shown)) for n in (1, 4)
     }
     assert "\x1b" not in make.done(root, "runs", "list")
+
+
+def test_the_name_of_an_experiment_cannot_steer_the_terminal(root: Path):
+    name = "e\x1b]0;title\x07"
+    with opened(root) as ledger:
+        writer = Writer(ledger)
+        writer.finish_run(
+            writer.start_run(name="a", kind="script", experiment=name), status="failed"
+        )
+    shown = r"the experiment 'e\x1b]0;title\x07'"
+    assert shown in make.done(root, "runs", "delete", "--experiment", name)
+    assert shown in make.done(root, "runs", "restore", "--experiment", name)
+    make.done(root, "runs", "delete", "--experiment", name)
+    dry = make.done(root, "runs", "purge", "--dry")
+    assert shown.removeprefix("the ") in dry
+    asked = make.assay(root, "runs", "purge")
+    assert not {"\x1b", "\x07"} & {*dry, *asked.err}
 
 
 def test_numbers_that_json_has_not_are_words(root: Path):

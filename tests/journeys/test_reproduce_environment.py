@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import signal
@@ -19,25 +17,7 @@ import pytest
 
 from assay import __version__
 from tests import make, stages
-
-
-def wheel(folder: Path, version: str, *, name: str = "tinydep") -> Path:
-    """Make a wheel of one module."""
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}/__init__.py": f"VERSION = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    rows = io.StringIO()
-    csv.writer(rows).writerows([(file, "", "") for file in (*files, f"{info}/RECORD")])
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for file, text in {**files, f"{info}/RECORD": rows.getvalue()}.items():
-            archive.writestr(file, text)
-    return path
-
+from tests.wheels import wheel
 
 USES = """
 stages:

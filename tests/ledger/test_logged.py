@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from assay.base.errors import Error, NotFound, Taken
-from assay.ledger import lineage, logged, models, tables
+from assay.ledger import artifacts, gathering, lineage, logged, models, tables
 from assay.ledger.database import Ledger
 from assay.ledger.lineage import Edge
 from assay.ledger.logged import LoggedModel, ModelMetric
 from assay.ledger.writer import Writer
+from assay.objects.cache import Stored
 
 
 def create(ledger: Ledger, name: str = "m", **fields: Any) -> str:
@@ -87,8 +89,8 @@ def test_a_deleted_model_is_not_there(ledger: Ledger, run: str) -> None:
             lambda: logged.finish(connection, id_, "ready", at=9),
             lambda: logged.set_tags(connection, id_, [("a", "1")], at=9),
             lambda: logged.delete_tag(connection, id_, "a", at=9),
-            lambda: logged.log_params(connection, id_, [("a", "1")]),
-            lambda: logged.add_metrics(connection, run, [metric]),
+            lambda: logged.log_params(connection, id_, [("a", "1")], at=9),
+            lambda: logged.add_metrics(connection, run, [metric], at=9),
             lambda: logged.link(connection, run, "output", [(id_, 0)], at=9),
         ):
             with pytest.raises(NotFound, match=f"Logged model with ID '{id_}' not found"):
@@ -113,11 +115,11 @@ def test_tags_are_set_over_each_other_and_taken_away(ledger: Ledger) -> None:
 def test_a_parameter_keeps_its_value(ledger: Ledger) -> None:
     id_ = create(ledger, params=[("a", "1")])
     with ledger.write() as connection:
-        logged.log_params(connection, id_, [("a", "1"), ("b", "2"), ("b", "2")])
+        logged.log_params(connection, id_, [("a", "1"), ("b", "2"), ("b", "2")], at=9)
     with pytest.raises(Taken, match="'a' of the model 'm-"), ledger.write() as connection:
-        logged.log_params(connection, id_, [("c", "3"), ("a", "2")])
+        logged.log_params(connection, id_, [("c", "3"), ("a", "2")], at=9)
     with pytest.raises(Taken, match="'d' of the model"), ledger.write() as connection:
-        logged.log_params(connection, id_, [("d", "3"), ("d", "4")])
+        logged.log_params(connection, id_, [("d", "3"), ("d", "4")], at=9)
     assert get(ledger, id_).params == {"a": "1", "b": "2"}
 
 
@@ -128,8 +130,8 @@ def test_metrics_are_kept_with_their_data_set(ledger: Ledger, run: str, value: f
         model_id=id_, key="a", value=value, step=-3, at=5, dataset_name="d", dataset_digest="x"
     )
     with ledger.write() as connection:
-        logged.add_metrics(connection, run, [metric, metric])
-        logged.add_metrics(connection, run, [metric])
+        logged.add_metrics(connection, run, [metric, metric], at=9)
+        logged.add_metrics(connection, run, [metric], at=9)
     (found,) = get(ledger, id_).metrics
     assert found.value == value or (math.isnan(found.value) and math.isnan(value))
     assert (found.run, found.step, found.at) == (run, -3, 5)
@@ -140,7 +142,7 @@ def test_metrics_of_an_unknown_model_are_refused_all_of_them(ledger: Ledger, run
     id_ = create(ledger)
     metrics = [ModelMetric(model_id=one, key="a", value=1.0, at=1) for one in (id_, "m-no")]
     with pytest.raises(NotFound, match="'m-no' not found"), ledger.write() as connection:
-        logged.add_metrics(connection, run, metrics)
+        logged.add_metrics(connection, run, metrics, at=9)
     assert get(ledger, id_).metrics == ()
 
 
@@ -189,3 +191,35 @@ def test_what_changes_after_its_run_ended_changes_the_runs_record(
     with ledger.write() as connection:
         logged.set_tags(connection, id_, [("a", "1")], at=3_000)
         assert connection.execute(tables.run.select()).one().updated == 3_000
+
+
+def measured(ledger: Ledger, model: str, run: str, *, at: int) -> None:
+    metric = ModelMetric(model_id=model, key="auc", value=0.9, at=1)
+    with ledger.write() as connection:
+        logged.add_metrics(connection, run, [metric], at=at)
+
+
+def given(ledger: Ledger, model: str, _: str, *, at: int) -> None:
+    with ledger.write() as connection:
+        logged.log_params(connection, model, [("lr", "0.1")], at=at)
+
+
+def filled(ledger: Ledger, model: str, _: str, *, at: int) -> None:
+    with ledger.write() as connection:
+        owner = artifacts.of_model(connection, model)
+        place = artifacts.Place(owner=owner, path="MLmodel")
+        artifacts.put(connection, place, Stored(oid="a" * 64, size=1), at=at)
+
+
+@pytest.mark.parametrize("add", [measured, given, filled])
+def test_what_comes_to_a_model_later_travels_with_the_next_copy_of_its_record(
+    ledger: Ledger, writer: Writer, run: str, add: Callable[..., None]
+) -> None:
+    id_ = create(ledger, run=run)
+    writer.finish_run(run, status="finished", at=2_000)
+    other = writer.start_run(name="evaluate", kind="script")
+    add(ledger, id_, other, at=4_000)
+    with ledger.read() as connection:
+        assert gathering.known(connection).models == {id_: 4_000}
+    add(ledger, id_, other, at=3_000)
+    assert get(ledger, id_).updated == 4_000

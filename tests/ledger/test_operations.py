@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.base.errors import Error, NotFound
-from assay.ledger import operations, runs, tables
-from assay.ledger.database import Ledger
+from assay.ledger import operations, recording, runs, tables
+from assay.ledger.committer import Committer, Unavailable
+from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.operations import (
     AddArtifacts,
     AddEdges,
@@ -28,7 +30,9 @@ from assay.ledger.operations import (
     point,
 )
 from assay.ledger.process import Process
+from assay.ledger.sinks import LedgerSink
 from assay.ledger.writer import Artifact, Code, Data, Untracked
+from tests.databases import Postgres
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 WHO = Process(host="h", boot="b", pid=1, start="1")
@@ -235,3 +239,43 @@ def test_a_batch_whose_answer_was_lost_is_refused_what_it_was_refused_before(led
     assert write(ledger, 3, SetTags(run="r", tags={"team": "b"})) == []
     assert write(ledger, 2, *found) == []  # its answer was heard: another one came after it
     assert runs.get(ledger, "r").tags == {"team": "b"}
+
+
+@pytest.mark.parametrize("kind", ["path", "metric", "tag", "parameter"])
+def test_what_is_too_long_for_an_index_of_the_server_is_refused_alone(
+    postgres: Postgres, kind: str
+):
+    long = secrets.token_hex(2000)  # it cannot be written shorter
+    ways: dict[str, Operation] = {
+        "path": AddArtifacts(
+            run="r", artifacts=(Artifact(path=long, oid=f"sha256:{A}", size=1),), at=1
+        ),
+        "metric": LogMetrics(run="r", points=(point(long, 1, step=1, at=1),)),
+        "tag": SetTags(run="r", tags={long: "a"}),
+        "parameter": LogParams(run="r", params={long: ("1", "int")}),
+    }
+    url = postgres.database()
+    sink = LedgerSink(url)
+    found = (started(), ways[kind], SetTags(run="r", tags={"team": "a"}))
+    (refused,) = sink.send(Batch(sender="s", number=1, operations=found))
+    assert refused.index == 1
+    assert "index row" in refused.what
+    assert "INSERT" not in refused.what
+    assert long not in refused.what
+    sink.rest()
+    with open_ledger(url) as ledger:
+        assert runs.get(ledger, "r").tags == {"team": "a"}
+
+
+def test_a_write_that_is_too_long_for_an_index_is_refused_at_once(postgres: Postgres):
+    batch = Batch(sender="s", number=1, operations=(started(),))
+    with open_ledger(postgres.database()) as ledger:
+        committer = Committer(ledger)
+        committer.submit(lambda connection: operations.apply(connection, batch, at=5)).result()
+        with pytest.raises(Error, match="index row") as caught:
+            long = secrets.token_hex(2000)
+            committer.submit(
+                lambda connection: recording.put_tags(connection, "r", {long: "a"}, at=1)
+            ).result()
+        assert not isinstance(caught.value, Unavailable)  # which would be tried again
+        committer.close()

@@ -345,6 +345,13 @@ def test_a_path_that_leaves_its_folder_is_refused(path: str):
          "no descent"),
         (record(edges=(EdgeRecord(source="run:r", relation="r", target="version:a/1", at=1),)),
          "no descent"),
+        (record(params={"p": ("a\0b", "str")}), r"params: 'p': 'a\\x00b' is no text that every"),
+        (record(tags={"t\0": ("a", 1)}), r"tags: 't\\x00' is no text"),
+        (record(start=1 << 63), "start: it is a number of more than 64 bits"),
+        (record(metrics={"m": Points(steps=[1, 1 << 63], ats=[1, 2], values=[1.0, 2.0])}),
+         "metrics: 'm': it is a number of more than 64 bits"),
+        (record(metrics={"m": Points(steps=[1], ats=[-(1 << 63) - 1], values=[1.0])}), "64 bits"),
+        (model(tags={"t": "\0"}), "tags: 't': .* no text"),
         (EnvironmentRecord(oid=OID, content="{}", created=1), "another hash"),
         (PurgedRecord(id="a/b", at=1), "no id"),
         (model(id="m/1"), "no id"),
@@ -354,6 +361,17 @@ def test_what_no_run_has_is_refused_and_named(bad: Record, problem: str):
     with pytest.raises(Error, match=problem) as caught:
         record_checks.parse(records.dump(bad))
     assert "is refused" in caught.value.what
+
+
+def test_the_numbers_at_the_ends_of_64_bits_are_taken():
+    ends = [-(1 << 63), (1 << 63) - 1]
+    one = record(metrics={"m": Points(steps=ends, ats=ends, values=[1.0, 2.0])})
+    assert record_checks.parse(records.dump(one)) == one
+
+
+def test_a_sign_stands_for_what_a_program_printed_and_no_ledger_keeps():
+    one = record(log_tail="50 %\0 done\n")
+    assert record_checks.parse(records.dump(one)) == record(log_tail="50 %\ufffd done\n")
 
 
 moments = st.integers(0, 3)

@@ -259,7 +259,7 @@ with assay.run("outer", params={"alpha": 1}):
             pathlib.Path("plot.txt").write_text("plot")
             assay.log_artifact("plot.txt")
             assay.log_artifact("in.txt")
-            pathlib.Path("scores.json").write_text('{\n  "mae": 2\n}\n')
+            pathlib.Path("scores.json").write_text('{"mae": 2}')
             assay.log_artifact("scores.json")
     with assay.run("another"):
         assay.log_metric("m", 1)

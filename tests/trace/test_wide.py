@@ -300,8 +300,8 @@ def test_any_label_is_plain_text_in_a_chart(label: str):
 
 def test_a_name_from_elsewhere_does_not_steer_the_terminal():
     evil = "run 01: script 'a\x1b]0;evil\x07'"
-    thing = Thing(kind="run", id="run:01", label=evil)
-    below = Node(id="run:02", label=evil, relation="made")
+    thing = things.Thing(kind="run", id="run:01", label=evil)
+    below = nodes.Node(id="run:02", label=evil, relation="made")
     text = drawing.text(Trace(thing=thing, came_from=[below], led_to=[]))
     assert text.count(r"'a\x1b]0;evil\x07'") == 2
     assert "\x1b" not in text

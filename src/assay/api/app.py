@@ -7,6 +7,7 @@ calls register themselves when their modules are imported; a missing module of a
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import logging
 import time
@@ -26,6 +27,7 @@ from assay.api.mlflow import asks, calls, errors
 from assay.api.mlflow.errors import Refused
 from assay.base.errors import Error
 from assay.ledger.committer import Full, Unavailable
+from assay.render.tables import visible
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -53,6 +55,7 @@ MODULES = (
 
 _BUG = "the hub failed; see its log"
 _JSON = b"application/json"
+_AT_ONCE = 1 << 18  # bytes of JSON, some milliseconds
 _log = logging.getLogger("assay.hub")
 
 
@@ -138,7 +141,7 @@ class Application:
             ask = asks.from_query(kind, query, path=parts)
         else:
             body = await self._body(scope, receive)
-            ask = asks.from_json(kind, body, path=parts)
+            ask = await self._ask(kind, body, parts)
         loop = asyncio.get_running_loop()
         if one.way == "thread":
             return await loop.run_in_executor(hub.threads, one.function, hub, ask)
@@ -150,6 +153,15 @@ class Application:
         function = one.function
         hub.committer.put(lambda connection: function(hub, ask, connection), done)
         return await future
+
+    async def _ask(
+        self, kind: type[msgspec.Struct], body: bytes, parts: Mapping[str, str]
+    ) -> msgspec.Struct:
+        """Return what a body asks; a large one takes seconds, which other requests have."""
+        read = functools.partial(asks.from_json, kind, body, path=parts)
+        if len(body) <= _AT_ONCE:
+            return read()
+        return await asyncio.get_running_loop().run_in_executor(self.hub.threads, read)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """Return the body of a request with JSON."""
@@ -202,7 +214,7 @@ def _too_large(limit: int) -> Refused:
 def _status_and_body(error: Error) -> tuple[int, bytes]:
     """Return what an error is answered with; what may heal is a 503, which clients repeat."""
     if errors.is_kept_back(error):
-        _log.warning("%s", error)
+        _log.warning("%s", visible(errors.whole(error)))
     if isinstance(error, Full):
         error = Refused("RESOURCE_EXHAUSTED", errors.sentence(error), status=507)
     elif isinstance(error, Unavailable):

@@ -5,6 +5,7 @@ See `assay.ledger.askable` for which there are. Arguments and answer are Message
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,6 +24,21 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from assay.api.hub import Hub
+
+MODULES = (
+    "assay.ledger.alerts",
+    "assay.ledger.decisions",
+    "assay.ledger.deleting",
+    "assay.ledger.deployments",
+    "assay.ledger.lineage",
+    "assay.ledger.listing",
+    "assay.ledger.models",
+    "assay.ledger.runs",
+    "assay.trace.labels",
+    "assay.trace.reading",
+    "assay.trace.run_facts",
+)
+"""All modules with functions that can be asked for."""
 
 _MSGPACK = "application/msgpack"
 
@@ -44,6 +60,8 @@ async def post(hub: Hub, ask: OfFunction, request: Request) -> Response:
 
 
 def _answer(hub: Hub, function: str, body: bytes) -> Answer:
+    for module in MODULES:
+        importlib.import_module(module)
     looking.look(hub)
     try:
         return Answer(value=msgspec.Raw(askable.answer(hub.ledger, function, body)))

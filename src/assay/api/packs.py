@@ -53,7 +53,9 @@ def _load(hub: Hub, body: bytes) -> Taken:
         try:
             loader.add(found)
         except packs.TooLarge as error:
-            raise errors.Refused("INVALID_PARAMETER_VALUE", str(error), status=413) from None
+            raise errors.Refused(
+                "INVALID_PARAMETER_VALUE", error.what, status=413, hint=error.hint
+            ) from None
         done = loader.finish()
     runs = {*done.new, *done.new_models, *done.changed}
     return Taken(runs=len(runs - done.parts), refused=[*complaints, *done.refused])

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _RESTART_SECONDS = 1.0
+_TOLD = 64
+"""Connections above the limit that are answered with a 503; others are closed at once."""
 
 
 def url(listening: socket.socket) -> str:
@@ -86,6 +88,7 @@ def _work(
     limits: Limits,
     parent: int | None = None,
 ) -> None:
+    _allow_files(2 * (limits.connections + _TOLD))
     with make_hub() as hub:
         config = configuration(app(hub, access=who), limits=limits)
         _Server(config, parent=parent).run(sockets=[listening])
@@ -107,6 +110,17 @@ def configuration(application: ASGIApp, *, limits: Limits) -> uvicorn.Config:
         timeout_keep_alive=int(limits.idle_seconds),
         timeout_graceful_shutdown=int(limits.drain_seconds),
     )
+
+
+def _allow_files(n: int) -> None:
+    """Let this process have so many files and connections open, where the system allows it."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = n if hard == resource.RLIM_INFINITY else min(n, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class _Server(uvicorn.Server):
@@ -137,13 +151,18 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, with bounds for the head of a request and for an answer nobody takes."""
+    """uvicorn's protocol, with bounds for the head of a request and for an answer nobody takes.
 
-    largest, seconds, unread_seconds = 65_536, 30.0, 60.0
+    It counts the connections when one asks; here those that never ask are bounded, too.
+    """
+
+    largest, seconds, unread_seconds, most = 65_536, 30.0, 60.0, 1024
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
+        if len(self.connections) > self.most:
+            transport.abort()
         self._in_head, self._n_head = True, 0
         self._began = False
         self._slow: asyncio.TimerHandle | None = None
@@ -197,6 +216,7 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
         "largest": limits.head,
         "seconds": limits.head_seconds,
         "unread_seconds": limits.unread_seconds,
+        "most": limits.connections + _TOLD,
     }
     return type("Protocol", (_Protocol,), members)
 

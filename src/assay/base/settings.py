@@ -71,7 +71,9 @@ SETTINGS: dict[str, Setting] = {
         bool, True, "send records of runs with 'assay push', bring them with 'assay pull'"
     ),
     "run.system_metrics": Setting(
-        bool, True, "measure processor, memory and disk every ten seconds of an 'assay.run()'"
+        bool,
+        True,
+        "measure processor, memory and disk every ten seconds of a script's run and of a stage",
     ),
     "serve.max_connections": Setting(
         int, 1024, "connections that may be open at one time; more are told so and closed", 1

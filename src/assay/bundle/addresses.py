@@ -54,6 +54,15 @@ def _of_model(address: str, *, project: Project | None) -> Contents | Path:
         return _files_of(place, error.version)
 
 
+def version(ref: str, *, project: Project | None = None) -> Version | None:
+    """Return the version that a name or an address means; None where it is another name."""
+    if ref.startswith("models:/"):
+        ref = _version(ref)
+    elif "@" not in ref or Path(ref).exists():
+        return None
+    return names.version_of(_place(project), ref)
+
+
 def _version(address: str) -> str:
     """Return how we write a version.
 
@@ -73,16 +82,16 @@ def _version(address: str) -> str:
     return f"{match[1]}@{match[2] or match[3]}"
 
 
-def _files_of(place: Place, version: Version) -> Path:
+def _files_of(place: Place, of: Version) -> Path:
     from assay.ledger import downloads, listing
 
     with place.open() as ledger:
-        found = listing.files_of_version(ledger, version)
+        found = listing.files_of_version(ledger, of)
     if not found:
         raise NotFound(
-            f"the files of version {version.number} of the model '{version.model}' are not kept "
+            f"the files of version {of.number} of the model '{of.model}' are not kept "
             "in this ledger",
-            where=version.source,
+            where=of.source,
             hint="open it with the tool that made it",
         )
     sink = place.sink()
@@ -90,7 +99,7 @@ def _files_of(place: Place, version: Version) -> Path:
         downloads.bring(place, sink, found)
     finally:
         sink.rest()
-    return downloads.write(place, f"{version.model}-{version.number}", found, "")
+    return downloads.write(place, f"{of.model}-{of.number}", found, "")
 
 
 def _of_run(address: str, *, project: Project | None) -> Contents | Path:

@@ -135,13 +135,18 @@ def _is_index(path: Path) -> bool:
         return handle.read(10) == b'{"bundle":'
 
 
-def of_version(place: Place, ref: str) -> str:
-    """Return the bundle of `MODEL@3`, `MODEL@v3`, `MODEL@ALIAS`, or `MODEL` for the newest."""
+def version_of(place: Place, ref: str) -> Version:
+    """Return the version `MODEL@3`, `MODEL@v3`, `MODEL@ALIAS`, or `MODEL` for the newest."""
     from assay.ledger import models
 
     match = re.fullmatch(r"(.+)@v?(\d{1,9})", ref)
     with place.open() as ledger:
-        version = models.get_version(ledger, f"{match[1]}/{match[2]}" if match else ref)
+        return models.get_version(ledger, f"{match[1]}/{match[2]}" if match else ref)
+
+
+def of_version(place: Place, ref: str) -> str:
+    """Return the bundle of a version; see `version_of`."""
+    version = version_of(place, ref)
     if version.bundle is None:
         raise NoBundle(version)
     return version.bundle.removeprefix("sha256:")

@@ -161,18 +161,19 @@ def load(ref: str | Path, *, force: bool = False, project: Project | None = None
     if isinstance(found, Path):
         return found
     opened = open_contents(found, force=force)
-    _note_read(opened)
+    _note_read(str(ref), opened, project)
     return opened
 
 
-def _note_read(opened: Bundle) -> None:
+def _note_read(ref: str, opened: Bundle, project: Project | None) -> None:
     """Let the run that goes on say that it read the bundle: a parent of what it makes."""
-    from assay.bundle import origin
+    from assay.bundle import addresses, origin
 
     with contextlib.suppress(Error):  # it may have ended, or be one of several threads
         active = origin.active_run()
         if active is not None:
-            active.read(f"bundle:{opened.id}")
+            version = addresses.version(ref, project=project)
+            active.read(f"bundle:{opened.id}", *([version.thing] if version else []))
 
 
 def open_bundle(ref: str | Path, *, force: bool = False, project: Project | None = None) -> Bundle:

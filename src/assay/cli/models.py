@@ -198,8 +198,8 @@ def delete_command(name: str, force: bool, directory: Path | None, as_json: bool
 
     The number of a deleted version is not given again as long as there is the model; those of a
     new model of that name begin at 1, or go on where an endpoint answered with a version of the
-    old one or a retraining made one. What an endpoint answers with is never deleted. Bundles stay, until 'assay gc' finds that nothing names them. Exits with 1 where it
-    is refused.
+    old one or a retraining made one. What an endpoint answers with is never deleted. Bundles stay
+    until 'assay gc' finds that nothing names them. Exits with 1 where it is refused.
     """
     from assay.workflows import models
 

@@ -128,6 +128,9 @@ def _why(verdict: Verdict) -> list[str]:
     if verdict.environment:
         lines.append("What is different about the environment:")
         lines += [f"  {line}" for line in verdict.environment]
+    if verdict.unrecorded:
+        names = ", ".join(f"'{name}'" for name in verdict.unrecorded)
+        lines.append(f"Installed from a folder, so that its code is not on record: {names}.")
     lines += [f"Damaged in the cache: {name}" for name in verdict.damaged]
     if verdict.lost:
         lines.append(f"Neither here nor on a remote: {', '.join(verdict.lost)}")

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from assay.cli.output import json_option, show
+from assay.cli.run_places import directory_option, open_place
 from assay.project import workspace
+
+if TYPE_CHECKING:
+    from assay.ledger.database import Ledger
+    from assay.project.workspace import Project
 
 
 @click.command("trace")
 @click.argument("thing")
 @click.option("--mermaid", is_flag=True, help="Print a Mermaid flowchart.")
 @click.option("--all", "every", is_flag=True, help="Of many things, follow all of them.")
+@directory_option
 @json_option
-def trace_command(thing: str, mermaid: bool, every: bool, as_json: bool) -> int:
+def trace_command(
+    thing: str, mermaid: bool, every: bool, directory: Path | None, as_json: bool
+) -> int:
     """Show what THING came from, and what came from it.
 
     THING is a file (PATH, or PATH@REVISION), a run (its id, or 'latest'), a metric (NAME of the
@@ -25,24 +37,33 @@ def trace_command(thing: str, mermaid: bool, every: bool, as_json: bool) -> int:
     says why it answers: which decision deployed it, and which alert triggered that. A
     prediction's has its truth, once that has come.
     """
-    import tempfile
-
     from assay.base.clock import now_ms
     from assay.ledger import liveness
-    from assay.ledger.database import open_ledger
-    from assay.project import settings
     from assay.trace import drawing, naming, nodes, tree
 
     project = workspace.find()
-    with tempfile.TemporaryDirectory() as empty:
-        # where no run was recorded yet, an empty ledger answers; none is made in the project
-        is_there = settings.has_ledger(project)
-        ledger = open_ledger(
-            settings.ledger_where(project) if is_there else Path(empty) / "ledger.db"
-        )
+    with _opened(project, directory) as ledger:
         liveness.look(ledger, at=now_ms())
         named = naming.find(project, ledger, thing, cwd=Path.cwd())
         found = tree.trace(project, ledger, named, most=None if every else nodes.MOST)
-        ledger.close()
     show(found, as_json=as_json, text=drawing.mermaid(found) if mermaid else drawing.text(found))
     return 0
+
+
+@contextlib.contextmanager
+def _opened(project: Project, directory: Path | None) -> Iterator[Ledger]:
+    """Open the ledger; where nothing was recorded yet an empty one, which the project has not."""
+    from assay.ledger import places
+    from assay.ledger.database import open_ledger
+    from assay.project import settings
+
+    is_new = directory is None and not settings.has_ledger(project)
+    if is_new and not places.find(project).is_hub:
+        with (
+            tempfile.TemporaryDirectory() as empty,
+            open_ledger(Path(empty) / "ledger.db") as ledger,
+        ):
+            yield ledger
+        return
+    with open_place(directory) as ledger:
+        yield ledger

@@ -228,11 +228,11 @@ class ActiveRun:
         self.channel.put(AddEdges(run=self.id, edges=(edge,), at=at))
         self.flush()
 
-    def read(self, thing: str) -> None:
-        """Record that the run read a thing, such as the bundle of another run."""
+    def read(self, *things: str) -> None:
+        """Record that the run read things, such as the bundle of another run."""
         self._check_open()
-        edge = (thing, "read_by", f"run:{self.id}")
-        self.channel.put(AddEdges(run=self.id, edges=(edge,), at=now_ms()))
+        edges = tuple((thing, "read_by", f"run:{self.id}") for thing in things)
+        self.channel.put(AddEdges(run=self.id, edges=edges, at=now_ms()))
 
     def _keep(self, files: Mapping[str, Path], to: str | None) -> None:
         self._check_open()

@@ -15,6 +15,7 @@ import msgspec
 
 from assay.base.clock import now_ms
 from assay.base.ids import uuid7
+from assay.ledger.askable import askable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -115,6 +116,7 @@ def raise_alert(
         return _alert(found), is_new
 
 
+@askable
 def get(ledger: Ledger, ref: str) -> Alert:
     """Return the alert of an id or the unique beginning of one.
 

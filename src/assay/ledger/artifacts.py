@@ -296,7 +296,7 @@ def _claimed(connection: Connection, owner: Owner, *, at: int) -> Owner:
     if owner.kind == "run":
         rows.claim_run(connection, owner.id)
         return of_run(connection, owner.id)
-    logged.touch(connection, owner.id, at=at)
+    logged.touch(connection, [owner.id], at=at)
     return of_model(connection, owner.id)
 
 

@@ -14,7 +14,6 @@ them by the function's annotations, which may name only what its module has at r
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -35,9 +34,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 PATH = "/api/ledger/"
 """Where a hub is asked: the name of the function comes after it."""
-
-MODULES = ("deleting", "deployments", "lineage", "listing", "models", "runs")
-"""Modules of this room with functions that can be asked for."""
 
 _KINDS = ("Deleted", "Negative", "Usage", "Inconclusive", "NotFound", "Taken")
 _functions: dict[str, _Askable] = {}
@@ -145,7 +141,7 @@ class _Askable:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
-        self.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+        self.name = f"{function.__module__.removeprefix('assay.')}.{function.__name__}"
         self._signature = inspect.signature(function)
 
     def given(self, ledger: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -191,6 +187,11 @@ def askable(function: F) -> F:
 def answer(ledger: Ledger, name: str, body: bytes) -> bytes:
     """Call a function on the hub's ledger, and return its value as MessagePack.
 
+    Parameters
+    ----------
+    name : str
+        Its module and its own, such as `ledger.runs.get`; the module has to be imported.
+
     Raises
     ------
     NotFound
@@ -198,8 +199,6 @@ def answer(ledger: Ledger, name: str, body: bytes) -> bytes:
     Usage
         If the arguments are not what it takes.
     """
-    for module in MODULES:
-        importlib.import_module(f"assay.ledger.{module}")
     asked = _functions.get(name)
     if asked is None:
         raise NotFound(f"the hub has no function {name!r}", hint="it may be older than who asks")

@@ -17,6 +17,7 @@ from assay.base.clock import now_ms
 from assay.base.errors import Error
 from assay.base.ids import uuid7
 from assay.ledger import process
+from assay.ledger.askable import askable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -202,6 +203,7 @@ def finish(
         return _get(connection, found.id)
 
 
+@askable
 def get(ledger: Ledger, ref: str) -> Decision:
     """Return the decision of an id or the unique beginning of one.
 

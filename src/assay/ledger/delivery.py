@@ -84,7 +84,7 @@ def _with_those_above(runs: Iterable[str], started: Mapping[str, StartRun]) -> l
     for run in sorted(runs):
         line: list[str] = []
         above: str | None = run
-        while above in started and above not in line:
+        while above is not None and above in started and above not in line:
             line.append(above)
             above = started[above].parent
         found |= dict.fromkeys(reversed(line))

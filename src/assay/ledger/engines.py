@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy.engine import ExceptionContext
 
 BUSY_TIMEOUT = 60.0
 """Seconds that a process waits for another one's transaction."""
@@ -15,6 +16,7 @@ _ALONE = (  # one text, sent at once; the number is "assay", as the migrations l
     "SET LOCAL idle_in_transaction_session_timeout = 300000; "  # of a writer that is cut off
     "SELECT pg_advisory_xact_lock(418548769145)"
 )
+_LIMIT = "54"  # the class of SQLSTATE for what is longer or deeper than the server takes
 
 
 def make(url: URL) -> Engine:
@@ -36,7 +38,21 @@ def _of_server(url: URL) -> Engine:
             seconds = options.get("patience", BUSY_TIMEOUT)
             connection.exec_driver_sql(_ALONE.format(seconds * 1000))
 
+    event.listen(engine, "handle_error", _as_data_error)
     return engine
+
+
+def _as_data_error(context: ExceptionContext) -> BaseException | None:
+    """Return an error of what was to be written where psycopg takes it for one of the server.
+
+    A key or a path that is too long for an index will not fit later either.
+    """
+    from sqlalchemy.exc import DataError
+
+    cause = context.original_exception
+    if str(getattr(cause, "sqlstate", None)).startswith(_LIMIT):
+        return DataError(context.statement, None, cause)
+    return None
 
 
 def _of_file(path: Path) -> Engine:

@@ -28,12 +28,12 @@ class Heart:
                 self._log, folder=active.place.folder, cpu_seconds=process.usage().cpu_seconds
             )
 
-    def beat(self, is_idle: bool) -> str | None:
+    def beat(self, is_heard: bool) -> str | None:
         """Log a sample where it is time; return the last lines where new ones can be written."""
         unkept.of_process.retry()
         if self._sampler is not None and self._sampler.is_due:
             self._sampler.sample(process.usage())
-        if not (is_idle and self._n_lines) or tail.of_process.n_seen == self._told:
+        if not (is_heard and self._n_lines) or tail.of_process.n_seen == self._told:
             return None
         self._told = tail.of_process.n_seen
         return values.plain(self.log()) or None

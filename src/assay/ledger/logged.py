@@ -105,7 +105,7 @@ def create(
         "created": at, "updated": at,
     }  # fmt: skip
     connection.execute(tables.logged_model.insert().values(row))
-    log_params(connection, id_, params)
+    log_params(connection, id_, params, at=at)
     rows.put_tags(connection, tables.logged_model_tag, {"model_id": id_}, _tags(tags))
     if run is not None:
         lineage.add(connection, [_edge(run, "output", id_, at=at)])
@@ -177,7 +177,9 @@ def delete_tag(connection: Connection, id_: str, key: str, *, at: int) -> None:
         raise NotFound(f"No tag with key {key!r} found for model with ID {id_!r}.")
 
 
-def log_params(connection: Connection, id_: str, params: Iterable[tuple[str, str]]) -> None:
+def log_params(
+    connection: Connection, id_: str, params: Iterable[tuple[str, str]], *, at: int
+) -> None:
     """Record parameters, all or none; one that has another value already is an error."""
     from assay.ledger import rows, tables
 
@@ -195,23 +197,31 @@ def log_params(connection: Connection, id_: str, params: Iterable[tuple[str, str
             )
         new[key] = value
     rows.put_tags(connection, table, {"model_id": id_}, new)
+    if new.keys() - there.keys():
+        touch(connection, [id_], at=at)
 
 
-def touch(connection: Connection, id_: str, *, at: int) -> None:
-    """Say that the record of the run that made a model changed, if that has ended."""
+def touch(connection: Connection, ids: Iterable[str], *, at: int) -> None:
+    """Say that the records of models changed, and those of the ended runs that made them.
+
+    Who has a copy of a record gets it with the next; a moment never goes back.
+    """
     from sqlalchemy import select
 
     from assay.ledger import rows, tables
+    from assay.ledger.found import within
 
     run, model = tables.run, tables.logged_model
-    query = select(run.c.id).join(model, model.c.run_id == run.c.id)
-    query = query.where(model.c.id == id_, run.c.status.in_(rows.ENDED))
-    ended = connection.execute(query).scalar()
-    if ended is not None:
-        rows.touch_runs(connection, [ended], at=at)
+    these = within(connection, model.c.id, list(ids))
+    connection.execute(model.update().where(these, model.c.updated < at).values(updated=at))
+    query = select(run.c.id).join(model, model.c.run_id == run.c.id).distinct()
+    ended = connection.execute(query.where(these, run.c.status.in_(rows.ENDED))).scalars().all()
+    rows.touch_runs(connection, ended, at=at)
 
 
-def add_metrics(connection: Connection, run: str, metrics: Sequence[ModelMetric]) -> None:
+def add_metrics(
+    connection: Connection, run: str, metrics: Sequence[ModelMetric], *, at: int
+) -> None:
     """Link points of a run, which has been claimed, to the logged models they were measured of.
 
     The same point again takes the place of the first.
@@ -220,7 +230,8 @@ def add_metrics(connection: Connection, run: str, metrics: Sequence[ModelMetric]
 
     if not metrics:
         return
-    _need(connection, dict.fromkeys(metric.model_id for metric in metrics))
+    models = dict.fromkeys(metric.model_id for metric in metrics)
+    _need(connection, models)
     found = {}
     for one in metrics:
         is_nan = math.isnan(one.value)
@@ -231,6 +242,7 @@ def add_metrics(connection: Connection, run: str, metrics: Sequence[ModelMetric]
         }  # fmt: skip
         found[one.model_id, one.key, one.step, one.at] = row
     rows.put(connection, tables.logged_model_metric, list(found.values()))
+    touch(connection, models, at=at)
 
 
 def link(
@@ -286,7 +298,7 @@ def _change(connection: Connection, id_: str, **changed: Any) -> None:
     query = table.update().where(table.c.id == id_, table.c.deleted.is_(None)).values(changed)
     if connection.execute(query.execution_options(preserve_rowcount=True)).rowcount == 0:
         raise _missing(id_)
-    touch(connection, id_, at=changed["updated"])
+    touch(connection, [id_], at=changed["updated"])
 
 
 def _need(connection: Connection, ids: Iterable[str]) -> None:

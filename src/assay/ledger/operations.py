@@ -308,10 +308,16 @@ def _one_by_one(
         except NotFound:
             raise
         except refusing as error:
-            found = error if isinstance(error, Error) else Error(f"this is not recorded: {error}")
+            found = error if isinstance(error, Error) else _not_recorded(error)
             yield Refusal(
                 index=index, run=one.run, what=found.what, where=found.where, hint=found.hint
             )
+
+
+def _not_recorded(error: Exception) -> Error:
+    """Return what to say of an error of the driver, without the statement."""
+    said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    return Error(f"this is not recorded: {said.splitlines()[0]}")
 
 
 def _refusing() -> tuple[type[Exception], ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 import msgspec
 
 from assay.base.errors import Error
+from assay.ledger import values
 from assay.ledger.forms import CONTROL, ID, OID, is_inside
 from assay.ledger.records import (
     PORTABLE,
@@ -25,6 +26,8 @@ from assay.ledger.records import (
 )
 from assay.ledger.writer import Untracked
 
+_LIMIT = 1 << 63  # of the integers that databases keep
+
 
 def parse(line: bytes) -> Record:
     """Return the record that a line holds, checked.
@@ -33,12 +36,15 @@ def parse(line: bytes) -> Record:
     ------
     Error
         If it is none, or holds what no run has: an id or a hash that is none, a path that leaves
-        its folder, columns of different length.
+        its folder, columns of different length, a text or a number that not every ledger keeps.
     """
     try:
         record: Record = _decoder().decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Error(f"this is no record: {error}") from error
+    if isinstance(record, RunRecord) and "\0" in (record.log_tail or ""):  # a program printed it
+        plain = values.plain(record.log_tail or "")
+        record = msgspec.structs.replace(record, log_tail=plain)
     check(record)
     return record
 
@@ -80,6 +86,30 @@ def _problems(record: Record) -> Iterable[str]:
         yield "that is no id"
     elif isinstance(record, ExperimentRecord) and not record.name.strip():
         yield "its name is blank"
+    yield from _of_contents(record)
+
+
+def _of_contents(found: Any) -> Iterator[str]:
+    """Yield what not every ledger keeps of what a record holds, and where in it that is."""
+    if isinstance(found, str):
+        if "\0" in found or not values.is_plain(found):
+            yield f"{found[:80]!r} is no text that every ledger keeps"
+    elif isinstance(found, int):
+        if not -_LIMIT <= found < _LIMIT:
+            yield "it is a number of more than 64 bits"
+    elif isinstance(found, Points):
+        for column in (found.steps, found.ats):
+            yield from _of_contents([min(column, default=0), max(column, default=0)])
+    elif isinstance(found, Mapping):
+        for key, value in found.items():
+            yield from _of_contents(key)
+            yield from (f"{key[:80]!r}: {problem}" for problem in _of_contents(value))
+    elif isinstance(found, list | tuple):
+        for one in found:
+            yield from _of_contents(one)
+    elif isinstance(found, msgspec.Struct):
+        for name in found.__struct_fields__:
+            yield from (f"{name}: {problem}" for problem in _of_contents(getattr(found, name)))
 
 
 def _of_run(run: RunRecord) -> Iterable[str]:

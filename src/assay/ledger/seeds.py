@@ -13,7 +13,7 @@ import sys
 
 TYPE_CHECKING = False  # this is a part of `import assay`, which has to cost next to nothing
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
@@ -75,31 +75,28 @@ def forget(heard: Hear) -> None:
         _listeners.remove(heard)
 
 
-def install() -> None:
-    """Hear of seeds from now on, also of libraries that are imported later."""
-    if _Hook not in sys.meta_path:
-        for place in _PLACES:
-            if place in sys.modules and "numba" not in sys.modules:  # it knows them by identity
-                _wrap(sys.modules[place], place)
-        sys.meta_path.insert(0, _Hook)
+def hear_of_present() -> None:
+    """Hear of seeds from now on, of libraries that are imported already."""
+    for place in _PLACES:
+        if place in sys.modules and "numba" not in sys.modules:  # it knows them by identity
+            _wrap(sys.modules[place], place)
 
 
-class _Hook:
-    """Finds no module itself: of some that others find it hears when they are there."""
+def find(name: str, path: Any, target: Any, *, asked_by: object) -> ModuleSpec | None:
+    """Return what finders find for a library, so that it is heard of when it is there.
 
-    @staticmethod
-    def find_spec(
-        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if name not in _PLACES:
-            return None
-        for finder in sys.meta_path:
-            find = None if finder is _Hook else getattr(finder, "find_spec", None)
-            spec: ModuleSpec | None = find and find(name, path, target)
-            if spec is not None:
-                _wrap_when_run(spec)
-                return spec
-        return None
+    Parameters
+    ----------
+    asked_by : object
+        The finder that asks, see `assay/__init__.py`; it finds nothing itself.
+    """
+    for finder in sys.meta_path:
+        find_spec = None if finder is asked_by else getattr(finder, "find_spec", None)
+        spec: ModuleSpec | None = find_spec and find_spec(name, path, target)
+        if spec is not None:
+            _wrap_when_run(spec)
+            return spec
+    return None
 
 
 def _wrap_when_run(spec: ModuleSpec) -> None:

@@ -78,6 +78,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         Whether interpreter and packages are those of the record.
     environment : list of str
         What is different about software and machine, in words.
+    unrecorded : list of str
+        Packages that were installed from a folder, so that their code is not on record.
     damaged : list of str
         Objects of the record whose bytes in the cache have another hash.
     lost : list of str
@@ -97,6 +99,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
     same_software: bool
     environment: list[str]
+    unrecorded: list[str]
     damaged: list[str]
     lost: list[str]
     stages: list[StageVerdict]
@@ -374,6 +377,7 @@ class _Again:
             notes=list(self._chosen.notes),
             same_software=same,
             environment=differences,
+            unrecorded=environments.unrecorded(self._project, then),
             damaged=damaged(self._project.cache, self._plan) if self._plan else [],
             lost=lost,
             stages=verdicts,

@@ -7,24 +7,20 @@ however many they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from assay.ledger.lineage import Edge
-from assay.trace import commands, labels, run_facts
+from assay.trace import commands, labels, reading, run_facts
 from assay.trace.run_facts import RunFacts
 from assay.trace.things import Thing
 from assay.trace.writers import Passed
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row, Table
-
     from assay.ledger.database import Ledger
 
 Item = TypeVar("Item")
-
-_MOST_WORDS = 20  # for which all commands are searched; for more, all are read
 
 
 class Facts:
@@ -85,9 +81,7 @@ class Facts:
 
     def keepers(self, oid: str) -> list[Passed]:
         """Return which runs have a content among their artifacts, oldest first."""
-        from assay.ledger.tables import artifact
-
-        return [one for _, one in self._rows_of(artifact, [oid])]
+        return [one.passed for one in reading.keepers(self._ledger, [oid])]
 
     def ran(self, path: str) -> list[Passed]:
         """Return which runs have a command that may have run a file, oldest first.
@@ -120,8 +114,7 @@ class Facts:
 
     def _load_runs(self, ids: list[str]) -> None:
         self._runs.update(dict.fromkeys(ids))
-        with self._ledger.read() as connection:
-            self._runs.update((run.id, run) for run in run_facts.load(connection, ids))
+        self._runs.update((run.id, run) for run in run_facts.load(self._ledger, ids))
         for id_ in ids:
             run = self._runs[id_]
             if run is not None and id_ not in self._only_above:
@@ -144,70 +137,28 @@ class Facts:
             self._load_passed(self._take("passed", oid, self._writers))
 
     def _load_passed(self, oids: list[str]) -> None:
-        from assay.ledger.tables import run_data
-
         self._writers.update((oid, []) for oid in oids)
         self._readers.update((oid, []) for oid in oids)
-        conditions = [run_data.c.direction == "output"] if self._upwards else []
-        for row, one in self._rows_of(run_data, oids, *conditions):
-            found = (self._writers if row.direction == "output" else self._readers)[row.oid]
-            if row.direction == "output" or not found or found[-1].run != one.run:
-                found.append(one)
+        for one in reading.passed(self._ledger, oids, written=self._upwards):
+            is_writer = one.direction == "output"
+            found = (self._writers if is_writer else self._readers)[one.oid]
+            if is_writer or not found or found[-1].run != one.passed.run:
+                found.append(one.passed)
         for oid in oids:
             # upwards one of them is chosen by who reads it; mostly there is one
             likely = self._writers[oid][-1:] if self._upwards else self.few(self._readers[oid])
             self.want("run", (one.run for one in likely))
 
-    def _rows_of(
-        self, table: Table, oids: list[str], *conditions: Any
-    ) -> list[tuple[Row[Any], Passed]]:
-        """Return the rows of contents in a table, each with the run that it belongs to."""
-        from sqlalchemy import select
-
-        from assay.ledger.found import within
-        from assay.ledger.tables import run
-
-        above = run.alias("above")
-        query = (
-            select(table, run.c.start, run.c.parent_id, above.c.kind.label("kind_above"))
-            .join(run, run.c.id == table.c.run_id)
-            .outerjoin(above, above.c.id == run.c.parent_id)
-            .where(run.c.kind.in_(("stage", "script")), *conditions)
-            .order_by(run.c.start, run.c.id)
-        )
-        with self._ledger.read() as connection:
-            rows = connection.execute(query.where(within(connection, table.c.oid, oids))).all()
-        return [
-            (
-                row,
-                Passed(
-                    run=row.run_id, path=row.path, start=row.start, parent=row.parent_id,
-                    is_reproduction=row.kind_above == "reproduction",
-                ),
-            )
-            for row in rows
-        ]  # fmt: skip
-
     def _load_ran(self, paths: list[str]) -> None:
-        from sqlalchemy import or_, select
-
-        from assay.ledger.tables import run
-
         self._ran.update((path, []) for path in paths)
-        columns = (run.c.id, run.c.kind, run.c.command, run.c.directory, run.c.start)
-        query = select(*columns, run.c.parent_id).order_by(run.c.start, run.c.id)
-        words = {word for path in paths for word in commands.hints(path)}
-        if len(words) <= _MOST_WORDS:
-            query = query.where(or_(*(run.c.command.contains(w, autoescape=True) for w in words)))
-        with self._ledger.read() as connection:
-            rows = connection.execute(query.where(run.c.command.is_not(None))).all()
+        words = sorted({word for path in paths for word in commands.hints(path)})
         wanted = _by_name(paths)
-        for row in rows:
+        for row in reading.commands(self._ledger, words):
             ran = commands.programs(row.kind, row.command, row.directory, root=self._root)
             modules = commands.modules(row.kind, row.command)
             for path in {one for name in (*ran, *modules) for one in wanted.get(_name(name), ())}:
                 if path in ran or path.endswith(tuple(f"/{name}" for name in modules)):
-                    one = Passed(run=row.id, path=path, start=row.start, parent=row.parent_id)
+                    one = Passed(run=row.id, path=path, start=row.start, parent=row.parent)
                     self._ran[path].append(one)
         for path in paths:
             ids = {one.run for one in self._ran[path]}
@@ -215,17 +166,9 @@ class Facts:
             self.want("run", (one.run for one in self._ran[path]))
 
     def _load_edges(self, things: list[str]) -> None:
-        from assay.ledger.found import within
-        from assay.ledger.tables import edge
-
         self._edges.update((thing, []) for thing in things)
         end, other = ("target", "source") if self._upwards else ("source", "target")
-        query = edge.select().order_by(edge.c.at, edge.c.source, edge.c.relation, edge.c.target)
-        with self._ledger.read() as connection:
-            these = within(connection, edge.c[end], things)
-            found = [Edge(**row) for row in connection.execute(query.where(these)).mappings()]
-            found += self._registered(connection, things)
-        for one in found:
+        for one in reading.edges(self._ledger, things, upwards=self._upwards):
             if one not in self._edges[getattr(one, end)]:
                 self._edges[getattr(one, end)].append(one)
         for thing in things:
@@ -243,28 +186,6 @@ class Facts:
             elif kind not in {"data", "commit"}:
                 self.want("edges", [id_])
                 self.want("thing", [id_])
-
-    def _registered(self, connection: Connection, things: list[str]) -> Iterator[Edge]:
-        """Go from logged models to the versions that were made of them, which are no edges."""
-        from assay.ledger.found import within
-        from assay.ledger.tables import version
-
-        kind = "version" if self._upwards else "logged_model"
-        names = [one.partition(":")[2] for one in things if one.startswith(f"{kind}:")]
-        if not names:
-            return
-        column = version.c.model if self._upwards else version.c.model_id
-        wanted = {name.rpartition("/")[0] for name in names} if self._upwards else names
-        query = version.select().where(version.c.model_id.is_not(None))
-        for row in connection.execute(query.where(within(connection, column, wanted))):
-            target = f"{row.model}/{row.number}"
-            if not self._upwards or target in names:
-                yield Edge(
-                    source=f"logged_model:{row.model_id}",
-                    relation="registered_as",
-                    target=f"version:{target}",
-                    at=row.created,
-                )
 
 
 def _by_name(paths: Iterable[str]) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from assay.objects.hashing import hash_bytes, hash_file
 from assay.objects.legacy import named
 from assay.project import definition, git, params
 from assay.project.workspace import Project
+from assay.trace import reading
 from assay.trace.things import Thing, of_data
 
 READABLE = frozenset({".json", ".yaml", ".yml", ".toml"})
@@ -112,18 +113,9 @@ def _kept_as(ledger: Ledger, content: Path | bytes) -> str | None:
 
     Only then is a file read once more.
     """
-    from sqlalchemy import select
-
-    from assay.ledger.tables import artifact, run_data
-
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
-    is_read = run_data.c.oid.startswith("sha256:") & (run_data.c.size == size)
-    with ledger.read() as connection:
-        found = connection.execute(select(artifact.c.oid).where(artifact.c.size == size).limit(1))
-        if found.first() is None:
-            found = connection.execute(select(run_data.c.oid).where(is_read).limit(1))
-            if found.first() is None:
-                return None
+    if not reading.has_content_of(ledger, size):
+        return None
     if isinstance(content, bytes):
         return f"sha256:{hash_bytes(content, algorithm='sha256')}"
     return f"sha256:{hash_file(content, algorithm='sha256')[0]}"

@@ -5,10 +5,11 @@ Many at once, by one select a table; what the ledger does not have is not in the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from assay.base.clock import iso
+from assay.ledger.askable import askable
 from assay.trace import decided
 from assay.trace.things import Thing
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from assay.ledger.database import Ledger
 
 
-def load(ledger: Ledger, ids: Iterable[str]) -> dict[str, Thing]:
+@askable
+def load(ledger: Ledger, ids: Sequence[str]) -> dict[str, Thing]:
     """Return things by their names in the ledger: `version:bikes/3`, say."""
     by_kind: dict[str, list[str]] = {}
     for id_ in dict.fromkeys(ids):

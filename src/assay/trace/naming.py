@@ -6,12 +6,12 @@ import contextlib
 from pathlib import Path
 
 from assay.base.errors import Error, NotFound, did_you_mean
-from assay.ledger import models, runs
+from assay.ledger import listing, models, runs
 from assay.ledger.database import Ledger
 from assay.ledger.runs import Run
 from assay.project import git
 from assay.project.workspace import Project
-from assay.trace import decided, files, served
+from assay.trace import decided, files, reading, served
 from assay.trace.things import Thing, of_run
 
 _SHORTEST = 8  # letters of an id that a person may mean to be one
@@ -114,20 +114,7 @@ def _metric(run: Run, name: str) -> Thing:
 
 def _latest_with(ledger: Ledger, metric: str) -> Thing | None:
     """Return a metric of the latest run that has it, and is no part of another."""
-    from sqlalchemy import select
-
-    from assay.ledger.tables import latest_metric, run
-
-    query = (
-        select(run.c.id)
-        .join(latest_metric, latest_metric.c.run_id == run.c.id)
-        .where(latest_metric.c.key == metric, run.c.deleted.is_(None))
-        .where(run.c.parent_id.is_(None), run.c.kind != "reproduction")
-        .order_by(run.c.start.desc(), run.c.id.desc())
-        .limit(1)
-    )
-    with ledger.read() as connection:
-        found = connection.execute(query).scalar()
+    found = listing.latest_with(ledger, metric)
     return None if found is None else _metric(runs.get(ledger, found), metric)
 
 
@@ -156,15 +143,11 @@ def _nothing(project: Project, ledger: Ledger, name: str) -> NotFound:
 
 
 def _purged(ledger: Ledger, name: str) -> NotFound | None:
-    from assay.ledger.tables import purged
-
-    begins = purged.c.id.startswith(name.lower(), autoescape=True)
-    with ledger.read() as connection:
-        found = connection.execute(purged.select().where(begins).limit(2)).all()
-    if len(found) != 1 or len(name) < _SHORTEST:
+    found = reading.purged(ledger, name.lower()) if len(name) >= _SHORTEST else []
+    if len(found) != 1:
         return None
     return NotFound(
-        f"the run {found[0].id} was purged, and cannot be brought back",
+        f"the run {found[0]} was purged, and cannot be brought back",
         hint="its record went with 'assay runs purge'; 'assay runs list' shows what is left",
     )
 

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from assay.ledger.askable import askable
 from assay.ledger.writer import Code, Untracked
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Table
+
+    from assay.ledger.database import Ledger
 
 
 class Lying(msgspec.Struct, frozen=True):
@@ -50,12 +53,14 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     children: tuple[str, ...]
 
 
-def load(connection: Connection, ids: Sequence[str]) -> list[RunFacts]:
+@askable
+def load(ledger: Ledger, ids: Sequence[str]) -> list[RunFacts]:
     """Return runs by their ids, deleted ones too; what the ledger does not have is left out."""
     from assay.ledger import tables
 
-    beside = _Beside(connection, ids)
-    return [_run(row, beside) for row in beside.of(tables.run, "id")]
+    with ledger.read() as connection:
+        beside = _Beside(connection, ids)
+        return [_run(row, beside) for row in beside.of(tables.run, "id")]
 
 
 class _Beside:

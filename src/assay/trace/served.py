@@ -16,7 +16,7 @@ from assay.ledger import lineage, models
 from assay.ledger.database import Ledger
 from assay.ledger.lineage import Edge
 from assay.project.workspace import Project
-from assay.trace import decided
+from assay.trace import decided, reading
 from assay.trace.things import Thing
 
 KINDS = frozenset(
@@ -103,28 +103,14 @@ def missing(id_: str) -> NotFound:
 
 def _bundle(ledger: Ledger, name: str) -> Thing | None:
     """Return a bundle by its id or the beginning of it, as far as the ledger knows it."""
-    from sqlalchemy import select
-
-    from assay.ledger.tables import version
-
-    begins = version.c.bundle.startswith(name, autoescape=True)
-    query = select(version.c.bundle).where(begins, version.c.deleted.is_(None)).distinct()
-    with ledger.read() as connection:
-        known = connection.execute(query.limit(2)).scalars().all()
     exact = [name] if lineage.edges_to(ledger, f"bundle:{name}") else []
-    found = sorted({*exact, *(oid for oid in known if oid is not None)})
+    found = sorted({*exact, *reading.bundles(ledger, name)})
     return of(ledger, f"bundle:{found[0]}") if len(found) == 1 else None
 
 
 def _logged_model(ledger: Ledger, name: str) -> Thing | None:
     """Return the model that was logged, by its id or the only beginning of it."""
-    from sqlalchemy import select
-
-    from assay.ledger.tables import logged_model
-
-    query = select(logged_model.c.id).where(logged_model.c.id.startswith(name)).limit(2)
-    with ledger.read() as connection:
-        found = connection.execute(query).scalars().all()
+    found = reading.logged_models(ledger, name)
     return of(ledger, f"logged_model:{found[0]}") if len(found) == 1 else None
 
 
@@ -208,22 +194,6 @@ def _place(found: tuple[str, str]) -> int:
 def _came_from(edge: Edge) -> str:
     is_decision = edge.source.startswith("decision:") and edge.relation == "deployed_as"
     return DECIDED if is_decision else CAME_FROM[edge.relation]
-
-
-def decisions_to_deploy(ledger: Ledger, version: Thing) -> list[str]:
-    """Return the decisions by which a version was deployed, by their names in the ledger."""
-    from assay.ledger.tables import edge
-
-    deployed = edge.alias("deployed")
-    query = (
-        edge.select()
-        .join(deployed, deployed.c.target == edge.c.target)
-        .where(deployed.c.source == version.id, deployed.c.relation == "deployed_as")
-        .where(edge.c.relation == "deployed_as", edge.c.source.startswith("decision:"))
-        .order_by(deployed.c.at, deployed.c.target, edge.c.at, edge.c.source)
-    )
-    with ledger.read() as connection:
-        return [row.source for row in connection.execute(query)]
 
 
 def sources(edges: list[Edge], relation: str) -> list[str]:

@@ -13,13 +13,14 @@ from assay.base.progress import counted
 from assay.ledger.database import Ledger
 from assay.ledger.values import folded
 from assay.project.workspace import Project
-from assay.trace import served, things
+from assay.trace import reading, served, things
 from assay.trace.nodes import ABOVE, Node, Walk, as_passed, has_its_own
 from assay.trace.run_facts import Lying, RunFacts
 from assay.trace.things import Thing
 from assay.trace.writers import Passed, chosen
 
 _MOST_PARAMS = 40
+_MODELS = ("logged_model:", "version:", "bundle:")
 
 
 class Up(Walk):
@@ -117,7 +118,7 @@ class Up(Walk):
             return [self.leaf(id_, how) for how, id_ in found]
         nodes: list[Node] = []
         if thing.kind == "version" and thing.id == self.root:
-            deployed = served.decisions_to_deploy(self.ledger, thing)
+            deployed = reading.decisions_to_deploy(self.ledger, thing.id)
             nodes = self._decided(deployed, "deployed by")
         for how, id_ in self.facts.few(found):
             if how == served.CAME_FROM["judged"]:
@@ -147,12 +148,12 @@ class Up(Walk):
         if not has_its_own(run):
             return []
         edges = self.facts.edges(f"run:{run.id}")
-        models = [
-            source
-            for source in served.sources(edges, "read_by")
-            if source.startswith("logged_model:")
-        ]
-        nodes = [self._up_to(id_, "read") for id_ in self.facts.few(models)]
+        models = [one for one in served.sources(edges, "read_by") if one.startswith(_MODELS)]
+        models.sort(key=lambda one: _MODELS.index(f"{one.partition(':')[0]}:"))
+        nodes: list[Node] = []
+        for id_ in self.facts.few(models):
+            if id_ not in self.seen:  # the bundle of a version comes after it
+                nodes.append(self._up_to(id_, "read"))
         nodes += self.more(run.id, "models", len(models), len(self.facts.few(models)))
         shown = self.facts.few(run.inputs)
         nodes += [self._input(one, run) for one in shown]

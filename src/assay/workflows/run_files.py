@@ -7,12 +7,17 @@ its name.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import lzma
 import re
 import shutil
+import struct
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -36,7 +41,13 @@ if TYPE_CHECKING:
 
 RECORDS = "records"
 _OBJECT = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{62})")
+_ENCRYPTED = 1  # of the flags of an entry
 _DATE = (1980, 1, 1, 0, 0, 0)
+_OF_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, UnicodeDecodeError,
+    KeyError, EOFError, NotImplementedError, OverflowError,
+)  # fmt: skip
+"""What reading an archive ends in that is none, or was damaged."""
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,26 +119,43 @@ def write(
     path = out or Path(f"runs-{ids[0][:13]}.zip")
     if path.exists() and not overwrite:
         raise Taken("the file is there already", where=path, hint="give another one, or '--force'")
-    kept = [oid for one in found for oid in artifacts_of(one)] if artifacts else []
-    files = [file.oid for one in found for file in getattr(one, "files", ())] if artifacts else []
-    every = with_documents(place.objects, files)
-    lacking = set(place.objects.lacking(sorted(every)))
-    oids = sorted(every - lacking)
+    named = _named(place.objects, found if artifacts else ())
+    _pack(place, path, found, named.here)
+    return Exported(
+        path=path,
+        runs=len(ids),
+        artifacts=len(named.artifacts) - sum(oid in named.lacking for oid in named.artifacts),
+        others=len(set(named.here).difference(named.artifacts)),
+        missing=sum(oid in named.lacking for oid in named.artifacts),
+        others_missing=len(named.lacking.intersection(named.files).difference(named.artifacts)),
+        size=path.stat().st_size,
+    )
+
+
+class _Named(NamedTuple):
+    """The objects that records name: under a path, at all, and those that are here or are not."""
+
+    artifacts: list[str]
+    files: list[str]
+    here: list[str]
+    lacking: set[str]
+
+
+def _named(objects: Cache, found: Sequence[Record]) -> _Named:
+    files = [file.oid for one in found for file in getattr(one, "files", ())]
+    every = with_documents(objects, files)
+    lacking = set(objects.lacking(sorted(every)))
+    artifacts = [oid for one in found for oid in artifacts_of(one)]
+    return _Named(artifacts, files, sorted(every - lacking), lacking)
+
+
+def _pack(place: Place, path: Path, found: Sequence[Record], oids: Sequence[str]) -> None:
     with temporary(place) as folder:
         packs.write(Path(folder) / RECORDS, found)
         with writing(path) as handle, zipfile.ZipFile(handle, "w") as archive:
             _add(archive, Path(folder) / RECORDS, RECORDS)
             for oid in oids:
                 _add(archive, place.objects.path(oid), f"objects/{oid[:2]}/{oid[2:]}")
-    return Exported(
-        path=path,
-        runs=len(ids),
-        artifacts=len(kept) - sum(oid in lacking for oid in kept),
-        others=len(set(oids).difference(kept)),
-        missing=sum(oid in lacking for oid in kept),
-        others_missing=len(lacking.intersection(files).difference(kept)),
-        size=path.stat().st_size,
-    )
 
 
 def _gathered(
@@ -199,41 +227,63 @@ def read(place: Place, path: Path, *, artifacts: bool = True) -> Imported:
     NotFound
         If there is no such file.
     Error
-        If it is no file of `runs export`. Nothing is changed then.
+        If it is no file of `runs export`, or a damaged one. No run is taken then.
     """
     complaints: list[str] = []
     with temporary(place) as folder:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                found = _records(archive, Path(folder), path, complaints)
-                came = _objects(archive, place.objects, Path(folder)) if artifacts else set()
-        except FileNotFoundError:
-            raise NotFound("there is no such file", where=path) from None
-        except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as error:
-            raise Error(
-                "this is no file of 'assay runs export', or it is cut off",
-                where=path,
-                hint="export it again",
-            ) from error
-        except OSError as error:
-            raise explain(error, path) from error
+        with _opened(path) as archive:
+            found = _records(archive, Path(folder), path, complaints)
+            came = _objects(archive, place.objects, Path(folder)) if artifacts else None
         done = _load(place, found)
-    new = {*done.new, *done.new_models} if artifacts else set()
-    kept = [
-        oid
-        for one in found
-        for oid in artifacts_of(one)
-        if oid in came or (getattr(one, "id", None) in new and place.objects.has(oid))
-    ]
+    kept = [] if came is None else _kept(place.objects, found, done, came)
     purged = [f"the run {id_} was purged here and stays away" for id_ in done.purged]
     return Imported(
         new=len(done.new),
         models=len(done.new_models),
         changed=len(done.changed),
         artifacts=len(kept),
-        others=len(came.difference(kept)),
+        others=len((came or set()).difference(kept)),
         complaints=[*complaints, *done.refused, *purged],
     )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive; what is wrong with it, there or when it is read, is an error."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(info.flag_bits & _ENCRYPTED for info in archive.infolist()):
+                raise zipfile.BadZipFile(path)
+            yield archive
+    except FileNotFoundError:
+        raise NotFound("there is no such file", where=path) from None
+    except OSError as error:
+        if error.errno in {None, errno.EINVAL}:  # of a decompressor, of an offset that is none
+            raise _damaged(path) from error
+        raise explain(error, path) from error
+    except _OF_DAMAGED as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> Error:
+    return Error(
+        "this is no file of 'assay runs export', or it is damaged",
+        where=path,
+        hint="export it again",
+    )
+
+
+def _kept(
+    objects: Cache, found: Sequence[Record], done: Loaded, came: set[str]
+) -> list[str]:  # fmt: skip
+    """Return the artifacts that came, and those of new runs that were here before."""
+    new = {*done.new, *done.new_models}
+    return [
+        oid
+        for one in found
+        for oid in artifacts_of(one)
+        if oid in came or (getattr(one, "id", None) in new and objects.has(oid))
+    ]
 
 
 def _load(place: Place, found: Sequence[Record]) -> Loaded:

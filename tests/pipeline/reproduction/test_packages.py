@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ import pytest
 
 from assay.ledger import packages
 from tests import make
+from tests.wheels import wheel
 
 USES = """
 import tinydep, assay
@@ -28,32 +26,22 @@ with assay.run("uses"):
 """
 
 
-def wheel(folder: Path, version: str) -> Path:
-    """Make a wheel of one module."""
-    info = f"tinydep-{version}.dist-info"
-    files = {
-        "tinydep/__init__.py": f"VERSION = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: tinydep\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    rows = io.StringIO()
-    csv.writer(rows).writerows([(file, "", "") for file in (*files, f"{info}/RECORD")])
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"tinydep-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for file, text in {**files, f"{info}/RECORD": rows.getvalue()}.items():
-            archive.writestr(file, text)
-    return path
+PROJECT = """
+[project]
+name = "tinydep"
+version = "1.0"
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+"""
 
 
 def source(folder: Path, version: str) -> Path:
     """Make the source of the module, in a git repository."""
-    metadata = f'[project]\nname = "tinydep"\nversion = "{version}"\n'
-    build = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
-    make.repository(folder)
+    code = f"VERSION = '{version}'\n"
     make.write(
-        folder,
-        {"pyproject.toml": build + metadata, "tinydep/__init__.py": f"VERSION = '{version}'\n"},
+        make.repository(folder),
+        {"pyproject.toml": PROJECT.replace("1.0", version), "tinydep/__init__.py": code},
     )
     make.commit(folder)
     return folder
@@ -78,18 +66,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def call(folder: Path, path: Path) -> list[str]:
-    """Run the script with the packages of a folder, and return those that it recorded."""
+def call(folder: Path, *path: Path) -> list[str]:
+    """Run the script with the packages of folders, and return those that it recorded."""
     subprocess.run(
         [sys.executable, "uses.py"], cwd=folder, check=True, capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},
     )  # fmt: skip
     shown = json.loads(make.done(folder, "runs", "show", "latest", "--json"))["run"]
     found: list[str] = shown["environment"]["software"]["packages"]
     return [one for one in found if "tinydep" in one]
 
 
-def again(folder: Path, path: Path, env: Mapping[str, str] | None = None) -> make.Shown:
+def again(folder: Path, path: Path | str, env: Mapping[str, str] | None = None) -> make.Shown:
     return make.process(
         folder, "reproduce", "--json", env={"PYTHONPATH": str(path), **(env or {})}
     )
@@ -151,11 +139,11 @@ def test_a_repository_is_recorded_with_its_commit_and_built_from_that(
 ):
     repository = source(tmp_path / "repository", "1.0")
     commit = make.git(repository, "rev-parse", "HEAD").strip()
-    install(tmp_path / "then", f"tinydep @ git+{repository.as_uri()}")
+    install(tmp_path / "then", f"git+{repository.as_uri()}")
     (line,) = call(project, tmp_path / "then")
     assert line == f"tinydep @ git+{repository.as_uri()}@{commit}"
     source(repository, "2.0")
-    install(tmp_path / "now", f"tinydep @ git+{repository.as_uri()}")
+    install(tmp_path / "now", f"git+{repository.as_uri()}")
     # what builds it is among the recorded packages; '0' means none of its own, says pip
     found = verdict(again(project, tmp_path / "now", {"PIP_NO_BUILD_ISOLATION": "0"}))
     assert (found["sameness"], found["environment_used"]) == ("identical", "recorded")
@@ -171,6 +159,7 @@ def test_a_package_in_place_is_recorded_without_its_folder_and_what_is_here_stan
     env = {"PYTHONHASHSEED": "1"}
     found = verdict(again(project, tmp_path / "then", env))
     assert not any("tinydep" in one for one in (*found["notes"], *found["environment"]))
+    assert found["unrecorded"] == ["tinydep"]
     edit(project, "alembic==", "zzz-gone==")
     shown = again(project, tmp_path / "nothing")
     assert shown.code == 255
@@ -188,6 +177,20 @@ def edit(folder: Path, old: str, new: str) -> None:
     db.close()
 
 
+def test_a_package_in_place_from_the_project_is_that_of_the_run(tmp_path: Path, project: Path):
+    source = {"src/tinydep/__init__.py": "VERSION = '1.0'\n", "src/pyproject.toml": PROJECT}
+    make.write(project, {**source, ".gitignore": "/src/build\n"})
+    make.commit(project)
+    install(tmp_path / "then", "-e", str(project / "src"))
+    assert call(project, project / "src", tmp_path / "then") == [
+        "# Editable install (tinydep==1.0)"
+    ]
+    make.write(project, {"src/tinydep/__init__.py": "VERSION = '2.0'\n"})
+    path = os.pathsep.join([str(project / "src"), str(tmp_path / "then")])
+    found = verdict(again(project, path))
+    assert (found["sameness"], found["unrecorded"]) == ("identical", [])
+
+
 def test_of_a_package_from_a_folder_it_is_said_that_its_code_is_not_on_record(
     tmp_path: Path, project: Path
 ):
@@ -196,11 +199,16 @@ def test_of_a_package_from_a_folder_it_is_said_that_its_code_is_not_on_record(
     assert call(project, tmp_path / "then") == ["# Local install (tinydep==1.0)"]
     edit(project, '"pip==', '"pip==0.')  # so that something differs, which need not be had
     found = verdict(again(project, tmp_path / "then"))
-    assert found["sameness"] == "identical"
-    assert (
-        "'tinydep' is a local package, its code is not on record: the present one is used"
-    ) in found["notes"]
-    assert not any("'assay'" in one for one in found["notes"])
+    assert (found["sameness"], found["environment_used"]) == ("identical", "recorded")
+    assert found["unrecorded"] == ["tinydep"]
+    shown = make.process(
+        project, "reproduce", "--environment", "current",
+        env={"PYTHONPATH": str(tmp_path / "then")},
+    )  # fmt: skip
+    assert "Installed from a folder, so that its code is not on record: 'tinydep'." in shown.out
+
+
+GIT = '"vcs_info": {"vcs": "git", "commit_id": "0"}'
 
 
 @pytest.mark.parametrize(
@@ -213,8 +221,7 @@ def test_of_a_package_from_a_folder_it_is_said_that_its_code_is_not_on_record(
         ('{"url": "https://h/a", "vcs_info": {}}', "a==1"),
         ('{"url": "https://u:p@h/a.zip?token=1&x=2", "archive_info": {}}', "a @ https://h/a.zip?x=2"),
         (
-            '{"url": "ssh://git@h/a", "vcs_info": {"vcs": "git", "commit_id": "0"}, '
-            '"subdirectory": "b"}',
+            f'{{"url": "ssh://git@h/a", {GIT}, "subdirectory": "b"}}',
             "a @ git+ssh://git@h/a@0#subdirectory=b",
         ),
         (

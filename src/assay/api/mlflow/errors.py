@@ -101,13 +101,13 @@ def answer(error: Error) -> tuple[int, bytes]:
 
 def is_kept_back(error: Error) -> bool:
     """Say whether an error tells more than who asks is told: it is for the log."""
-    return not isinstance(error, Refused) and sentence(error) != _whole(error)
+    return not isinstance(error, Refused) and sentence(error) != whole(error)
 
 
 def sentence(error: Error) -> str:
     """Return what an error says without the paths of this machine and what to type there."""
     if isinstance(error, Refused):
-        return _cut(_whole(error))
+        return _cut(whole(error))
     if isinstance(error, Away):
         return "the ledger cannot be reached now"
     is_place = error.where is not None and "/" in error.where
@@ -117,10 +117,11 @@ def sentence(error: Error) -> str:
         where=None if is_place else error.where,
         hint=None if hint is not None and _COMMAND.search(hint) else hint,
     )
-    return _cut(_whole(said))
+    return _cut(whole(said))
 
 
-def _whole(error: Error) -> str:
+def whole(error: Error) -> str:
+    """Return all that an error says, in one line: for the log."""
     where = "" if error.where is None else f"{error.where}: "
     hint = "" if error.hint is None else f"; {error.hint}"
     return f"{where}{error.what}{hint}"

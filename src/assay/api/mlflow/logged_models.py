@@ -203,7 +203,7 @@ def log_params(_hub: Hub, ask: LogParams, connection: Connection) -> None:
     """Record parameters of a logged model; the same once more changes nothing."""
     params = [(one.key, one.value) for one in ask.params]
     try:
-        logged.log_params(connection, ask.model_id, params)
+        logged.log_params(connection, ask.model_id, params, at=now_ms())
     except Taken as error:
         raise Refused("BAD_REQUEST", error.what) from None
 

@@ -15,6 +15,7 @@ from assay.api.mlflow.asks import Int32, Int64, number
 from assay.api.mlflow.calls import call, write
 from assay.api.mlflow.errors import invalid
 from assay.api.mlflow.runs import MetricMessage
+from assay.base.clock import now_ms
 from assay.ledger import history, series
 from assay.ledger.writer import Metric
 
@@ -203,6 +204,7 @@ def add_points(connection: Connection, run_id: str, points: Sequence[Point]) -> 
                 )
                 for point in of_models
             ],
+            at=now_ms(),
         )
 
 

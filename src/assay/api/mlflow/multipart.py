@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from assay.objects.receiving import Arriving
 
 _TREE = "/mlflow-artifacts/mpu"
+_LONGEST = 8192  # they are in the answer once for each part
 _Number = Annotated[int, msgspec.Meta(ge=1, le=parts.MOST)]
 
 
@@ -93,14 +94,16 @@ async def create(hub: Hub, _ask: InTree, request: Request) -> dict[str, Any]:
     """Begin an upload; say where its parts go."""
     ask = from_json(Create, await _body(hub, request), path={})
     path = _file(paths.asked(request, below=f"{_TREE}/create/"), ask.path)
+    address, token = _address(request), request.headers.get("authorization")
+    if len(address) + len(token or "") > _LONGEST:
+        raise invalid(f"The hub's address and the token have more than {_LONGEST} characters")
 
     def begin() -> Upload:
         writable(hub, path)
         return parts.begin(hub.objects, path, n_parts=ask.num_parts)
 
     upload = await arrivals.in_thread(hub, begin)
-    base = f"{_address(request)}/part/{upload.id}"
-    token = request.headers.get("authorization")
+    base = f"{address}/part/{upload.id}"
     headers = {} if token is None else {"Authorization": token}
     credentials = [
         {"url": f"{base}/{number}", "part_number": number, "headers": headers}

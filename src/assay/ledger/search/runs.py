@@ -24,7 +24,7 @@ View = Literal["active", "deleted", "all"]
 FEW = 5000
 """Up to so many rows of a parameter, metric or tag are looked up first, and their runs then."""
 
-_LONGEST_KEPT = 8_000  # characters of a query whose selects are kept
+_LONGEST_KEPT = 2_000  # characters of a query whose selects are kept
 _NO_LIMIT = 1 << 62
 
 

@@ -103,7 +103,7 @@ class Counting(NamedTuple):
     beside_column: frozenset[int]  # parts that a column of the run may fulfil, too
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=128)
 def counting(form: Form) -> Counting:
     """Return what counts the rows of each comparison."""
     from sqlalchemy import Integer, bindparam, func, literal_column, select
@@ -131,7 +131,7 @@ def counting(form: Form) -> Counting:
     return Counting(by_rows, made, by_ids, beside)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=128)
 def page(form: Form, ways: tuple[Way, ...], place: Literal["", "offset", "id"]) -> Made:
     """Return what selects the ids and the beginnings of a page of runs, `n_rows` of them."""
     from sqlalchemy import BigInteger, Text, bindparam, select

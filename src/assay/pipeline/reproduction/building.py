@@ -77,7 +77,7 @@ def build(
         if kept is None:
             say(f"Building the recorded environment in {folder}")
             shutil.rmtree(folder, ignore_errors=True)  # a killed process left it
-            kept = _make(project, folder, wanted, here)
+            kept = _make(folder, wanted, here)
             write_atomic(folder / _MARK, msgspec.json.encode(kept))
     return Built(folder=folder, software=kept.software, notes=kept.notes)
 
@@ -89,8 +89,8 @@ def _kept(folder: Path) -> _Kept | None:
         return None
 
 
-def _make(project: Project, folder: Path, wanted: Software, here: Software) -> _Kept:
-    plan = _planned(project, wanted, here)
+def _make(folder: Path, wanted: Software, here: Software) -> _Kept:
+    plan = _planned(wanted, here)
     interpreter = _interpreter(wanted)
     uv = shutil.which("uv")
     _make_empty(folder, interpreter, uv=uv, python=wanted.python)
@@ -117,7 +117,7 @@ class _Plan(msgspec.Struct, kw_only=True):
     notes: list[str] = []
 
 
-def _planned(project: Project, wanted: Software, here: Software) -> _Plan:
+def _planned(wanted: Software, here: Software) -> _Plan:
     """Say where each package comes from, or raise where one can be had nowhere."""
     plan, nowhere = _Plan(), []
     there = packages.versions(here.packages)
@@ -131,7 +131,11 @@ def _planned(project: Project, wanted: Software, here: Software) -> _Plan:
         )
         if is_same or stands_in:
             plan.linked.append(name)
-            plan.notes += _stand_in(project, name, version, present or "", is_same=is_same)
+            if not is_same:
+                versions = f"{packages.bare(present or '')} stands in for {packages.bare(version)}"
+                plan.notes.append(
+                    f"'{name}' is a local package, in no index: the present {versions}"
+                )
         elif packages.is_local(version):
             nowhere.append(f"{name} {version}")
         elif name not in _TOOLS:
@@ -144,18 +148,6 @@ def _planned(project: Project, wanted: Software, here: Software) -> _Plan:
             "what is here: --environment current",
         )
     return plan
-
-
-def _stand_in(
-    project: Project, name: str, version: str, present: str, *, is_same: bool
-) -> list[str]:
-    """Say that a package from a folder is the present one, unless its code is the run's."""
-    if not is_same:
-        versions = f"{packages.bare(present)} stands in for {packages.bare(version)}"
-        return [f"'{name}' is a local package, in no index: the present {versions}"]
-    if packages.is_local(version) and not installed.is_code_of(name, project.git_root):
-        return [f"'{name}' is a local package, its code is not on record: the present one is used"]
-    return []
 
 
 def _minor(software: Software) -> tuple[str, list[str]]:
@@ -203,12 +195,12 @@ def _make_empty(folder: Path, interpreter: str | None, *, uv: str | None, python
 def _install(wanted: Sequence[str], folder: Path, *, uv: str | None, here: object) -> None:
     """Install packages, all of them, or say which cannot be had."""
     command = _installer(folder, uv=uv)
-    done = _run([*command, *wanted])
+    done = _run([*command, *map(_asked, wanted)])
     if done.returncode == 0:
         return
     reasons = {}
     for package in wanted[:_MOST_TRIED]:
-        one = _run([*command, package]) if len(wanted) > 1 else done
+        one = _run([*command, _asked(package)]) if len(wanted) > 1 else done
         if one.returncode:
             reasons[package] = _last(one)
     if not reasons:
@@ -225,6 +217,12 @@ def _install(wanted: Sequence[str], folder: Path, *, uv: str | None, here: objec
         hint="without a network, name a folder that has them, PIP_FIND_LINKS=FOLDER "
         "(UV_FIND_LINKS for uv); or use what is here: --environment current",
     )
+
+
+def _asked(package: str) -> str:
+    """Return a package as it is asked for; pip takes a repository on disk without a name only."""
+    _, address = packages.parse(package)
+    return address if "+file:///" in address else package
 
 
 def _present(package: str, here: dict[str, str]) -> str:
@@ -258,6 +256,6 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 def _last(done: subprocess.CompletedProcess[str]) -> str:
     """Return the line in which a program says why it failed."""
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"(?i)error|╰─▶", line)]
+    errors = [line for line in lines if re.match(r"(?i)error|cause:|╰─▶", line)]
     said = (errors or lines or [f"exit status {done.returncode}"])[-1]
-    return re.sub(r"^(?i:error)(:\s*)|^╰─▶\s*", "", said)
+    return re.sub(r"^(?i:error|cause):\s*|^╰─▶\s*", "", said)

@@ -16,8 +16,9 @@ import msgspec
 
 from assay.base.errors import Error
 from assay.ledger import environment as environments
+from assay.ledger import packages
 from assay.ledger.environment import THREAD_VARIABLES, Environment, Software
-from assay.pipeline.reproduction import building, places
+from assay.pipeline.reproduction import building, installed, places
 from assay.project.workspace import Project
 
 Choice = Literal["current", "recorded"]
@@ -103,11 +104,11 @@ def choose(
     if recorded is None or asked == "current":
         return Chosen(kind="current", environment=now)
     variables = _variables(now, recorded)
-    packages = _differing(now.software, recorded.software)
-    if not variables and not packages:
+    differing = _differing(now.software, recorded.software)
+    if not variables and not differing:
         return Chosen(kind="current", environment=now)
     built = None
-    if packages:
+    if differing:
         built = building.build(project, recorded.software, now.software, say=say)
     software = now.software if built is None else built.software
     made = Environment(
@@ -122,6 +123,20 @@ def choose(
         folder=None if built is None else built.folder,
         notes=(*notes, *(built.notes if built is not None else ())),
     )
+
+
+def unrecorded(project: Project, recorded: Environment | None) -> list[str]:
+    """Return the packages of a record whose code is not on record: it was taken from a folder.
+
+    Not those that are used in place from the project itself: the work tree has their code.
+    """
+    if recorded is None:
+        return []
+    return [
+        name
+        for name, version in packages.versions(recorded.software.packages).items()
+        if packages.is_local(version) and not installed.is_code_of(name, project.git_root)
+    ]
 
 
 def _differing(now: Software, recorded: Software) -> list[str]:

@@ -68,6 +68,7 @@ class Store(Protocol):
     """A store of MLflow. What cannot be read is added to `complaints` and passed by."""
 
     complaints: list[str]
+    folder: Path  # in which it lies: relative paths in it begin there
     roots: tuple[Path, ...]  # where MLflow keeps artifacts, if nobody says otherwise
 
     def experiments(self) -> list[ExperimentRecord]:

@@ -6,6 +6,7 @@ import math
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,11 +14,20 @@ from urllib.parse import quote
 from assay.base.errors import Error
 from assay.ledger.records import ExperimentRecord, ModelMetric, value_of
 from assay.ledger.rows import chunks
-from assay.workflows.mlflow import FoundModel, FoundRun, Registered, RegisteredVersion, translating
-from assay.workflows.mlflow.translating import Dataset, Facts
+from assay.workflows.mlflow import (
+    FoundModel,
+    FoundRun,
+    Registered,
+    RegisteredVersion,
+    checking,
+    translating,
+)
+from assay.workflows.mlflow.checking import attempt
+from assay.workflows.mlflow.translating import Dataset, Facts, Point
 
 Row = Mapping[str, Any]
 _NEEDED = ("experiments", "runs", "metrics", "params", "tags")
+_DAMAGED = frozenset([sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB])
 
 
 class Database:
@@ -25,11 +35,14 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.complaints: list[str] = []
+        self.folder = path.parent
         self.roots = tuple(path.parent / name for name in ("mlruns", "mlartifacts"))
+        self._path = path
         address = f"file:{quote(str(path.absolute()))}?mode=ro"
         try:
             self._file = sqlite3.connect(address, uri=True)
             self._file.row_factory = sqlite3.Row
+            self._file.text_factory = _text
             query = "SELECT name FROM sqlite_master WHERE type = 'table'"
             self._tables = {row[0] for row in self._file.execute(query)}
         except sqlite3.DatabaseError as error:
@@ -44,9 +57,13 @@ class Database:
                 where=path,
                 hint="give MLflow's backend store, such as 'mlflow.db'",
             )
-        self._names = {
-            row["experiment_id"]: row["name"] for row in self._rows("experiments", "")
-        }  # fmt: skip
+        try:
+            self._names = {
+                row["experiment_id"]: row["name"] for row in self._rows("experiments", "")
+            }
+        except Error:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -54,10 +71,23 @@ class Database:
 
     def _rows(self, table: str, rest: str, values: Sequence[Any] = ()) -> Iterator[Row]:
         """Go through rows of a table; an older MLflow may not have it."""
-        if table in self._tables:
-            query = f"SELECT * FROM {table} {rest}"  # noqa: S608 -- our own words
+        if table not in self._tables:
+            return
+        query = f"SELECT * FROM {table} {rest}"  # noqa: S608 -- our own words
+        try:
             for row in self._file.execute(query, values):
                 yield defaultdict(lambda: None, dict(row))
+        except sqlite3.DatabaseError as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: sqlite3.DatabaseError) -> Error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            return Error(
+                f"the database is damaged: {error}",
+                where=self._path,
+                hint="import a copy that 'sqlite3 FILE .recover' makes; what came already stays",
+            )
+        return Error(f"the database cannot be read: {error}", where=self._path)
 
     def _of(self, table: str, column: str, ids: Sequence[Any]) -> Iterator[Row]:
         marks = ", ".join("?" * len(ids))
@@ -68,18 +98,13 @@ class Database:
         tags: dict[Any, dict[str, str]] = defaultdict(dict)
         for row in self._rows("experiment_tags", ""):
             tags[row["experiment_id"]][row["key"]] = row["value"] or ""
-        return [
-            ExperimentRecord(
-                name=row["name"],
-                created=row["creation_time"] or 0,
-                updated=row["last_update_time"] or row["creation_time"] or 0,
-                deleted=(row["last_update_time"] or 0)
-                if row["lifecycle_stage"] == "deleted"
-                else None,
-                tags=tags[row["experiment_id"]],
-            )
-            for row in self._rows("experiments", "ORDER BY experiment_id")
-        ]
+        found = []
+        for row in self._rows("experiments", "ORDER BY experiment_id"):
+            make = partial(_experiment, row, tags[row["experiment_id"]])
+            what = f"the experiment {row['name']!r}"
+            if (one := attempt(make, self.complaints, what=what)) is not None:
+                found.append(one)
+        return found
 
     def runs(self) -> Iterator[FoundRun]:
         """Go through all runs."""
@@ -89,32 +114,49 @@ class Database:
 
     def _some_runs(self, ids: Sequence[str]) -> Iterator[FoundRun]:
         params, tags = (self._texts(name, "run_uuid", ids) for name in ("params", "tags"))
-        metrics: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-        for row in self._of("metrics", "run_uuid", ids):
-            value = math.nan if row["is_nan"] else float(row["value"])
-            point = (row["step"] or 0, row["timestamp"] or 0, value)
-            metrics[row["run_uuid"]][row["key"]].append(point)
-        datasets, models = self._datasets(ids), self._links(ids)
+        metrics, datasets, models = self._metrics(ids), self._datasets(ids), self._links(ids)
         found = {row["run_uuid"]: row for row in self._of("runs", "run_uuid", ids)}
         for id_ in ids:
-            row = found[id_]
-            is_deleted = row["lifecycle_stage"] == "deleted"
-            facts = Facts(
-                id=id_,
-                experiment=self._names.get(row["experiment_id"], "Default"),
-                name=row["name"],
-                status=row["status"] or "",
-                owner=row["user_id"] or None,
-                start=row["start_time"],
-                end=row["end_time"],
-                deleted=(row["deleted_time"] or row["end_time"] or 0) if is_deleted else None,
-            )
-            record = translating.run(
-                facts, params=params[id_], tags=tags[id_], metrics=metrics[id_],
+            if id_ not in found:
+                self.complaints.append(f"the run {id_!r} is left out: it is found by no id")
+                continue
+            make = partial(
+                self._run, found[id_], params=params[id_], tags=tags[id_], metrics=metrics[id_],
                 datasets=datasets[id_], models=models[id_],
             )  # fmt: skip
-            folder = f"{row['experiment_id']}/{id_}/artifacts"
-            yield FoundRun(record=record, uri=row["artifact_uri"], folder=folder)
+            if (run := attempt(make, self.complaints, what=f"the run {id_!r}")) is not None:
+                yield run
+
+    def _run(self, row: Row, **parts: Any) -> FoundRun:
+        id_ = row["run_uuid"]
+        is_deleted = row["lifecycle_stage"] == "deleted"
+        facts = Facts(
+            id=id_,
+            experiment=self._names.get(row["experiment_id"], "Default"),
+            name=row["name"],
+            status=row["status"] or "",
+            owner=row["user_id"] or None,
+            start=row["start_time"],
+            end=row["end_time"],
+            deleted=(row["deleted_time"] or row["end_time"] or 0) if is_deleted else None,
+        )
+        folder = f"{row['experiment_id']}/{id_}/artifacts"
+        record = translating.run(facts, **parts)
+        return FoundRun(record=record, uri=row["artifact_uri"] or None, folder=folder)
+
+    def _metrics(self, ids: Sequence[str]) -> dict[str, dict[str, list[Point]]]:
+        found: dict[str, dict[str, list[Point]]] = defaultdict(lambda: defaultdict(list))
+        for row in self._of("metrics", "run_uuid", ids):
+            value = math.nan if row["is_nan"] else row["value"]
+            try:
+                point = checking.point(row["step"], row["timestamp"], value)
+            except ValueError as error:
+                self.complaints.append(
+                    f"a point of metric {row['key']!r} of {row['run_uuid']!r} is none: {error}"
+                )
+                continue
+            found[row["run_uuid"]][row["key"]].append(point)
+        return found
 
     def _texts(
         self,
@@ -179,19 +221,26 @@ class Database:
         metrics = self._model_metrics(ids)
         for row in self._of("logged_models", "model_id", ids):
             id_ = row["model_id"]
-            known = {
-                "id": id_, "name": row["name"], "status": row["status"],
-                "status_message": row["status_message"], "type": row["model_type"] or None,
-                "run_id": row["source_run_id"] or None, "created": row["creation_timestamp_ms"],
-                "updated": row["last_updated_timestamp_ms"],
-            }  # fmt: skip
-            record = translating.model(
-                known, experiment=self._names.get(row["experiment_id"], "Default"),
-                params=params[id_], tags=tags[id_], metrics=metrics[id_],
-                deleted=row["lifecycle_stage"] == "deleted",
-            )  # fmt: skip
-            folder = f"{row['experiment_id']}/models/{id_}/artifacts"
-            yield FoundModel(record=record, uri=row["artifact_location"], folder=folder)
+            make = partial(
+                self._model, row, params=params[id_], tags=tags[id_], metrics=metrics[id_]
+            )
+            what = f"the logged model {id_!r}"
+            if (found := attempt(make, self.complaints, what=what)) is not None:
+                yield found
+
+    def _model(self, row: Row, **parts: Any) -> FoundModel:
+        known = {
+            "id": row["model_id"], "name": row["name"], "status": row["status"],
+            "status_message": row["status_message"], "type": row["model_type"] or None,
+            "run_id": row["source_run_id"] or None, "created": row["creation_timestamp_ms"],
+            "updated": row["last_updated_timestamp_ms"],
+        }  # fmt: skip
+        record = translating.model(
+            known, experiment=self._names.get(row["experiment_id"], "Default"),
+            deleted=row["lifecycle_stage"] == "deleted", **parts,
+        )  # fmt: skip
+        folder = f"{row['experiment_id']}/models/{row['model_id']}/artifacts"
+        return FoundModel(record=record, uri=row["artifact_location"] or None, folder=folder)
 
     def _model_metrics(self, ids: Sequence[str]) -> dict[str, list[ModelMetric]]:
         """Return the metrics of logged models; not-a-number stands as 0 there, but for its run."""
@@ -204,15 +253,10 @@ class Database:
                 nans.add((row["run_uuid"], row["key"], row["step"], row["timestamp"]))
         found: dict[str, list[ModelMetric]] = defaultdict(list)
         for row in rows:
-            step, at = row["metric_step"] or 0, row["metric_timestamp_ms"] or 0
-            value = translating.number(float(row["metric_value"] or 0.0))
-            if value == 0 and (row["run_id"], row["metric_name"], step, at) in nans:
-                value = value_of(math.nan)
-            point = ModelMetric(
-                key=row["metric_name"], step=step, at=at, run_id=row["run_id"], value=value,
-                dataset_name=row["dataset_name"], dataset_digest=row["dataset_digest"],
-            )  # fmt: skip
-            found[row["model_id"]].append(point)
+            make = partial(_model_metric, row, nans)
+            what = f"a point of metric {row['metric_name']!r} of {row['model_id']!r}"
+            if (one := attempt(make, self.complaints, what=what)) is not None:
+                found[row["model_id"]].append(one)
         return found
 
     def registered(self) -> list[Registered]:
@@ -220,33 +264,82 @@ class Database:
         tags = self._named("registered_model_tags")
         aliases: dict[str, dict[str, int]] = defaultdict(dict)
         for row in self._rows("registered_model_aliases", ""):
-            aliases[row["name"]][row["alias"]] = int(row["version"])
-        version_tags: dict[Any, dict[str, str]] = defaultdict(dict)
+            if (number := checking.number(row["version"])) is not None:
+                aliases[row["name"]][row["alias"]] = number
+        versions = self._versions()
+        found = []
+        for row in self._rows("registered_models", "ORDER BY name"):
+            name = row["name"]
+            make = partial(_registered, row, tags[name], aliases[name], tuple(versions[name]))
+            what = f"the registered model {name!r}"
+            if (one := attempt(make, self.complaints, what=what)) is not None:
+                found.append(one)
+        return found
+
+    def _versions(self) -> dict[str, list[RegisteredVersion]]:
+        """Return the versions of each registered model, the oldest first."""
+        tags: dict[Any, dict[str, str]] = defaultdict(dict)
         for row in self._rows("model_version_tags", ""):
-            version_tags[row["name"], row["version"]][row["key"]] = row["value"] or ""
-        versions: dict[str, list[RegisteredVersion]] = defaultdict(list)
+            tags[row["name"], row["version"]][row["key"]] = row["value"] or ""
+        found: dict[str, list[RegisteredVersion]] = defaultdict(list)
         for row in self._rows("model_versions", "ORDER BY name, version"):
-            of = version_tags[row["name"], row["version"]]
             if row["current_stage"] != "Deleted_Internal":
-                versions[row["name"]].append(_version(row, of))
-        return [
-            Registered(
-                name=row["name"],
-                description=row["description"] or None,
-                created=row["creation_time"] or 0,
-                updated=row["last_updated_time"] or 0,
-                tags=tags[row["name"]],
-                aliases=aliases[row["name"]],
-                versions=tuple(versions[row["name"]]),
-            )
-            for row in self._rows("registered_models", "ORDER BY name")
-        ]
+                make = partial(_version, row, tags[row["name"], row["version"]])
+                what = f"the version {row['version']!r} of {row['name']!r}"
+                if (one := attempt(make, self.complaints, what=what)) is not None:
+                    found[row["name"]].append(one)
+        return found
 
     def _named(self, table: str) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = defaultdict(dict)
         for row in self._rows(table, ""):
             found[row["name"]][row["key"]] = row["value"] or ""
         return found
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="replace")
+
+
+def _experiment(row: Row, tags: dict[str, str]) -> ExperimentRecord:
+    deleted = (row["last_update_time"] or 0) if row["lifecycle_stage"] == "deleted" else None
+    return ExperimentRecord(
+        name=row["name"],
+        created=row["creation_time"] or 0,
+        updated=row["last_update_time"] or row["creation_time"] or 0,
+        deleted=deleted,
+        tags=tags,
+    )
+
+
+def _model_metric(row: Row, nans: set[tuple[Any, ...]]) -> ModelMetric:
+    step, at, stored = checking.point(
+        row["metric_step"], row["metric_timestamp_ms"], row["metric_value"] or 0.0
+    )
+    value = translating.number(stored)
+    if value == 0 and (row["run_id"], row["metric_name"], step, at) in nans:
+        value = value_of(math.nan)
+    return ModelMetric(
+        key=row["metric_name"], step=step, at=at, run_id=row["run_id"], value=value,
+        dataset_name=row["dataset_name"], dataset_digest=row["dataset_digest"],
+    )  # fmt: skip
+
+
+def _registered(
+    row: Row,
+    tags: dict[str, str],
+    aliases: dict[str, int],
+    versions: tuple[RegisteredVersion, ...],
+) -> Registered:
+    return Registered(
+        name=row["name"],
+        description=row["description"] or None,
+        created=row["creation_time"] or 0,
+        updated=row["last_updated_time"] or 0,
+        tags=tags,
+        aliases=aliases,
+        versions=versions,
+    )
 
 
 def _version(row: Row, tags: dict[str, str]) -> RegisteredVersion:

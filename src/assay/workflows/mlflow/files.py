@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,15 @@ import yaml
 
 from assay.base.errors import Error
 from assay.ledger.records import ExperimentRecord, ModelMetric
-from assay.workflows.mlflow import FoundModel, FoundRun, Registered, RegisteredVersion, translating
+from assay.workflows.mlflow import (
+    FoundModel,
+    FoundRun,
+    Registered,
+    RegisteredVersion,
+    checking,
+    translating,
+)
+from assay.workflows.mlflow.checking import attempt
 from assay.workflows.mlflow.translating import Dataset, Facts, Point
 
 _META = "meta.yaml"
@@ -24,6 +33,7 @@ class Files:
 
     def __init__(self, root: Path) -> None:
         self.complaints: list[str] = []
+        self.folder = root.parent
         self.roots: tuple[Path, ...] = (root,)
         self._root = root
         folders = [*_folders(root), *_folders(root / _TRASH)]
@@ -74,54 +84,49 @@ class Files:
         """Return all experiments."""
         found = []
         for folder, meta in self._experiments:
-            created = meta.get("creation_time") or 0
-            updated = meta.get("last_update_time") or created
-            one = ExperimentRecord(
-                name=str(meta.get("name") or folder.name),
-                created=created,
-                updated=updated,
-                deleted=updated if meta.get("lifecycle_stage") == "deleted" else None,
-                tags=self._texts(folder / "tags"),
-            )
-            found.append(one)
+            make = partial(self._experiment, folder, meta)
+            what = f"the experiment in {self._shown(folder)}"
+            if (one := attempt(make, self.complaints, what=what)) is not None:
+                found.append(one)
         return found
+
+    def _experiment(self, folder: Path, meta: Mapping[str, Any]) -> ExperimentRecord:
+        created = meta.get("creation_time") or 0
+        updated = meta.get("last_update_time") or created
+        return ExperimentRecord(
+            name=str(meta.get("name") or folder.name),
+            created=created,
+            updated=updated,
+            deleted=updated if meta.get("lifecycle_stage") == "deleted" else None,
+            tags=self._texts(folder / "tags"),
+        )
 
     def runs(self) -> Iterator[FoundRun]:
         """Go through all runs."""
-        for folder, meta in self._experiments:
-            for run in _folders(folder):
-                if run.name not in _RESERVED and (run / _META).is_file():
-                    yield from self._run(run, folder, str(meta.get("name") or folder.name))
+        for folder, of in self._experiments:
+            for place in _folders(folder):
+                if place.name in _RESERVED or not (place / _META).is_file():
+                    continue
+                if meta := self._meta(place):
+                    make = partial(self._run, place, folder, meta, of)
+                    what = f"the run in {self._shown(place)}"
+                    if (found := attempt(make, self.complaints, what=what)) is not None:
+                        yield found
 
-    def _run(self, run: Path, folder: Path, experiment: str) -> Iterator[FoundRun]:
-        meta = self._meta(run)
-        if not meta:
-            return
-        status = meta.get("status")
-        is_deleted = meta.get("lifecycle_stage") == "deleted"
-        facts = Facts(
-            id=str(meta.get("run_id") or meta.get("run_uuid") or run.name),
-            experiment=experiment,
-            name=meta.get("run_name") or meta.get("name") or None,
-            status=translating.STATUSES.get(status, str(status)) if status else "",
-            owner=meta.get("user_id") or None,
-            start=meta.get("start_time"),
-            end=meta.get("end_time"),
-            deleted=(meta.get("deleted_time") or meta.get("end_time") or 0)
-            if is_deleted
-            else None,
-        )
-        datasets, links = self._inputs(run, folder)
+    def _run(
+        self, place: Path, folder: Path, meta: Mapping[str, Any], of: Mapping[str, Any]
+    ) -> FoundRun:
+        datasets, links = self._inputs(place, folder)
         record = translating.run(
-            facts,
-            params=self._texts(run / "params"),
-            tags=self._texts(run / "tags"),
-            metrics=self._metrics(run / "metrics"),
+            _facts(meta, place.name, experiment=str(of.get("name") or folder.name)),
+            params=self._texts(place / "params"),
+            tags=self._texts(place / "tags"),
+            metrics=self._metrics(place / "metrics"),
             datasets=datasets,
-            models=[*links, *self._outputs(run)],
+            models=[*links, *self._outputs(place)],
         )
-        where = f"{folder.relative_to(self._root).as_posix()}/{run.name}/artifacts"
-        yield FoundRun(record=record, uri=meta.get("artifact_uri"), folder=where)
+        where = f"{folder.relative_to(self._root).as_posix()}/{place.name}/artifacts"
+        return FoundRun(record=record, uri=meta.get("artifact_uri") or None, folder=where)
 
     def _metrics(self, folder: Path) -> dict[str, list[Point]]:
         found: dict[str, list[Point]] = {}
@@ -130,7 +135,7 @@ class Files:
             for line in self._lines(path):
                 try:
                     at, value, *rest = line.split(" ")
-                    points.append((int(rest[0]) if rest else 0, int(at), float(value)))
+                    points.append(checking.point(rest[0] if rest else 0, at, value))
                 except ValueError:
                     self.complaints.append(f"{self._shown(path)}: {line[:80]!r} is no point")
             if points:
@@ -173,36 +178,41 @@ class Files:
         """Go through the logged models."""
         for folder, of in self._experiments:
             for place in _folders(folder / "models"):
-                meta = self._meta(place)
-                if not meta:
-                    continue
-                known = {
-                    "id": str(meta.get("model_id") or place.name), "name": str(meta.get("name")),
-                    "status": meta.get("status"), "status_message": meta.get("status_message"),
-                    "type": meta.get("model_type") or None,
-                    "run_id": meta.get("source_run_id") or None,
-                    "created": meta.get("creation_timestamp"),
-                    "updated": meta.get("last_updated_timestamp"),
-                }  # fmt: skip
-                record = translating.model(
-                    known,
-                    experiment=str(of.get("name") or folder.name),
-                    params=self._texts(place / "params"),
-                    tags=self._texts(place / "tags"),
-                    metrics=list(self._model_metrics(place / "metrics")),
-                    deleted=meta.get("lifecycle_stage") == "deleted",
-                )
-                where = f"{place.relative_to(self._root).as_posix()}/artifacts"
-                yield FoundModel(record=record, uri=meta.get("artifact_location"), folder=where)
+                if meta := self._meta(place):
+                    make = partial(self._model, place, meta, str(of.get("name") or folder.name))
+                    what = f"the logged model in {self._shown(place)}"
+                    if (found := attempt(make, self.complaints, what=what)) is not None:
+                        yield found
+
+    def _model(self, place: Path, meta: Mapping[str, Any], experiment: str) -> FoundModel:
+        known = {
+            "id": str(meta.get("model_id") or place.name), "name": str(meta.get("name")),
+            "status": meta.get("status"), "status_message": meta.get("status_message"),
+            "type": meta.get("model_type") or None,
+            "run_id": meta.get("source_run_id") or None,
+            "created": meta.get("creation_timestamp"),
+            "updated": meta.get("last_updated_timestamp"),
+        }  # fmt: skip
+        record = translating.model(
+            known,
+            experiment=experiment,
+            params=self._texts(place / "params"),
+            tags=self._texts(place / "tags"),
+            metrics=list(self._model_metrics(place / "metrics")),
+            deleted=meta.get("lifecycle_stage") == "deleted",
+        )
+        where = f"{place.relative_to(self._root).as_posix()}/artifacts"
+        return FoundModel(record=record, uri=meta.get("artifact_location") or None, folder=where)
 
     def _model_metrics(self, folder: Path) -> Iterator[ModelMetric]:
         for key, path in _files(folder):
             for line in self._lines(path):
                 try:
                     at, value, step, run, *rest = line.split(" ")
+                    row = checking.point(step, at, value)
                     point = ModelMetric(
-                        key=key, step=int(step), at=int(at), run_id=run,
-                        value=translating.number(float(value)),
+                        key=key, step=row[0], at=row[1], run_id=run,
+                        value=translating.number(row[2]),
                         dataset_name=rest[0] if len(rest) > 1 else None,
                         dataset_digest=rest[1] if len(rest) > 1 else None,
                     )  # fmt: skip
@@ -216,26 +226,50 @@ class Files:
         found = []
         for folder in _folders(self._root / _REGISTRY):
             meta = self._meta(folder) if (folder / _META).is_file() else {}
-            if not meta:
-                continue
-            versions = [
-                _version(known, self._texts(place / "tags"))
-                for place in _folders(folder)
-                if place.name.startswith("version-") and (known := self._meta(place))
-                and known.get("current_stage") != "Deleted_Internal"
-            ]  # fmt: skip
-            aliases = self._texts(folder / "aliases")
-            one = Registered(
-                name=str(meta.get("name") or folder.name),
-                description=meta.get("description") or None,
-                created=meta.get("creation_timestamp") or 0,
-                updated=meta.get("last_updated_timestamp") or 0,
-                tags=self._texts(folder / "tags"),
-                aliases={key: int(text) for key, text in aliases.items() if text.isdigit()},
-                versions=tuple(sorted(versions, key=lambda version: version.number)),
-            )
-            found.append(one)
+            if meta:
+                make = partial(self._registered, folder, meta)
+                what = f"the registered model in {self._shown(folder)}"
+                if (one := attempt(make, self.complaints, what=what)) is not None:
+                    found.append(one)
         return found
+
+    def _registered(self, folder: Path, meta: Mapping[str, Any]) -> Registered:
+        aliases = self._texts(folder / "aliases")
+        numbers = {alias: checking.number(text) for alias, text in aliases.items()}
+        return Registered(
+            name=str(meta.get("name") or folder.name),
+            description=meta.get("description") or None,
+            created=meta.get("creation_timestamp") or 0,
+            updated=meta.get("last_updated_timestamp") or 0,
+            tags=self._texts(folder / "tags"),
+            aliases={alias: number for alias, number in numbers.items() if number is not None},
+            versions=tuple(sorted(self._versions(folder), key=lambda version: version.number)),
+        )
+
+    def _versions(self, folder: Path) -> Iterator[RegisteredVersion]:
+        for place in _folders(folder):
+            meta = self._meta(place) if place.name.startswith("version-") else {}
+            if meta and meta.get("current_stage") != "Deleted_Internal":
+                make = partial(_version, meta, self._texts(place / "tags"))
+                what = f"the version in {self._shown(place)}"
+                if (found := attempt(make, self.complaints, what=what)) is not None:
+                    yield found
+
+
+def _facts(meta: Mapping[str, Any], folder: str, *, experiment: str) -> Facts:
+    status = meta.get("status")
+    is_deleted = meta.get("lifecycle_stage") == "deleted"
+    name, owner = meta.get("run_name") or meta.get("name"), meta.get("user_id")
+    return Facts(
+        id=str(meta.get("run_id") or meta.get("run_uuid") or folder),
+        experiment=experiment,
+        name=str(name) if name else None,
+        status=translating.STATUSES.get(status, str(status)) if status else "",
+        owner=str(owner) if owner else None,
+        start=meta.get("start_time"),
+        end=meta.get("end_time"),
+        deleted=(meta.get("deleted_time") or meta.get("end_time") or 0) if is_deleted else None,
+    )
 
 
 def _dataset(meta: Mapping[str, Any], tags: Mapping[str, Any]) -> Dataset:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -14,9 +15,9 @@ from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound, Usage
 from assay.base.progress import progress
 from assay.ledger import artifacts as places
-from assay.ledger import forms, lineage, model_names, record_checks, rows, tables
+from assay.ledger import forms, lineage, model_names, record_checks, rows, tables, values
 from assay.ledger.database import open_ledger
-from assay.ledger.loading import Loader
+from assay.ledger.loading import Loaded, Loader
 from assay.ledger.records import ArtifactRecord, ModelRecord, Record
 from assay.objects.cache import Cache
 from assay.workflows.mlflow import FoundModel, FoundRun, Registered, RegisteredVersion, Store
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from assay.ledger.database import Ledger
-
-Found = TypeVar("Found", FoundRun, FoundModel)
 
 
 def read(
@@ -56,17 +55,13 @@ def read(
     NotFound
         If there is no such file or folder.
     Error
-        If it is no store of MLflow. Nothing is changed then.
+        If it is no store of MLflow; nothing is changed then. If its database is damaged; what
+        was read before stays.
     """
     opened = _open(store)
     keeper = _Keeper(place.objects, opened, artifacts_from) if artifacts else None
     try:
-        with open_ledger(place.ledger) as ledger:
-            loader = Loader(ledger, at=now_ms(), orphans=True)
-            with progress("importing", total=None, unit="runs") as bar:
-                loader.add(_checked(_all(opened, keeper), opened.complaints, bar.advance))
-                done = loader.finish()
-            n_versions = _register(ledger, opened.registered(), opened.complaints)
+        done, n_versions = _take(place, opened, keeper)
     finally:
         opened.close()
     came = [*done.new, *done.new_models, *done.changed]
@@ -80,6 +75,16 @@ def read(
         artifacts=0 if keeper is None else sum(keeper.n_files.get(id_, 0) for id_ in came),
         complaints=[*opened.complaints, *done.refused, *purged, *lost],
     )
+
+
+def _take(place: Place, store: Store, keeper: _Keeper | None) -> tuple[Loaded, int]:
+    """Take a store into the ledger; return what came, and how many versions are new."""
+    with open_ledger(place.ledger) as ledger:
+        loader = Loader(ledger, at=now_ms(), orphans=True)
+        with progress("importing", total=None, unit="runs") as bar:
+            loader.add(_records(store, keeper, bar.advance))
+            done = loader.finish()
+        return done, _register(ledger, store.registered(), store.complaints)
 
 
 def _open(store: str) -> Store:
@@ -125,26 +130,27 @@ def _path(store: str) -> Path:
     )
 
 
-def _all(store: Store, keeper: _Keeper | None) -> Iterator[Record]:
-    yield from store.experiments()
-    for run in store.runs():
-        yield run.record if keeper is None else keeper.keep(run)
-    for model in store.models():
-        yield model.record if keeper is None else keeper.keep(model)
-
-
-def _checked(
-    found: Iterable[Record], complaints: list[str], advance: Any
-) -> Iterator[Record]:  # fmt: skip
-    """Go through records that are such; what is wrong with others is a complaint."""
-    for record in found:
-        try:
-            record_checks.check(record)
-        except Error as error:
-            complaints.append(error.what)
+def _records(store: Store, keeper: _Keeper | None, advance: Any) -> Iterator[Record]:
+    """Go through the records of a store; what is wrong with one that is left out is a complaint."""
+    for record in store.experiments():
+        if _is_one(record, store.complaints):
+            yield record
+    for found in itertools.chain[FoundRun | FoundModel](store.runs(), store.models()):
+        if not _is_one(found.record, store.complaints):  # before files are looked for by its id
             continue
-        yield record
-        advance()
+        kept = found.record if keeper is None else keeper.keep(found)
+        if keeper is None or _is_one(kept, store.complaints):
+            yield kept
+            advance()
+
+
+def _is_one(record: Record, complaints: list[str]) -> bool:
+    try:
+        record_checks.check(record)
+    except Error as error:
+        complaints.append(error.what)
+        return False
+    return True
 
 
 class _Keeper:
@@ -152,11 +158,12 @@ class _Keeper:
 
     def __init__(self, objects: Cache, store: Store, given: Path | None) -> None:
         self._objects, self._roots = objects, (given,) if given is not None else store.roots
+        self._folder = store.folder
         self._is_given = given is not None
         self.n_files: dict[str, int] = {}
         self.complaints: list[str] = []
 
-    def keep(self, found: Found) -> Any:
+    def keep(self, found: FoundRun | FoundModel) -> Any:
         """Return the record of a run or a logged model with its artifacts."""
         record: Any = found.record
         folder = self._find(found)
@@ -168,7 +175,7 @@ class _Keeper:
                 return msgspec.structs.replace(record, artifact_uri=found.uri)
             return record
         files = dict(_files(folder))
-        bad = [name for name in files if not forms.is_inside(name)]
+        bad = [n for n in files if not forms.is_inside(n) or not values.is_plain(n)]
         self.complaints += [f"the artifact {name!r} of {record.id} is left out" for name in bad]
         names = [name for name in files if name not in bad]
         stored = self._objects.add_files([files[name] for name in names])
@@ -183,8 +190,9 @@ class _Keeper:
     def _find(self, found: FoundRun | FoundModel) -> Path | None:
         """Return the folder of artifacts: where MLflow says, or where it would be by default."""
         said = _local(found.uri) if found.uri is not None and not self._is_given else None
-        chosen = [said, *(root / found.folder for root in self._roots)]
-        return next((place for place in chosen if place is not None and place.is_dir()), None)
+        chosen = [self._folder / said] if said is not None else []
+        chosen += [root / found.folder for root in self._roots]
+        return next((one for one in chosen if os.path.isdir(one)), None)  # noqa: PTH112 -- any text
 
 
 def _is_local(uri: str) -> bool:
@@ -192,17 +200,26 @@ def _is_local(uri: str) -> bool:
 
 
 def _local(uri: str) -> Path | None:
-    """Return the folder that an artifact URI names on this machine.
+    """Return the folder that an artifact URI names on this machine, as it is written.
 
     Examples
     --------
     >>> _local("file:///a%20b/c"), _local("/a/b"), _local("s3://bucket/a")
     (PosixPath('/a b/c'), PosixPath('/a/b'), None)
+    >>> _local("./mlruns/0"), _local("."), _local("file://")
+    (PosixPath('mlruns/0'), None, None)
     """
     if "://" not in uri and not uri.startswith(("file:", "mlflow-artifacts:")):
-        return Path(uri)
-    parts = urlsplit(uri)
-    return Path(unquote(parts.path)) if parts.scheme == "file" and not parts.netloc else None
+        found = Path(uri)
+    else:
+        try:
+            parts = urlsplit(uri)
+        except ValueError:  # brackets around what is no address
+            return None
+        if parts.scheme != "file" or parts.netloc:
+            return None
+        found = Path(unquote(parts.path))
+    return None if found.name in {"", ".."} else found  # no folder of one run
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -79,12 +79,11 @@ def run(
     models : iterable of tuple
         The direction, id and step of logged models.
     """
-    start = facts.start or 0
     status = _OUTCOMES.get(facts.status)
-    at = facts.end or start
     commit = tags.get(COMMIT) or None
     data = {(one.name, one.digest): one for one in datasets}
     links = {(direction, model): step for direction, model, step in models}
+    edges = _edges(facts.id, commit, data, links, at=facts.start or 0)
     return RunRecord(
         id=facts.id,
         name=facts.name or tags.get("mlflow.runName") or facts.id[:8],
@@ -92,7 +91,7 @@ def run(
         status=status or "killed",
         reason=None if status else "it had not ended when it was imported from MLflow",
         experiment=facts.experiment,
-        start=start,
+        start=facts.start or 0,
         end=facts.end if status else None,
         parent_id=tags.get(PARENT) or None,
         owner=facts.owner or tags.get("mlflow.user"),
@@ -101,19 +100,16 @@ def run(
         deleted=facts.deleted,
         updated=facts.deleted,
         params={key: (value, "str") for key, value in params.items()},
-        tags={key: (value, at) for key, value in tags.items()},
+        tags={key: (value, facts.end or facts.start or 0) for key, value in tags.items()},
         metrics={key: history(points) for key, points in sorted(metrics.items())},
         data=tuple(_data(data[key]) for key in sorted(data)),
-        models=tuple(
-            ModelLink(direction=d, model_id=m, step=links[d, m]) for d, m in sorted(links)
-        ),
-        edges=tuple(
-            sorted(
-                _edges(facts.id, commit, data, links, at=start),
-                key=lambda e: (e.source, e.relation, e.target),
-            )
-        ),
+        models=_links(links),
+        edges=tuple(sorted(edges, key=lambda e: (e.source, e.relation, e.target))),
     )
+
+
+def _links(links: Mapping[tuple[str, str], int]) -> tuple[ModelLink, ...]:
+    return tuple(ModelLink(direction=d, model_id=m, step=links[d, m]) for d, m in sorted(links))
 
 
 def _data(one: Dataset) -> DataRecord:
