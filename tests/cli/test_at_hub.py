@@ -202,14 +202,31 @@ def test_a_hub_that_is_away_is_named_and_the_own_ledger_can_be_listed(project: P
     assert "pipeline" in make.done(project, "runs", "list", "--directory", ".")
 
 
-def test_a_run_that_loads_a_bundle_names_it_as_what_it_read(project: Path, hub: mlflow.Server):
-    made_by = train("parent")
+def test_a_run_that_loads_a_version_descends_from_it(project: Path, hub: mlflow.Server):
+    parent = train("parent")
+    make.done(project, "model", "register", parent)
     with assay.run("child") as run:
-        bundle = assay.load(f"runs:/{made_by}")
-        run.flush()
+        bundle = assay.load("models:/parent/1")
+        run.log_metric("child_score", 1.0)
     channels._channels.clear()
     with places.find(places.find_project()).open() as ledger:
-        [edge] = [
-            one for one in lineage.edges_to(ledger, f"run:{run.id}") if "bundle" in one.source
-        ]
-    assert (edge.source, edge.relation) == (f"bundle:{bundle.id}", "read_by")
+        read = {one.source for one in lineage.edges_to(ledger, f"run:{run.id}")}
+    assert {f"bundle:{bundle.id}", "version:parent/1"} <= read
+    upwards = make.done(project, "trace", "child_score")
+    assert "read version parent@1" in upwards
+    assert "run " + parent[:13] in upwards
+    assert f"read by run {run.id[:13]}" in make.done(project, "trace", "parent@1")
+
+
+def test_a_file_and_a_run_are_traced_at_the_hub(project: Path):
+    make.write(project, {"rows.csv": "a,b\n1,2\n"})
+    make.done(project, "add", "rows.csv")
+    with assay.run("reader") as run:
+        run.log_dataset("rows.csv")
+        run.log_metric("seen", 1.0)
+    channels._channels.clear()
+    assert f"read by run {run.id[:13]}" in make.done(project, "trace", "rows.csv")
+    assert "rows.csv" in make.done(project, "trace", run.id[:13])
+    assert said(project, "trace", "seen")["thing"]["kind"] == "metric"
+    refused = make.assay(project, "trace", "nothing-of-that-name")
+    assert "is neither a path" in refused.err

@@ -90,10 +90,11 @@ def test_a_long_parameter_does_not_widen_the_table(filled: Path) -> None:
     assert cells(shown)[1] == ["long", "x" * 39 + "…"]
 
 
-def test_where_scripts_record_to_a_hub_it_is_said_that_these_are_other_runs(filled: Path) -> None:
+def test_where_a_hub_is_set_the_own_ledger_is_listed_by_its_folder(filled: Path) -> None:
     make.done(filled, "config", "hub.url", "http://127.0.0.1:9")
     for command in (["log"], ["runs", "list"], ["runs", "search"]):
-        assert "Scripts record to the hub http://127.0.0.1:9" in make.assay(filled, *command).err
+        assert "the hub does not answer" in make.assay(filled, *command).err
+        assert "No run" not in make.done(filled, *command, "--directory", ".")
 
 
 def test_the_log_is_json_csv_and_markdown(filled: Path) -> None:

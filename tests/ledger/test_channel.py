@@ -185,6 +185,22 @@ def test_a_run_that_cannot_begin_takes_nothing_of_another_run_with_it(
     assert not [one for one in sink.taken if one.run == "inner"]
 
 
+def test_what_is_refused_is_known_before_its_batch_counts_as_written(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+):
+    written: list[int] = []
+    monkeypatch.setattr(
+        channel, "_refuse", lambda *_: written.append(channel._outbox.written)
+    )  # where the script looked now, it would be told nothing
+    channel.begin(begun("r"))
+    channel.put(LogParams(run="r", params={"lr": ("1", "int")}))
+    channel.flush()
+    before = channel._outbox.written
+    channel.put(LogParams(run="r", params={"lr": ("2", "int")}))
+    channel.end("r", FinishRun(run="r", status="finished", at=2))
+    assert written == [before]
+
+
 def test_a_sample_of_the_machine_does_not_take_the_error_that_is_the_scripts(scripted: Path):
     def n_samples() -> int:
         with open_ledger(scripted / ".assay" / "ledger.db") as other:

@@ -250,7 +250,7 @@ def test_what_is_too_long_for_an_index_of_the_server_is_refused_alone(
         "path": AddArtifacts(
             run="r", artifacts=(Artifact(path=long, oid=f"sha256:{A}", size=1),), at=1
         ),
-        "metric": LogMetrics(run="r", points=(point(long, 1, step=1, at=1),)),
+        "metric": LogMetrics(run="r", points=(point(long, 1.0, step=1, at=1),)),
         "tag": SetTags(run="r", tags={long: "a"}),
         "parameter": LogParams(run="r", params={long: ("1", "int")}),
     }
@@ -272,10 +272,9 @@ def test_a_write_that_is_too_long_for_an_index_is_refused_at_once(postgres: Post
     with open_ledger(postgres.database()) as ledger:
         committer = Committer(ledger)
         committer.submit(lambda connection: operations.apply(connection, batch, at=5)).result()
+        tags = {secrets.token_hex(2000): "a"}
+        told = committer.submit(lambda c: recording.put_tags(c, "r", tags, at=1))
         with pytest.raises(Error, match="index row") as caught:
-            long = secrets.token_hex(2000)
-            committer.submit(
-                lambda connection: recording.put_tags(connection, "r", {long: "a"}, at=1)
-            ).result()
+            told.result()
         assert not isinstance(caught.value, Unavailable)  # which would be tried again
         committer.close()

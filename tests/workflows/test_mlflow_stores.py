@@ -114,6 +114,13 @@ def put(name: str, content: str | bytes) -> Callable[[Path], object]:
     return lambda store: make.write(store, {name: content})
 
 
+def data_set(store: Path) -> None:
+    make.write(store, {
+        "0/datasets/d/meta.yaml": yaml(name="d", digest="1"),
+        f"0/{BAD}/inputs/i/meta.yaml": yaml(source_type="DATASET", source_id="d", tags="[a]"),
+    })  # fmt: skip
+
+
 HUGE = "9" * 23
 BAD_FILES: dict[str, tuple[Callable[[Path], object], str, int]] = {
     "a null character in a parameter": (
@@ -137,7 +144,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str, int]] = {
     "an id that leaves its folder": (
         put(f"0/{BAD}/meta.yaml", yaml(run_id="../../..", **META)), "'../../..' is no id", 1),
     "tags of a data set that are a list": (
-        put("0/datasets/d/meta.yaml", yaml(name="d", digest="1")), "", 2),
+        data_set, f"the run in 0/{BAD} is left out: 'list' object has no attribute", 1),
     "an experiment of another year": (
         put("0/meta.yaml", yaml(name="Default", creation_time="x")),
         "the experiment in 0 is left out: Expected `int`, got `str`", 2),
@@ -197,7 +204,7 @@ BAD_ROWS = {
     "an alias of no number": (
         "INSERT INTO registered_model_aliases VALUES('churn', 'odd', 'x')", "", 2),
     "a text of another encoding": (
-        f"UPDATE tags SET value = CAST(x'ff' AS TEXT) WHERE run_uuid = '{BAD}'", "", 2),
+        f"INSERT INTO tags VALUES('t', CAST(x'ff' AS TEXT), '{BAD}')", "", 2),
 }  # fmt: skip
 
 

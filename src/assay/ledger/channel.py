@@ -347,9 +347,9 @@ class Channel:
             except Exception as error:  # noqa: BLE001 -- nothing may be lost by a bug of ours
                 problem = Error(f"{type(error).__name__}: {error}", where=self.sink.name)
             if problem is None:
-                self._outbox.done(batch.number)
-                for one in refused:
+                for one in refused:  # before anybody takes it for written, and looks for these
                     self._refuse(one.run, one.error())
+                self._outbox.done(batch.number)
             self._n_failures = 0 if problem is None else self._n_failures + 1
             self._away = problem
         with self._progress:

@@ -131,7 +131,7 @@ def _path(store: str) -> Path:
 
 
 def _records(store: Store, keeper: _Keeper | None, advance: Any) -> Iterator[Record]:
-    """Go through the records of a store; what is wrong with one that is left out is a complaint."""
+    """Go through the records of a store; why another is left out is a complaint."""
     for record in store.experiments():
         if _is_one(record, store.complaints):
             yield record
