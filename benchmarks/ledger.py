@@ -265,6 +265,24 @@ def history(servers: Servers, *, rounds: int) -> Case:
     return servers.both(Case(name="history of 100,000 points", aim=10), measure, rounds=rounds)
 
 
+def short_histories(servers: Servers, *, rounds: int, n_calls: int) -> Case:
+    """The history of a metric of one point, which `log_model` asks for of each metric."""
+    made = [ledger_fill.Made(10**9 + 1)]
+    ledger_fill.ours(servers.our_file, made, experiment=0)
+    ledger_fill.mlflow(servers.peer_file, made, experiment=0)
+    run, (key, value) = made[0].id, next(iter(made[0].metrics.items()))
+    one = request("GET", "metrics/get-history", {"run_id": run, "metric_key": key})
+
+    def measure(url: str) -> float:
+        said: list[bytes] = []
+        seconds = drive(url, itertools.repeat(one, n_calls), check=said.append) / n_calls
+        for body in said:
+            _expect([point["value"] for point in json.loads(body)["metrics"]], [value], "points")
+        return seconds
+
+    return servers.both(Case(name="history of one point", unit="/s"), measure, rounds=rounds)
+
+
 def _expect(found: object, wanted: object, what: str) -> None:
     if found != wanted:
         raise Wrong(f"{what}: {str(found)[:300]}, not {str(wanted)[:300]}")
@@ -311,6 +329,7 @@ def measure(
             if "search" in parts:
                 yield from searches(servers, sizes=sizes, rounds=rounds)
             if "history" in parts:
+                yield short_histories(servers, rounds=rounds, n_calls=min(n_calls, 500))
                 yield history(servers, rounds=rounds)
     if "start" in parts:
         yield start(folder, rounds=max(2, rounds))

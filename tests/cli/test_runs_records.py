@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import pty
 import re
 import shutil
+import subprocess
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,38 @@ def test_a_purge_says_what_it_leaves_since_it_is_young(root: Path):
         "a run may be about to name them\n"
     )
     assert objects(root) == [b"only a", b"words"]
+
+
+def purged_by_hand(root: Path, meanwhile: Callable[[], object]) -> tuple[int, str, str]:
+    """Run `runs purge` at a terminal, do something while it asks, and agree."""
+    master, slave = pty.openpty()
+    running = subprocess.Popen(
+        make.command("runs", "purge"), cwd=root, stdin=slave,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert running.stderr is not None
+    asked = b""
+    while not asked.endswith(b"Purge? [y/N]: ") and (one := running.stderr.read(1)):
+        asked += one
+    meanwhile()
+    os.write(master, b"y\n")
+    out, said = running.communicate()
+    os.close(master)
+    os.close(slave)
+    return running.returncode, out.decode(), said.decode()
+
+
+@pytest.mark.parametrize("n_deleted", [1, 2])
+def test_a_run_that_is_restored_while_a_person_is_asked_stays(root: Path, n_deleted: int):
+    a, *rest = (recorded(root, name, {}) for name in "ab"[:n_deleted])
+    make.done(root, "runs", "delete", a, *rest)
+    done = purged_by_hand(root, lambda: make.done(root, "runs", "restore", a))
+    assert done == (
+        0,
+        "Purged 1 run.\n" if rest else "Nothing was purged.\n",
+        "  1 of what was found is not as it was, and stays: it was restored, say\n",
+    )
+    assert ids(root) == [a]
 
 
 def test_a_purge_knows_how_old_what_it_takes_is(root: Path):

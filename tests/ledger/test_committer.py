@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import shutil
 import threading
 import time
@@ -154,6 +155,28 @@ def test_closing_writes_what_waits_and_takes_nothing_more(ledger: Ledger, run: s
     assert len(tags(ledger, run)) == 20
     with pytest.raises(Unavailable, match="the hub ends"):
         committer.submit(tagging(run, "late"))
+
+
+class Slow(queue.SimpleQueue[Any]):
+    """A queue in which a write arrives only when another thread had time to close."""
+
+    def __init__(self, closing: threading.Thread) -> None:
+        self.closing = closing
+
+    def put(self, item: Any, *_: Any) -> None:  # type: ignore[override]
+        if item is not None:
+            self.closing.start()
+            self.closing.join(timeout=0.3)
+        super().put(item)
+
+
+def test_a_write_that_is_put_while_it_closes_is_told_its_result(ledger: Ledger, run: str):
+    committer = Committer(ledger)
+    closing = threading.Thread(target=committer.close)
+    committer._queue = Slow(closing)
+    assert committer.submit(tagging(run, "late")).result(timeout=10) == "late"
+    closing.join()
+    assert tags(ledger, run) == {"late"}
 
 
 def test_a_lock_that_is_let_go_is_waited_for(committer: Committer, run: str):

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from assay.base.errors import Error, NotFound
-from assay.ledger import deleting, models, purge, runs, tables
+from assay.ledger import deleting, lineage, models, purge, runs, tables
 from assay.ledger.database import Ledger
 from assay.ledger.environment import capture
-from assay.ledger.writer import Code, Data, Metric, Writer
+from assay.ledger.lineage import Edge
+from assay.ledger.writer import Code, Data, Metric, Untracked, Writer
 
 
 def ended(writer: Writer, name: str, *, parent: str | None = None, at: int = 1) -> str:
@@ -233,6 +234,44 @@ def test_a_run_of_which_a_version_was_made_after_it_was_found_stays(
     models.register(ledger, "churn", bundle="sha256:1", run=run)
     assert not purge.purge(ledger, found, at=9)
     assert [one.id for one in purge.find(ledger).kept] == [run]
+
+
+@pytest.mark.parametrize("n_others", [0, 600])
+def test_a_purge_knows_all_objects_that_records_name_but_profiles(
+    ledger: Ledger, writer: Writer, n_others: int
+):
+    patch, code, file, other, data, profile, bundle, weights = (
+        f"{digit:x}" * 64 for digit in range(8)
+    )
+    for kept in (other, file):
+        run = writer.start_run(name="a", kind="script", code=Code(
+            commit="c", diff=f"sha256:{patch}",
+            untracked=(Untracked(path="x.py", oid=f"sha256:{code}", size=1),),
+        ))  # fmt: skip
+        writer.add_artifact(run, "model", f"sha256:{kept}", 1)
+        writer.add_inputs(
+            run, [Data(path="d", oid=f"sha256:{data}", profile=f"sha256:{profile}"),
+                  Data(path="e", oid="md5:1")]
+        )  # fmt: skip
+        edge = Edge(source=f"run:{run}", relation="made", target=f"bundle:sha256:{bundle}", at=1)
+        with ledger.write() as connection:
+            lineage.add(connection, [edge])
+        writer.finish_run(run, status="finished")
+    rest = {"kind": "script", "status": "finished", "start": 1, "end": 2, "name": "n",
+            "code_is_reproducible": False, "experiment_id": 0, "deleted": 3}  # fmt: skip
+    with ledger.write() as connection:
+        for n in range(n_others):
+            connection.execute(tables.run.insert().values(id=f"{n:036d}", **rest))
+        connection.execute(tables.logged_model.insert().values(
+            id="m-1", name="x", experiment_id=0, status="ready", created=1, updated=1, run_id=run
+        ))  # fmt: skip
+        connection.execute(tables.logged_model_artifact.insert().values(
+            model_id="m-1", path="weights", oid=f"sha256:{weights}", size=1, at=1
+        ))  # fmt: skip
+    deleting.delete(ledger, [run])
+    found = purge.named(ledger, purge.find(ledger))
+    assert found.artifacts == {file, weights}
+    assert found.objects == {patch, code, file, data, bundle, weights}
 
 
 def test_no_statement_of_a_purge_names_more_than_a_database_takes(ledger: Ledger):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,6 +209,61 @@ def test_a_run_that_was_purged_elsewhere_is_deleted_here_once(ledger: Ledger, wr
     assert held(ledger)[run].deleted is None
 
 
+def test_an_environment_may_come_after_the_runs_that_name_it(
+    ledger: Ledger, writer: Writer, other: Ledger
+):
+    run = fill(writer)
+    loader = Loader(other, at=1)
+    for one in reversed(gathered(ledger)):
+        loader.add([one])
+        loader._write()  # each in a transaction of its own
+    assert loader.finish().refused == []
+    assert held(other) == held(ledger)
+    assert runs.get(other, run).environment == runs.get(ledger, run).environment is not None
+
+
+def test_runs_come_without_an_environment_that_never_comes(ledger: Ledger):
+    first, second = (record(id=name, environment_oid=OID) for name in ("r1", "r2"))
+    done = load(ledger, [first, record(id="r0"), second])
+    assert done.new == ["r1", "r0", "r2"]
+    assert done.refused == [f"the environment '{OID}' of the run 'r1' and of 1 more is not there"]
+    assert runs.get(ledger, "r1").environment is None
+
+
+def test_an_environment_that_is_here_stays_where_another_one_never_comes(
+    ledger: Ledger, writer: Writer
+):
+    run = fill(writer)
+    (ours,) = [one for one in gathered(ledger) if isinstance(one, RunRecord) and one.id == run]
+    newer = msgspec.structs.replace(ours, environment_oid=OID, updated=2**50)
+    load(ledger, [newer])
+    assert held(ledger)[run].environment_oid == ours.environment_oid
+
+
+def test_histories_are_read_so_few_at_a_time_that_they_fit_into_memory(
+    ledger: Ledger, writer: Writer
+):
+    ids = [writer.start_run(name=str(number), kind="script") for number in range(5)]
+    for id_, n_points in zip(ids, (0, 4, 6, 20, 1), strict=True):
+        metrics = [Metric(key="m", value=0.5, step=step, at=1) for step in range(n_points)]
+        writer.log_metrics(id_, metrics)
+    with ledger.read() as connection:
+        found = list(gathering.portions(connection, ids, most=10))
+    assert found == [ids[:3], ids[3:4], ids[4:]]
+
+
+def test_records_are_written_before_their_points_fill_the_memory(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(gathering, "MOST_POINTS", 10)
+    points = Points(steps=[*range(6)], ats=[1] * 6, values=[0.5] * 6)
+    loader = Loader(ledger, at=1)
+    loader.add(record(id=f"r{number}", metrics={"m": points}) for number in range(5))
+    with ledger.read() as connection:
+        assert len(connection.execute(tables.run.select()).all()) == 4
+    assert len(loader.finish().new) == 5
+
+
 def model(**other: Any) -> ModelRecord:
     fields: dict[str, Any] = {
         "id": "m-1", "name": "clf", "experiment": "churn", "status": "ready", "created": 1,
@@ -352,7 +408,14 @@ def test_a_path_that_leaves_its_folder_is_refused(path: str):
          "metrics: 'm': it is a number of more than 64 bits"),
         (record(metrics={"m": Points(steps=[1], ats=[-(1 << 63) - 1], values=[1.0])}), "64 bits"),
         (model(tags={"t": "\0"}), "tags: 't': .* no text"),
+        (record(params={"p": ("1", "complex")}), "parameter 'p' is '1', which is no 'complex'"),
+        (record(params={"p": ("x", "int")}), "which is no 'int'"),
+        (record(params={"p": ("[" * 9999, "json")}), "which is no 'json'"),
+        (record(data=(DataRecord(direction="input", path="a", oid="md5:1", kind="dep",
+                                 details="[1]"),)), "details of 'a' are no mapping"),
         (EnvironmentRecord(oid=OID, content="{}", created=1), "another hash"),
+        (EnvironmentRecord(oid=f"sha256:{hashlib.sha256(b'{}').hexdigest()}", content="{}",
+                           created=1), "no description of an environment"),
         (PurgedRecord(id="a/b", at=1), "no id"),
         (model(id="m/1"), "no id"),
     ],

@@ -107,7 +107,7 @@ def test_an_artifact_of_a_record_that_waits_to_be_sent_is_kept(tmp_path: Path):
         deleted(ledger, artifact)
     spool = project.assay_dir / "spool"
     spool.mkdir()
-    waiting = msgspec.json.encode(operations.AddArtifacts(run="r", at=1, artifacts=[artifact]))
+    waiting = msgspec.json.encode(operations.AddArtifacts(run="r", at=1, artifacts=(artifact,)))
     (spool / "r.s.jsonl").write_bytes(waiting + b"\n")
     done = purging.free(place, purging.find(place, now=NOW), now=NOW)
     assert (len(done.what.runs), done.artifacts) == (1, 0)

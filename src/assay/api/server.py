@@ -23,7 +23,7 @@ from assay.api.access import Access, is_any
 from assay.api.app import app
 from assay.api.hub import Hub, Limits
 from assay.base.errors import Error
-from assay.serve.listening import BACKLOG
+from assay.serve.listening import BACKLOG, bound_unread
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -166,7 +166,7 @@ class _Protocol(HttpToolsProtocol):
         self._in_head, self._n_head = True, 0
         self._began = False
         self._slow: asyncio.TimerHandle | None = None
-        _bound_unread(transport, seconds=self.unread_seconds)
+        bound_unread(transport, seconds=self.unread_seconds)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -219,17 +219,6 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
         "most": limits.connections + _TOLD,
     }
     return type("Protocol", (_Protocol,), members)
-
-
-def _bound_unread(transport: asyncio.Transport, *, seconds: float) -> None:
-    """Let the system end a connection whose client takes nothing of what was sent to it.
-
-    No timer here sees what waits in the system, which also keeps one that was closed with it.
-    """
-    sock = transport.get_extra_info("socket")
-    if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
 def _supervise(work: Callable[[], None], n_workers: int) -> None:

@@ -143,7 +143,7 @@ def purge_command(
     text = f"Purged {_in_words(freed, freed='freed')}." if freed.what else "Nothing was purged."
     did(_purge_document(freed), as_json=as_json, text=text)
     if changed := _n_rows(found) - _n_rows(freed):
-        note(f"  {changed} of what was found changed meanwhile and stays: it was restored, say")
+        note(f"  {changed} of what was found is not as it was, and stays: it was restored, say")
     if freed.n_young:
         note(f"  {_young(freed)}")
     if not freed.is_shrunk:
@@ -312,8 +312,6 @@ def import_command(
     with their histories, artifacts, logged models, registered models with versions and aliases
     come. What is here already stays or is merged, so that importing again brings what is new.
     """
-    from assay.render.tables import visible
-
     if (file is None) is (mlflow is None):
         raise Usage(
             "say where the runs come from: a FILE, or '--mlflow STORE'",
@@ -334,11 +332,17 @@ def import_command(
     did(done, as_json=as_json, text=_imported(done))
     if done.versions:
         note(_HOW_TO_LOAD.format(" --directory DIR" if directory is not None else ""))
-    for line in done.complaints[:_SHOWN]:
-        note(f"  warning: {visible(line)}")
-    if len(done.complaints) > _SHOWN:
-        note(f"  and {len(done.complaints) - _SHOWN:,} warnings more; --json lists them all")
+    _warn(done.complaints)
     return 0
+
+
+def _warn(complaints: list[str]) -> None:
+    from assay.render.tables import visible
+
+    for line in complaints[:_SHOWN]:
+        note(f"  warning: {visible(line)}")
+    if len(complaints) > _SHOWN:
+        note(f"  and {len(complaints) - _SHOWN:,} warnings more; --json lists them all")
 
 
 def _imported(done: Imported) -> str:

@@ -44,7 +44,7 @@ def serve_command(endpoint: str, host: str, port: int) -> int:
         click.echo(url)
         sys.stdout.flush()
 
-    token = os.environ.get("ASSAY_TOKEN") or None
+    token = os.environ.get("ASSAY_TOKEN", "").strip() or None
     serve.serve(
         workspace.find(), endpoint, host=host, port=port, token=token, listens=listens, say=say
     )

@@ -182,7 +182,7 @@ def prove(version: Version, objects: Cache) -> None:
         what = "has no bundle" if version.bundle is None else f"is {version.status}"
         hint = "register a bundle: assay model register REF"
         if version.source is not None:
-            hint = "another tool made it; its own server serves it, as MLflow does from 'assay hub'"
+            hint = "another tool made it, whose own server serves it: MLflow's, from 'assay hub'"
         raise Error(f"{name} cannot be deployed: it {what}", hint=hint)
     try:
         load.open_contents(contents.read_objects(objects, version.bundle.removeprefix("sha256:")))

@@ -176,8 +176,15 @@ def get(connection: Connection, owner: Owner, path: str) -> Kept | None:
 def is_folder(connection: Connection, owner: Owner, path: str) -> bool:
     """Tell whether files lie below a path; the root is a folder always."""
     table, own = _of(owner)
-    below = table.select().where(own, _below(connection, table, path)).limit(1)
-    return not path or connection.execute(below).first() is not None
+    query = table.select().where(own, below(connection, table, path)).limit(1)
+    return not path or connection.execute(query).first() is not None
+
+
+def below(connection: Connection, table: Table, folder: str) -> ColumnElement[bool]:
+    """Return the condition that a path lies below a folder."""
+    if connection.dialect.name == "sqlite":  # its LIKE takes A for a; "0" comes next after "/"
+        return (table.c.path >= f"{folder}/") & (table.c.path < f"{folder}0")
+    return table.c.path.startswith(f"{folder}/", autoescape=True)
 
 
 def list_(connection: Connection, owner: Owner, folder: str = "") -> list[Entry]:
@@ -187,7 +194,7 @@ def list_(connection: Connection, owner: Owner, folder: str = "") -> list[Entry]
     table, own = _of(owner)
     query = select(table.c.path, table.c.size).where(own)
     if folder:
-        query = query.where(_below(connection, table, folder))
+        query = query.where(below(connection, table, folder))
     start = len(folder) + 1 if folder else 0
     found: dict[str, Entry] = {}
     for path, size in connection.execute(query):
@@ -242,7 +249,7 @@ def delete(connection: Connection, place: Place, *, at: int) -> int:
     table, own = _of(owner)
     query = table.delete().where(own)
     if path:
-        query = query.where((table.c.path == path) | _below(connection, table, path))
+        query = query.where((table.c.path == path) | below(connection, table, path))
     kept = query.execution_options(preserve_rowcount=True)
     return connection.execute(kept).rowcount
 
@@ -271,13 +278,6 @@ def _folders(path: str) -> Iterable[str]:
     """
     parts = path.split("/")
     return ("/".join(parts[:number]) for number in range(1, len(parts)))
-
-
-def _below(connection: Connection, table: Table, folder: str) -> ColumnElement[bool]:
-    """Return the condition that a path lies below a folder."""
-    if connection.dialect.name == "sqlite":  # its LIKE takes A for a; "0" comes next after "/"
-        return (table.c.path >= f"{folder}/") & (table.c.path < f"{folder}0")
-    return table.c.path.startswith(f"{folder}/", autoescape=True)
 
 
 def _of(owner: Owner) -> tuple[Table, ColumnElement[bool]]:

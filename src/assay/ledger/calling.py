@@ -107,9 +107,12 @@ def _options(words: Sequence[str]) -> tuple[list[str], list[str]]:
             found.append(word)
         else:
             letters = word[1:] if not word.startswith("--") else ""
-            end = min((letters.find(one) for one in "mc" if one in letters), default=-1)
-            if end < 0:
+            end = min((letters.find(one) for one in "mcWX" if one in letters), default=-1)
+            if end < 0 or letters[end] in "WX":
                 found.append(word)
+                if 0 <= end == len(letters) - 1:  # '-OW error'
+                    found += rest[:1]
+                    del rest[:1]
                 continue
             found += [f"-{letters[:end]}"] if end else []
             value = letters[end + 1 :]

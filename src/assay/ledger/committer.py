@@ -79,9 +79,10 @@ class Committer:
 
     def put(self, work: Work, done: Done) -> None:
         """Write soon; `done` is then called in the writer's thread with result and error."""
-        if self._thread is None:
-            self._begin()
-        self._queue.put((work, done))
+        with self._lock:
+            if self._thread is None:
+                self._begin()
+            self._queue.put((work, done))
 
     def submit(self, work: Callable[[Connection], T]) -> Future[T]:
         """Write soon; the future has the result once it is kept."""
@@ -101,19 +102,15 @@ class Committer:
         with self._lock:
             self._closed = True
             thread, self._thread = self._thread, None
+            self._queue.put(None)  # the last thing in it
         if thread is not None:
-            self._queue.put(None)
             thread.join()
 
     def _begin(self) -> None:
-        with self._lock:
-            if self._closed:
-                raise Unavailable("the hub ends")
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="assay-committer", daemon=True
-                )
-                self._thread.start()
+        if self._closed:
+            raise Unavailable("the hub ends")
+        self._thread = threading.Thread(target=self._run, name="assay-committer", daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         batch: list[tuple[Work, Done]] = []

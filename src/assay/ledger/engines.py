@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT = 60.0
 """Seconds that a process waits for another one's transaction."""
+_CONNECT_TIMEOUT = 10  # seconds
 _ALONE = (  # one text, sent at once; the number is "assay", as the migrations lock it
     "SET LOCAL lock_timeout = {:.0f}; "
     "SET LOCAL idle_in_transaction_session_timeout = 300000; "  # of a writer that is cut off
@@ -29,7 +30,9 @@ def make(url: URL) -> Engine:
 def _of_server(url: URL) -> Engine:
     from sqlalchemy import create_engine, event
 
-    engine = create_engine(url, pool_pre_ping=True)
+    # a host that drops packets would hold its threads for minutes
+    waits = {"connect_timeout": url.query.get("connect_timeout", _CONNECT_TIMEOUT)}
+    engine = create_engine(url, pool_pre_ping=True, connect_args=waits)
 
     @event.listens_for(engine, "begin")
     def wait(connection: Connection) -> None:

@@ -43,6 +43,8 @@ MODEL_COLUMNS = tuple(
     if name not in {"experiment", "params", "tags", "metrics", "artifacts"}
 )
 """The columns of `logged_model` that a record has."""
+MOST_POINTS = 500_000
+"""Points of metrics that are in memory at a time: some 60 MB."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,10 +123,39 @@ def records(
     """
     yield from _experiments(connection, runs, models)
     yield from _environments(connection, runs)
-    for some in rows.chunks(runs):
+    for some in portions(connection, runs):
         yield from of_runs(connection, some)
     for some in rows.chunks(models):
         yield from of_models(connection, some)
+
+
+def portions(
+    connection: Connection, runs: Sequence[str], *, most: int = MOST_POINTS
+) -> Iterator[list[str]]:
+    """Go through runs so few at a time that their histories fit into memory.
+
+    Parameters
+    ----------
+    most : int
+        Points of metrics; a run that has more is alone.
+    """
+    from sqlalchemy import func, select
+
+    latest, metric = tables.latest_metric, tables.metric
+    counted = select(latest.c.run_id, func.count().label("n_points"))
+    counted = counted.join(metric, metric.c.series_id == latest.c.id).group_by(latest.c.run_id)
+    for some in rows.chunks(runs):
+        found = connection.execute(counted.where(latest.c.run_id.in_(some)))
+        n_points = {row.run_id: row.n_points for row in found}
+        portion: list[str] = []
+        total = 0
+        for id_ in some:
+            if portion and total + n_points.get(id_, 0) > most:
+                yield portion
+                portion, total = [], 0
+            portion.append(id_)
+            total += n_points.get(id_, 0)
+        yield portion
 
 
 def _experiments(

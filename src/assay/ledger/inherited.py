@@ -93,8 +93,7 @@ def _joined(told: Told) -> ActiveRun:
     if told.where is None:
         place = places.find(project)
     else:
-        token = os.environ.get("ASSAY_TOKEN") or places.setting("hub.token", project) or None
-        place = places.Place(where=told.where, folder=folder, token=token)
+        place = places.Place(where=told.where, folder=folder, token=places.token(project))
     found = ActiveRun(told.run, place=place, experiment=told.experiment)
     found.channel.join()
     return found

@@ -6,19 +6,19 @@ was purged here does not come back.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from assay.ledger import gathering, lineage, merging, rows, tables
+from assay.ledger import gathering, lineage, merging, rows, series, tables
 from assay.ledger.records import (
     EnvironmentRecord,
     ExperimentRecord,
     ModelLink,
     ModelRecord,
     Named,
-    Points,
     PurgedRecord,
     Record,
     RunRecord,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from assay.ledger.database import Ledger
 
 _BATCH = 500
-_POINTS = 20_000
 
 
 class Loaded:
@@ -86,17 +85,22 @@ class Loader:
         self._orphans: list[RunRecord] = []
         self._links: dict[str, tuple[ModelLink, ...]] = {}
         self._experiments: dict[str, int] = {}
+        self._environments: set[str] = set()  # that are here
+        self._late: dict[str, list[str]] = defaultdict(list)  # runs by environments that are not
+        self._n_points = 0  # of what waits
         self.done = Loaded()
 
     def add(self, records: Iterable[Record]) -> None:
         """Take records in."""
         for record in records:
             self._waiting.append(record)
-            if len(self._waiting) >= _BATCH:
+            if isinstance(record, RunRecord):
+                self._n_points += record.n_points
+            if len(self._waiting) >= _BATCH or self._n_points >= gathering.MOST_POINTS:
                 self._write()
 
     def finish(self) -> Loaded:
-        """Write what waits: links to logged models and parts of runs that came late."""
+        """Write what waits: also parts, links and environments whose other end came late."""
         self._write()
         while self._orphans:
             before = len(self._orphans)
@@ -117,10 +121,13 @@ class Loader:
         if self._links:
             with self._ledger.write() as connection:
                 _put_links(connection, self._links)
+        if self._late:
+            with self._ledger.write() as connection:
+                self._put_late(connection)
         return self.done
 
     def _write(self) -> None:
-        batch, self._waiting = self._waiting, []
+        batch, self._waiting, self._n_points = self._waiting, [], 0
         if not batch:
             return
         with self._ledger.write() as connection:
@@ -192,8 +199,9 @@ class Loader:
         if merged != ours:
             self.done.changed.append(merged.id)
             row = self._row(connection, merged)
-            if merged.artifact_uri is None:  # a place that only this machine has stays
-                del row["artifact_uri"]
+            for name in ("artifact_uri", "environment_oid"):  # what only this ledger has stays
+                if row[name] is None:
+                    del row[name]
             connection.execute(tables.run.update().where(tables.run.c.id == merged.id).values(row))
             self._put_parts(connection, [merged])
         if merged == theirs:
@@ -210,7 +218,34 @@ class Loader:
 
     def _row(self, connection: Connection, record: RunRecord) -> dict[str, Any]:
         row = _columns(record, gathering.COLUMNS)
+        oid = record.environment_oid
+        if oid is not None and not self._has_environment(connection, oid):
+            self._late[oid].append(record.id)
+            row["environment_oid"] = None
         return row | {"experiment_id": self._experiment(connection, record.experiment)}
+
+    def _has_environment(self, connection: Connection, oid: str) -> bool:
+        from sqlalchemy import select
+
+        if oid not in self._environments:
+            known = tables.environment.c.oid
+            found = connection.execute(select(known).where(known == oid)).scalars()
+            self._environments.update(found)
+        return oid in self._environments
+
+    def _put_late(self, connection: Connection) -> None:
+        """Name the environments of runs that came before them; say which never came."""
+        run = tables.run
+        for oid, ids in self._late.items():
+            if self._has_environment(connection, oid):
+                for some in rows.chunks(ids):
+                    query = run.update().where(run.c.id.in_(some))
+                    connection.execute(query.values(environment_oid=oid))
+            else:
+                more = f" and of {len(ids) - 1} more" if len(ids) > 1 else ""
+                self.done.refused.append(
+                    f"the environment '{oid}' of the run '{ids[0]}'{more} is not there"
+                )
 
     def _experiment(self, connection: Connection, name: str) -> int:
         """Return the id of an experiment, which is made where it is not there."""
@@ -241,7 +276,7 @@ class Loader:
             for one in records
             for key, (text, at) in one.tags.items()
         ])  # fmt: skip
-        _put_histories(connection, {one.id: one.metrics for one in records if one.metrics})
+        series.put_all(connection, {one.id: one.metrics for one in records if one.metrics})
         edges = [lineage.Edge(**msgspec.structs.asdict(e)) for one in records for e in one.edges]
         lineage.add(connection, edges)
         self._links |= {one.id: one.models for one in records if one.models}
@@ -277,7 +312,7 @@ class Loader:
         connection.execute(tag.delete().where(tag.c.model_id == record.id))
         rows.put_tags(connection, tag, owner, record.tags)
         rows.put(connection, tables.logged_model_metric, [
-            msgspec.structs.asdict(one) | owner | _stored(number(one.value))
+            msgspec.structs.asdict(one) | owner | series.stored(number(one.value))
             for one in record.metrics
             if one.run_id in known
         ])  # fmt: skip
@@ -335,45 +370,6 @@ def _put_experiment(connection: Connection, record: ExperimentRecord) -> int:
         for key, text in record.tags.items():
             rows.add(connection, tag, {**owner, "key": key, "value": text})
     return int(found.id)
-
-
-def _put_histories(connection: Connection, histories: dict[str, dict[str, Points]]) -> None:
-    """Write histories of metrics, all points with a few statements, and the latest of each."""
-    latest = tables.latest_metric
-    there: dict[tuple[str, str], int] = {}
-    last: dict[tuple[str, str], dict[str, Any]] = {}
-    for run, metrics in histories.items():
-        for key, points in metrics.items():
-            last[run, key] = max(_points(points), key=lambda row: tuple(row.values()))
-    found = [{"run_id": run, "key": key, **row} for (run, key), row in last.items()]
-    if found:
-        statement = rows.insert(connection, latest)
-        changed = {name: statement.excluded[name] for name in ("value", "is_nan", "step", "at")}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["run_id", "key"], set_=changed), found
-        )
-    for ids in rows.chunks([*histories]):
-        for row in connection.execute(latest.select().where(latest.c.run_id.in_(ids))):
-            there[row.run_id, row.key] = row.id
-    rest = [
-        {"series_id": series, **row}
-        for (run, key), series in there.items()
-        if key in histories[run]
-        for row in _points(histories[run][key])
-    ]
-    for some in rows.chunks(rest, _POINTS):
-        statement = rows.insert(connection, tables.metric).on_conflict_do_nothing()
-        connection.execute(statement, list(some))
-
-
-def _points(points: Points) -> list[dict[str, Any]]:
-    columns = zip(points.steps, points.ats, points.values, strict=True)
-    return [{"step": step, "at": at, **_stored(number(value))} for step, at, value in columns]
-
-
-def _stored(value: float) -> dict[str, Any]:
-    is_nan = value != value  # noqa: PLR0124 -- true for NaN alone
-    return {"value": 0.0 if is_nan else value, "is_nan": is_nan}
 
 
 def _put_links(connection: Connection, links: dict[str, tuple[ModelLink, ...]]) -> None:

@@ -99,6 +99,8 @@ class Outbox:
                 self._items.remove(item)
                 if item.place is None:
                     self._fresh.remove(item)
+                else:
+                    self.spool.blank(item.place)
             self._count_written()
             return bool(found)
 

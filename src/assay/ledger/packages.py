@@ -15,7 +15,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 _EDITABLE, _LOCAL = "# Editable install", "# Local install"
 _WORDS = {_EDITABLE: "(editable)", _LOCAL: "(from a folder)"}
@@ -31,12 +34,22 @@ def installed() -> list[str]:
         name = one.metadata["Name"]
         normal = re.sub(r"[-_.]+", "-", name).lower() if name else ""
         if normal and normal not in found:  # of two versions Python takes the first
-            found[normal] = line(normal, one.version, one.read_text("direct_url.json"))
+            found[normal] = line(normal, one.version, origin(one))
     return [found[name] for name in sorted(found)]
 
 
+def origin(one: Distribution) -> str | None:
+    """Return what PEP 610 keeps of where a package came from: JSON; None for an index.
+
+    What Conda installed has the folder in which it was built, on a machine of Conda's.
+    """
+    text = one.read_text("direct_url.json")
+    is_conda = text is not None and (one.read_text("INSTALLER") or "").strip() == "conda"
+    return None if is_conda else text
+
+
 def line(name: str, version: str, direct_url: str | None) -> str:
-    """Return the line of a package; `direct_url` is what PEP 610 keeps of where it came from.
+    """Return the line of a package; `direct_url` is what `origin` says.
 
     Examples
     --------
@@ -46,11 +59,11 @@ def line(name: str, version: str, direct_url: str | None) -> str:
     '# Editable install (a==1)'
     """
     try:
-        origin = json.loads(direct_url or "{}")
-        if "dir_info" in origin:
-            kind = _EDITABLE if origin["dir_info"].get("editable") else _LOCAL
+        kept = json.loads(direct_url or "{}")
+        if "dir_info" in kept:
+            kind = _EDITABLE if kept["dir_info"].get("editable") else _LOCAL
             return f"{kind} ({name}=={version})"
-        address = _address(origin) if "url" in origin else ""
+        address = _address(kept) if "url" in kept else ""
     except (ValueError, TypeError, KeyError, AttributeError):  # not as PEP 610 has it
         address = ""
     return f"{name} @ {address}" if address else f"{name}=={version}"
@@ -111,19 +124,19 @@ def bare(version: str) -> str:
     return next((version[: -len(w) - 1] for w in _WORDS.values() if version.endswith(w)), version)
 
 
-def _address(origin: dict[str, Any]) -> str:
+def _address(kept: dict[str, Any]) -> str:
     """Return where a package came from as a requirement says it."""
-    url = _without_secrets(str(origin["url"]))
+    url = _without_secrets(str(kept["url"]))
     parts = []
-    if "vcs_info" in origin:
-        vcs = origin["vcs_info"]
+    if "vcs_info" in kept:
+        vcs = kept["vcs_info"]
         url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
-    elif "archive_info" in origin:
-        archive = origin["archive_info"]
+    elif "archive_info" in kept:
+        archive = kept["archive_info"]
         hashes = archive.get("hashes") or {}
         found = archive.get("hash") or next((f"{k}={v}" for k, v in sorted(hashes.items())), None)
         parts += [found] if found else []
-    parts += [f"subdirectory={origin['subdirectory']}"] if "subdirectory" in origin else []
+    parts += [f"subdirectory={kept['subdirectory']}"] if "subdirectory" in kept else []
     return url + (f"#{'&'.join(parts)}" if parts else "")
 
 

@@ -118,15 +118,15 @@ def find(project: Project | None) -> Place:
         project = project or workspace.find()  # which says what to do
         where = str(settings.ledger_where(project))
     folder = _state_folder() if project is None else project.assay_dir
-    return Place(where=where, folder=folder, token=_token(project))
+    return Place(where=where, folder=folder, token=token(project))
 
 
 def own(project: Project) -> Place:
-    """Return the ledger of a project, whatever hub its scripts record to; a stage's is its run's."""
+    """Return the ledger of a project, whatever hub scripts record to; a stage's is its run's."""
     from assay.project import settings
 
     where = os.environ.get("ASSAY_LEDGER") or str(settings.ledger_where(project))
-    return Place(where=where, folder=project.assay_dir, token=_token(project))
+    return Place(where=where, folder=project.assay_dir, token=token(project))
 
 
 def hub(project: Project | None) -> str | None:
@@ -135,8 +135,9 @@ def hub(project: Project | None) -> str | None:
     return named.rstrip("/") if named else None
 
 
-def _token(project: Project | None) -> str | None:
-    return os.environ.get("ASSAY_TOKEN") or setting("hub.token", project) or None
+def token(project: Project | None) -> str | None:
+    """Return what the hub lets this process in by."""
+    return os.environ.get("ASSAY_TOKEN", "").strip() or setting("hub.token", project) or None
 
 
 def setting(key: str, project: Project | None = None) -> Any:

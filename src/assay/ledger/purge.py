@@ -8,18 +8,21 @@ run that a registered version was made of stays, and so does the number of a del
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from assay.base.errors import Error
 from assay.ledger import deleting, rows, tables
 from assay.ledger.deleting import Deleted
+from assay.ledger.forms import STORED
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from assay.ledger.database import Ledger
+
+_FEW = 500
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +30,13 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     reason: str
+
+
+class Named(NamedTuple):
+    """Objects by their SHA-256s: all, and those that lie under a path of a run or a model."""
+
+    objects: set[str]
+    artifacts: set[str]
 
 
 class Purge(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +103,31 @@ def find(
         )
 
 
+def named(ledger: Ledger, what: Purge) -> Named:
+    """Return the objects that the records of what is to go name.
+
+    Profiles are left out: they belong to data, and `gc` knows which of these are still there.
+    Histories of metrics are not read, and no select is asked for each run.
+    """
+    from sqlalchemy import select
+
+    run, data, of_model = tables.run, tables.run_data, tables.logged_model_artifact
+    runs, models = {one.id for one in what.runs}, {*what.models}
+    with ledger.read() as connection:
+
+        def oids(key: Any, oid: Any, ids: set[str]) -> set[str]:
+            query = select(key, oid).where(oid.is_not(None), _among(key, ids))
+            found = {row[1] for row in connection.execute(query) if row[0] in ids}
+            return {one[7:] for one in found if STORED.fullmatch(one)}
+
+        kept = oids(tables.artifact.c.run_id, tables.artifact.c.oid, runs)
+        kept |= oids(of_model.c.model_id, of_model.c.oid, models)
+        every = kept | oids(run.c.id, run.c.code_diff, runs) | _bundles(connection, runs)
+        every |= oids(tables.untracked.c.run_id, tables.untracked.c.oid, runs)
+        every |= oids(data.c.run_id, data.c.oid, runs)
+        return Named(every - oids(data.c.run_id, data.c.profile, runs), kept)
+
+
 def purge(ledger: Ledger, agreed: Purge, *, at: int) -> Purge:
     """Take runs, logged models and experiments out of the ledger, all or nothing.
 
@@ -155,6 +190,27 @@ def _cut_off_parts(connection: Connection, runs: Sequence[str], *, at: int) -> N
         for few in rows.chunks(staying):
             alone = run.update().where(run.c.id.in_(few))
             connection.execute(alone.values(parent_id=None, updated=at))
+
+
+def _among(key: Any, ids: set[str]) -> Any:
+    """Return the condition that few ids are a key; of many, who asks looks for them."""
+    from sqlalchemy import true
+
+    return key.in_(sorted(ids)) if len(ids) <= _FEW else true()
+
+
+def _bundles(connection: Connection, runs: set[str]) -> set[str]:
+    """Return the bundles that runs descend from or made."""
+    from sqlalchemy import select
+
+    edge = tables.edge.c
+    found: set[str] = set()
+    for run, bundle in ((edge.source, edge.target), (edge.target, edge.source)):
+        query = select(run, bundle).where(bundle.startswith("bundle:sha256:"))
+        query = query.where(_among(run, {f"run:{id_}" for id_ in runs}))
+        ends = connection.execute(query)
+        found |= {end[7:] for thing, end in ends if thing.removeprefix("run:") in runs}
+    return {one[7:] for one in found if STORED.fullmatch(one)}
 
 
 def shrink(ledger: Ledger) -> bool:

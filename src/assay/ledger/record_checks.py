@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from assay.base.errors import Error
-from assay.ledger import values
+from assay.ledger import environment, values
 from assay.ledger.forms import CONTROL, ID, OID, is_inside
 from assay.ledger.records import (
     PORTABLE,
@@ -40,7 +40,7 @@ def parse(line: bytes) -> Record:
     """
     try:
         record: Record = _decoder().decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Error(f"this is no record: {error}") from error
     if isinstance(record, RunRecord) and "\0" in (record.log_tail or ""):  # a program printed it
         plain = values.plain(record.log_tail or "")
@@ -82,6 +82,8 @@ def _problems(record: Record) -> Iterable[str]:
     elif isinstance(record, EnvironmentRecord):
         if record.oid != f"sha256:{hashlib.sha256(record.content.encode()).hexdigest()}":
             yield "its content has another hash"
+        elif not _is_environment(record.content):
+            yield "its content is no description of an environment"
     elif isinstance(record, PurgedRecord) and not ID.fullmatch(record.id):
         yield "that is no id"
     elif isinstance(record, ExperimentRecord) and not record.name.strip():
@@ -129,12 +131,39 @@ def _of_run(run: RunRecord) -> Iterable[str]:
     for one in run.data:
         if CONTROL.search(one.path) or one.direction not in {"input", "output"}:
             yield f"{one.path!r} is nothing that a run reads or writes"
+        if not _is_mapping(one.details):
+            yield f"the details of {one.path!r} are no mapping in JSON"
+    yield from _of_params(run.params)
     yield from _of_histories(run.metrics)
     me = f"run:{run.id}"
     for edge in run.edges:
         kinds = {edge.source.partition(":")[0], edge.target.partition(":")[0]}
         if me not in {edge.source, edge.target} or not kinds <= PORTABLE:
             yield f"{edge.source!r} -> {edge.target!r} is no descent of the run"
+
+
+def _of_params(params: Mapping[str, tuple[str, str]]) -> Iterable[str]:
+    for key, (text, kind) in params.items():
+        try:
+            values.load(text, kind)
+        except (KeyError, ValueError, RecursionError):
+            yield f"parameter {key!r} is {text[:80]!r}, which is no {kind[:20]!r}"
+
+
+def _is_mapping(text: str | None) -> bool:
+    try:
+        msgspec.json.decode(text or "{}", type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
+        return False
+    return True
+
+
+def _is_environment(text: str) -> bool:
+    try:
+        environment.load(text)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return True
 
 
 def _of_histories(metrics: Mapping[str, Points]) -> Iterable[str]:

@@ -143,6 +143,11 @@ class RunRecord(
         return stamp(self.start, self.end, self.updated)
 
     @property
+    def n_points(self) -> int:
+        """How many points of metrics it holds."""
+        return sum(len(points.steps) for points in self.metrics.values())
+
+    @property
     def files(self) -> list[Named]:
         """Our own objects that it names, without those that a bundle names."""
         found = [(self.code_diff, 0), *((one.oid, one.size) for one in self.untracked)]

@@ -64,14 +64,12 @@ def known(connection: Connection, name: str, *, at: int) -> Known:
 
 def artifacts(connection: Connection, run: str, path: str) -> list[Artifact]:
     """Return the file of a run at a path, or all files of the folder there; "" is all."""
-    from sqlalchemy import or_
-
+    from assay.ledger import artifacts as kept
     from assay.ledger.tables import artifact
 
     query = artifact.select().where(artifact.c.run_id == run).order_by(artifact.c.path)
     if path:
-        below = artifact.c.path.startswith(f"{path}/", autoescape=True)
-        query = query.where(or_(artifact.c.path == path, below))
+        query = query.where((artifact.c.path == path) | kept.below(connection, artifact, path))
     return [
         Artifact(path=row.path, oid=row.oid, size=row.size) for row in connection.execute(query)
     ]

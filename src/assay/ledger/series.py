@@ -7,15 +7,18 @@ arrive never matters.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from assay.ledger.records import Points
     from assay.ledger.writer import Metric
 
+_AT_ONCE = 20_000  # points of one statement
 _Point = tuple[int, int, float, bool]  # step, at, value, is_nan
 
 
@@ -42,9 +45,53 @@ def add(connection: Connection, run: str, metrics: Sequence[Metric]) -> None:
     connection.exec_driver_sql(_PUT_POINTS, [(*point, run, key) for key, point in points])
 
 
+def put_all(connection: Connection, histories: Mapping[str, Mapping[str, Points]]) -> None:
+    """Write histories of runs by run and key, whole: all points, and the latest of each."""
+    from assay.ledger import rows, tables
+
+    latest = tables.latest_metric
+    there: dict[tuple[str, str], int] = {}
+    last: dict[tuple[str, str], dict[str, Any]] = {}
+    for run, metrics in histories.items():
+        for key, points in metrics.items():
+            last[run, key] = max(_rows(points), key=lambda row: tuple(row.values()))
+    found = [{"run_id": run, "key": key, **row} for (run, key), row in last.items()]
+    if found:
+        statement = rows.insert(connection, latest)
+        changed = {name: statement.excluded[name] for name in ("value", "is_nan", "step", "at")}
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["run_id", "key"], set_=changed), found
+        )
+    for ids in rows.chunks([*histories]):
+        for row in connection.execute(latest.select().where(latest.c.run_id.in_(ids))):
+            there[row.run_id, row.key] = row.id
+    rest = (
+        {"series_id": series, **row}
+        for (run, key), series in there.items()
+        if key in histories[run]
+        for row in _rows(histories[run][key])
+    )
+    while some := list(itertools.islice(rest, _AT_ONCE)):
+        statement = rows.insert(connection, tables.metric).on_conflict_do_nothing()
+        connection.execute(statement, some)
+
+
 def value(stored: float, *, is_nan: bool) -> float:
     """Return the number that a row stands for."""
     return math.nan if is_nan else stored
+
+
+def stored(value: float) -> dict[str, Any]:
+    """Return how a row keeps a number."""
+    is_nan = math.isnan(value)
+    return {"value": 0.0 if is_nan else value, "is_nan": is_nan}
+
+
+def _rows(points: Points) -> Iterator[dict[str, Any]]:
+    from assay.ledger.records import number
+
+    columns = zip(points.steps, points.ats, points.values, strict=True)
+    return ({"step": step, "at": at, **stored(number(value))} for step, at, value in columns)
 
 
 def _point(metric: Metric) -> _Point:

@@ -89,6 +89,11 @@ class Spool:
             raise Error("the spool is closed", where=self.path)
         return os.pread(self._handle.fileno(), place[1], place[0])
 
+    def blank(self, place: tuple[int, int]) -> None:
+        """Take back a line: nobody is to send it."""
+        if self._handle is not None:
+            os.pwrite(self._handle.fileno(), b" " * place[1], place[0])
+
     def clear(self) -> None:
         """Remove the file: all of it is written where it belongs."""
         if self.path is not None:
@@ -144,6 +149,8 @@ class Left:
     def batches(self) -> Iterator[Batch]:
         """Yield its batches, each once; a line that is none is one of `problems`."""
         for number, line in enumerate(self._lines, start=2):
+            if line.isspace():  # it was taken back
+                continue
             try:
                 yield operations.decode(line, where=f"{self.path}:{number}")
             except Error as error:

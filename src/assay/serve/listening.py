@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+from typing import TYPE_CHECKING
 
 from assay.base.errors import Error
 from assay.serve.access import check_token
+
+if TYPE_CHECKING:
+    import asyncio
 
 BACKLOG = 2048
 
@@ -32,3 +37,14 @@ def listen(host: str, port: int, *, token: str | None) -> socket.socket:
             where=f"{host}:{port}",
             hint="name another --port, or 0 for a free one",
         ) from error
+
+
+def bound_unread(transport: asyncio.BaseTransport, *, seconds: float) -> None:
+    """Let the system end a connection whose client takes nothing of what was sent to it.
+
+    No timer here sees what waits in the system, which also keeps one that was closed with it.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))

@@ -17,8 +17,11 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from assay.serve.limits import Limits
+from assay.serve.listening import bound_unread
 
 LINGER_SECONDS = 2.0
+UNREAD_SECONDS = 60.0
+"""How long a client may take nothing of what was sent to it."""
 SPARE_SECONDS = 5.0
 """How long a connection above the limit may take to say what it wants."""
 
@@ -43,6 +46,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to count, and to wait for a request."""
         super().connection_made(transport)
+        bound_unread(transport, seconds=UNREAD_SECONDS)
         self._in_head, self._n_head, self._n_body, self._n_dropped = True, 0, 0, 0
         self._n_held = 0
         self._is_refused = False

@@ -9,13 +9,14 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from assay.base.clock import now_ms
 from assay.ledger.database import Ledger, open_ledger
-from assay.ledger.purge import Purge
+from assay.ledger.purge import Named, Purge
 from assay.objects import garbage
 from assay.objects.garbage import Unused
 from assay.project import linked
@@ -23,7 +24,6 @@ from assay.project.guarding import alone
 from assay.project.holding import holding
 from assay.workflows import live
 from assay.workflows.garbage import GRACE
-from assay.workflows.record_objects import artifacts_of
 from assay.workflows.record_places import Place
 
 
@@ -50,13 +50,6 @@ class Freed(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     n_young: int = 0
     is_shrunk: bool = True
-
-
-class _Claims(NamedTuple):
-    """What the records of what goes name: all objects, and those that are artifacts."""
-
-    objects: set[str]
-    artifacts: set[str]
 
 
 class _Found(NamedTuple):
@@ -117,7 +110,7 @@ def free(place: Place, agreed: Freed, *, now: float | None = None) -> Freed:
     return _freed(what, unused, claims, is_shrunk=is_shrunk)
 
 
-def _freed(what: Purge, unused: _Found, claims: _Claims, *, is_shrunk: bool = True) -> Freed:
+def _freed(what: Purge, unused: _Found, claims: Named, *, is_shrunk: bool = True) -> Freed:
     n_artifacts = sum(one.oid in claims.artifacts for one in unused.old)
     return Freed(
         what=what,
@@ -129,27 +122,12 @@ def _freed(what: Purge, unused: _Found, claims: _Claims, *, is_shrunk: bool = Tr
     )
 
 
-def _claims(place: Place, ledger: Ledger, what: Purge) -> _Claims:
-    """Return the objects that the records of what goes name, with those that documents name.
+def _claims(place: Place, ledger: Ledger, what: Purge) -> Named:
+    """Return the objects that the records of what goes name, with those that documents name."""
+    from assay.ledger import purge
 
-    Profiles are left out: they belong to data, and `gc` knows which of these are still there.
-    """
-    from assay.ledger import gathering, rows
-
-    named: set[str] = set()
-    artifacts: set[str] = set()
-    with ledger.read() as connection:
-        for some in rows.chunks([one.id for one in what.runs]):
-            for run in gathering.of_runs(connection, some):
-                profiles = {one.profile for one in run.data}
-                found = {file.oid for file in run.files}
-                named |= {oid for oid in found if f"sha256:{oid}" not in profiles}
-                artifacts.update(artifacts_of(run))
-        for some in rows.chunks(what.models):
-            for model in gathering.of_models(connection, some):
-                named.update(file.oid for file in model.files)
-                artifacts.update(artifacts_of(model))
-    return _Claims(live.with_documents(place.objects, named), artifacts)
+    found = purge.named(ledger, what)
+    return Named(live.with_documents(place.objects, found.objects), found.artifacts)
 
 
 def _unused(
@@ -175,11 +153,11 @@ def _kept(place: Place, gone: set[str]) -> set[str]:
     """Return the objects that ledgers name, and records of this clone that are on their way."""
     from assay.ledger import spool
 
-    if place.project is None:
-        kept, ledgers = set[str](), [place.ledger]
-    else:
-        waiting = spool.oids(place.project.assay_dir / "spool")
-        kept, ledgers = live.with_documents(place.objects, waiting), live.ledgers(place.project)
+    kept: set[str] = set()
+    ledgers: Sequence[Path | str] = [place.ledger]
+    if place.project is not None:
+        ledgers = live.ledgers(place.project)
+        kept |= live.with_documents(place.objects, spool.oids(place.project.assay_dir / "spool"))
     for where in ledgers:
         with open_ledger(where, create=False) as ledger:
             kept |= live.of_ledger(place.objects, ledger, gone=gone)

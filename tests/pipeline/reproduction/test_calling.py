@@ -49,6 +49,8 @@ def again(folder: Path) -> tuple[str, dict[str, Any]]:
         ("-O s.py --x 1", "python -O s.py --x 1"),
         ("-OO -X dev s.py", "python -OO -X dev s.py"),
         ("-W error -u s.py -O", "python -W error -u s.py -O"),
+        ("-OW ignore::ImportWarning s.py", "python -OW ignore::ImportWarning s.py"),
+        ("-OWignore::ImportWarning s.py", "python -OWignore::ImportWarning s.py"),
         ("-Xdev -Werror -m pkg.train --lr 0.1", "python -Xdev -Werror -m pkg.train --lr 0.1"),
         ("-m pkg", "python -m pkg"),
         ("-Om pkg.train", "python -O -m pkg.train"),

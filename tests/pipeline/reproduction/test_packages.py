@@ -8,7 +8,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +250,17 @@ def test_it_is_what_pip_freeze_says(tmp_path: Path):
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert json.loads(own.stdout)["packages"] == done.stdout.splitlines()
+
+
+def test_where_conda_built_a_package_is_not_where_it_came_from(tmp_path: Path):
+    with zipfile.ZipFile(wheel(tmp_path, "1.0")) as archive:
+        archive.extractall(tmp_path / "there")
+    info = tmp_path / "there" / "tinydep-1.0.dist-info"
+    origin = '{"url": "file:///croot/tinydep/work", "dir_info": {}}'
+    make.write(info, {"direct_url.json": origin, "INSTALLER": "conda\n"})
+    assert packages.origin(metadata.Distribution.at(info)) is None
+    make.write(info, {"INSTALLER": "uv\n"})
+    assert packages.origin(metadata.Distribution.at(info)) == origin
 
 
 OWN = """

@@ -57,7 +57,7 @@ def is_local(name: str) -> bool:
     if name == "assay":
         return True
     found = _find(name)
-    text = found.read_text("direct_url.json") if found is not None else None
+    text = packages.origin(found) if found is not None else None
     with contextlib.suppress(ValueError):
         return text is not None and "dir_info" in json.loads(text)
     return False
@@ -69,7 +69,7 @@ def is_code_of(name: str, folder: Path) -> bool:
     Assay's own code changes no result, so it counts as one.
     """
     found = _find(name)
-    text = found.read_text("direct_url.json") if found is not None else None
+    text = packages.origin(found) if found is not None else None
     with contextlib.suppress(ValueError, AttributeError):
         origin = json.loads(text or "{}")
         if origin.get("dir_info", {}).get("editable"):
