@@ -16,15 +16,24 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from assay.ledger.database import open_ledger
 from tests.objects.remotes.servers import free_port
 
+if TYPE_CHECKING:
+    import psycopg
+
 ON_CI = os.environ.get("CI") == "true"
 KINDS = ("sqlite", "postgresql")
 """What a ledger may lie in: the parameters of a fixture."""
+SLOW_IN_POSTGRESQL = pytest.mark.parametrize(
+    "recorded", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
+)
+IN_A_FILE = pytest.mark.parametrize("recorded", ["sqlite"], indirect=True)
+"""Of a test that is about the file itself."""
 
 _OPTIONS = {
     "fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off",
@@ -124,15 +133,48 @@ class Postgres:
         self.say(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
 
     def say(self, statement: str) -> None:
-        import psycopg
-
-        plain = self.url("postgres").replace("+psycopg", "")
-        with psycopg.connect(plain, autocommit=True) as connection:
+        with _connected(self.url("postgres")) as connection:
             connection.execute(statement.encode())
+
+    def cut(self, url: str, where: str = "true") -> int:
+        """End the connections to a database, or those of a condition; return how many it were."""
+        name = url.rpartition("/")[2]
+        query = (
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            f"WHERE datname = '{name}' AND {where}"
+        )
+        with _connected(self.url("postgres")) as connection:
+            (found,) = connection.execute(query.encode()).fetchall()
+        return int(found[0])
+
+    @contextlib.contextmanager
+    def closed(self, url: str) -> Iterator[None]:
+        """Let nobody be connected to a database for a block; the others go on."""
+        name = url.rpartition("/")[2]
+        self.say(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
+        try:
+            self.cut(url)
+            yield
+        finally:
+            self.say(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS true')
 
     def _make_template(self) -> None:
         self.say("CREATE DATABASE assay_template")
         open_ledger(self.url("assay_template")).close()
+
+
+@contextlib.contextmanager
+def holding(url: str, statement: str) -> Iterator[None]:
+    """Hold for a block what a statement locks in a database."""
+    with _connected(url) as connection, connection.transaction():
+        connection.execute(statement.encode())
+        yield
+
+
+def _connected(url: str) -> psycopg.Connection:
+    import psycopg
+
+    return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
 
 
 @contextlib.contextmanager

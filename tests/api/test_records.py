@@ -288,15 +288,17 @@ def test_outside_a_project_a_hub_is_enough(
 def test_runs_at_the_hub_are_found_and_their_files_come_back(
     hub: mlflow.Server, tmp_path: Path, project: Path
 ):
-    with assay.run("train", params={"lr": 0.1}) as run:
+    with assay.run("train", params={"lr": 0.1, "fill": "NaN"}) as run:
         assay.log_metric("loss", 2)
         assay.log_metric("bad", float("nan"))
         assay.log_text("hello", "notes/a.txt")
         assay.log_text("x" * 3_000_000, "notes/large.txt")
     with assay.run("other"):
         assay.log_metric("loss", 3)
-    found = assay.search_runs("metrics.loss < 3", columns=["run_name", "metrics.bad"])
-    assert found["run_name"] == ["train"]
+    found = assay.search_runs(
+        "metrics.loss < 3", columns=["run_name", "metrics.bad", "params.fill"]
+    )
+    assert (found["run_name"], found["params.fill"]) == (["train"], ["NaN"])
     assert found["metrics.bad"][0] != found["metrics.bad"][0]
     whole = assay.search_runs(order_by=["metrics.loss"])
     assert (whole["run_name"], whole["params.lr"]) == (["train", "other"], ["0.1", None])

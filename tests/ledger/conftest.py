@@ -7,6 +7,7 @@ import pytest
 
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.writer import Writer
+from tests import databases
 
 
 @pytest.fixture
@@ -14,6 +15,21 @@ def ledger(ledger_where: Path | str) -> Iterator[Ledger]:
     """An open ledger, once as a file and once in PostgreSQL."""
     with open_ledger(ledger_where) as opened:
         yield opened
+
+
+@pytest.fixture(params=databases.KINDS)
+def recorded(
+    request: pytest.FixtureRequest, project: object, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str | None]:
+    """Where scripts record: the file of their project (None), or the URL of a new database."""
+    if request.param == "sqlite":
+        yield None
+        return
+    server: databases.Postgres = request.getfixturevalue("postgres")
+    url = server.database()
+    monkeypatch.setenv("ASSAY_LEDGER", url)
+    yield url
+    server.drop(url)
 
 
 @pytest.fixture

@@ -35,8 +35,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> workspace.Projec
 
 
 @pytest.fixture
-def ledger(project: workspace.Project) -> Iterator[Ledger]:
-    with open_ledger(project.ledger_path) as opened:
+def ledger(project: workspace.Project, recorded: str | None) -> Iterator[Ledger]:
+    with open_ledger(recorded or project.ledger_path) as opened:
         yield opened
 
 

@@ -21,9 +21,11 @@ from tests import make
 
 
 @pytest.fixture
-def ledger(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+def ledger(
+    project: Path, recorded: str | None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Ledger]:
     monkeypatch.chdir(project)
-    with open_ledger(project / ".assay" / "ledger.db") as opened:
+    with open_ledger(recorded or project / ".assay" / "ledger.db") as opened:
         yield opened
     channels._channels.clear()
 

@@ -76,7 +76,11 @@ def _at_hub(
     rows = list(_rows(place, asked, limit=limit))
     if chosen is None:
         return Columns.of([_whole(row) for row in rows])
-    return Columns({one.name: [_value(row[one.name]) for row in rows] for one in chosen})
+    found: dict[str, list[Any]] = {}
+    for one in chosen:
+        column = [row[one.name] for row in rows]
+        found[one.name] = [_value(v) for v in column] if one.entity == "metric" else column
+    return Columns(found)
 
 
 def _rows(place: Place, asked: dict[str, Any], *, limit: int | None) -> Iterator[dict[str, Any]]:
@@ -107,4 +111,5 @@ def _whole(row: dict[str, Any]) -> FoundRun:
 
 
 def _value(value: Any) -> Any:
+    """Return the value of a metric; a parameter's text may be "NaN" as well."""
     return float(value) if value in {"NaN", "Infinity", "-Infinity"} else value

@@ -150,11 +150,9 @@ class Up(Walk):
         edges = self.facts.edges(f"run:{run.id}")
         models = [one for one in served.sources(edges, "read_by") if one.startswith(_MODELS)]
         models.sort(key=lambda one: _MODELS.index(f"{one.partition(':')[0]}:"))
-        nodes: list[Node] = []
-        for id_ in self.facts.few(models):
-            if id_ not in self.seen:  # the bundle of a version comes after it
-                nodes.append(self._up_to(id_, "read"))
-        nodes += self.more(run.id, "models", len(models), len(self.facts.few(models)))
+        few = self.facts.few(models)  # the bundle of a version comes after it
+        nodes = [self._up_to(id_, "read") for id_ in few if id_ not in self.seen]
+        nodes += self.more(run.id, "models", len(models), len(few))
         shown = self.facts.few(run.inputs)
         nodes += [self._input(one, run) for one in shown]
         nodes += self.more(run.id, "files", len(run.inputs), len(shown))
