@@ -40,6 +40,14 @@ _OPTIONS = {
     "shared_buffers": "32MB", "max_connections": "200", "wal_level": "minimal",
     "max_wal_senders": "0", "listen_addresses": "127.0.0.1", "log_min_messages": "warning",
 }  # fmt: skip
+_CLEAR = b"""
+    SET session_replication_role = replica;  -- in no order
+    DO $$ DECLARE name text; BEGIN
+        FOR name IN SELECT tablename FROM pg_tables
+            WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+        LOOP EXECUTE format('DELETE FROM %I', name); END LOOP;
+    END $$
+"""
 _WHILE_WE_LIVE = '"$@" & pid=$!; cat > /dev/null; kill -QUIT $pid; wait $pid'  # our end of stdin
 
 
@@ -131,6 +139,11 @@ class Postgres:
     def drop(self, url: str) -> None:
         """Remove a database, whoever is still connected."""
         self.say(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
+
+    def clear(self, url: str) -> None:
+        """Take all rows out of a ledger: cheaper than another database."""
+        with _connected(url) as connection:
+            connection.execute(_CLEAR)
 
     def say(self, statement: str) -> None:
         with _connected(self.url("postgres")) as connection:

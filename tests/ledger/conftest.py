@@ -17,19 +17,28 @@ def ledger(ledger_where: Path | str) -> Iterator[Ledger]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def database_of_module(
+    postgres: databases.Postgres,
+) -> Iterator[tuple[databases.Postgres, str]]:
+    """A server, and a database that the tests of a module have one after the other."""
+    url = postgres.database()
+    yield postgres, url
+    postgres.drop(url)
+
+
 @pytest.fixture(params=databases.KINDS)
 def recorded(
     request: pytest.FixtureRequest, project: object, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str | None]:
-    """Where scripts record: the file of their project (None), or the URL of a new database."""
+    """Where scripts record: the file of their project (None), or the URL of an empty ledger."""
     if request.param == "sqlite":
         yield None
         return
-    server: databases.Postgres = request.getfixturevalue("postgres")
-    url = server.database()
+    server, url = request.getfixturevalue("database_of_module")
     monkeypatch.setenv("ASSAY_LEDGER", url)
     yield url
-    server.drop(url)
+    server.clear(url)
 
 
 @pytest.fixture

@@ -55,6 +55,21 @@ def test_a_deleted_run_takes_its_parts_along_and_comes_back_with_them(
     assert runs.get(ledger, run) == before
 
 
+def test_a_part_that_was_deleted_by_itself_before_stays_deleted(ledger: Ledger, writer: Writer):
+    top = ended(writer, "top")
+    alone = ended(writer, "alone", parent=top)
+    below = ended(writer, "below", parent=alone)
+    along = ended(writer, "along", parent=top)
+    for part in (alone, below, along):
+        writer.finish_run(part, status="finished")
+    deleting.delete(ledger, [alone], at=1_000)
+    deleting.delete(ledger, [top], at=2_000)
+    assert deleting.restore(ledger, [top]) == [top, along]
+    assert [one.id for one in deleting.list_deleted(ledger)] == sorted([alone, below])
+    assert deleting.restore(ledger, [below, alone]) == [below, alone]
+    assert deleting.list_deleted(ledger) == []
+
+
 def test_a_run_that_goes_on_is_not_deleted(ledger: Ledger, writer: Writer):
     run = ended(writer, "a")
     open_ = writer.start_run(name="long", kind="script")

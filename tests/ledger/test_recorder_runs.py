@@ -15,10 +15,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 import assay
 from assay.base.errors import Error, NotFound, Usage
-from assay.ledger import batches, channel, channels, environment, liveness, process, runs, system
+from assay.ledger import (
+    batches,
+    channel,
+    channels,
+    environment,
+    liveness,
+    process,
+    runs,
+    system,
+    tables,
+)
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.operations import Beat
 from assay.ledger.process import Process
@@ -296,8 +307,8 @@ def test_a_run_says_that_it_lives(ledger: Ledger, monkeypatch: pytest.MonkeyPatc
 
 def _seen(ledger: Ledger, run: str) -> int | None:
     with ledger.read() as connection:
-        query = "SELECT seen FROM run WHERE id = ?"
-        found: int | None = connection.exec_driver_sql(query, (run,)).scalar()
+        query = select(tables.run.c.seen).where(tables.run.c.id == run)
+        found: int | None = connection.execute(query).scalar()
         return found
 
 

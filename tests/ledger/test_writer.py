@@ -106,6 +106,14 @@ def test_a_run_ends_once(ledger: Ledger, writer: Writer, run: str):
     assert runs.get(ledger, run).end == 2_000
 
 
+def test_what_no_database_keeps_is_a_sign_in_the_last_lines(
+    ledger: Ledger, writer: Writer, run: str
+):
+    """A command may print a null character, or bytes that are no text."""
+    writer.finish_run(run, status="failed", log_tail="a\0b caf\udce9\n")
+    assert runs.get(ledger, run).log_tail == "a\ufffdb caf\ufffd\n"
+
+
 def test_a_part_of_a_run_that_is_not_there_is_an_error(ledger: Ledger, writer: Writer):
     with pytest.raises(NotFound, match="no run 'nobody'"):
         writer.start_run(name="a", kind="stage", parent="nobody", experiment="new")

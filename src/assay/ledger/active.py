@@ -69,14 +69,10 @@ class ActiveRun:
         }
         for key, (text, _) in found.items():
             values.check_text("parameter", key, text)
-            if self._params.get(key, text) != text:
-                raise Error(
-                    f"parameter {key!r} of the run is {self._params[key]!r} already; "
-                    f"it cannot become {text!r}",
-                    hint="log it under another name, or begin a run of its own for it",
-                )
+        texts = {key: text for key, (text, _) in found.items()}
+        recording.check_params(self._params, texts)
         if found:
-            self._params |= {key: text for key, (text, _) in found.items()}
+            self._params |= texts
             self.channel.put(LogParams(run=self.id, params=found))
 
     def log_metric(

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from assay.base.clock import iso, now_ms
+from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound, did_you_mean
 from assay.ledger import experiments, recording, rows, runs, tables
 from assay.ledger.askable import askable
+from assay.ledger.found import within
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -53,7 +54,7 @@ def delete(ledger: Ledger, names: Sequence[str], *, at: int | None = None) -> li
     with ledger.write() as connection:
         every = with_parts(connection, ids)
         run = tables.run
-        query = run.select().where(run.c.id.in_(every), run.c.status.not_in(rows.ENDED))
+        query = run.select().where(within(connection, run.c.id, every), run.c.status.not_in(rows.ENDED))
         if (row := connection.execute(query).first()) is not None:
             raise Error(
                 f"the run {row.id} ({row.name}) goes on; nothing was deleted",
@@ -77,11 +78,10 @@ def restore(ledger: Ledger, names: Sequence[str], *, at: int | None = None) -> l
     """
     moment = now_ms() if at is None else at
     with ledger.write() as connection:
-        ids = [resolve(connection, name) for name in names]
-        every = with_parts(connection, ids)
+        every = _deleted_with(connection, [resolve(connection, name) for name in names])
         run, experiment = tables.run, tables.experiment
         query = experiment.select().join(run, run.c.experiment_id == experiment.c.id)
-        query = query.where(run.c.id.in_(every), experiment.c.deleted.is_not(None))
+        query = query.where(within(connection, run.c.id, every), experiment.c.deleted.is_not(None))
         if (row := connection.execute(query).first()) is not None:
             raise Error(
                 f"the experiment {row.name!r} of the run is deleted",
@@ -174,15 +174,7 @@ def resolve(connection: Connection, name: str) -> str:
         raise NotFound(
             f"there is no deleted run {name!r}", hint="'assay runs list --deleted' shows them"
         )
-    exact = [row for row in found if row.id == begin]
-    if len(found) > 1 and not exact:
-        shown = ", ".join(f"{row.id} ({row.name}, {iso(row.start)})" for row in found[:8])
-        more = ", …" if len(found) > 8 else ""
-        raise Error(
-            f"{name!r} is the beginning of several deleted runs: {shown}{more}",
-            hint="give more of the id",
-        )
-    return str((exact or found)[0].id)
+    return rows.pick(found, name, kind="deleted run")
 
 
 def with_parts(connection: Connection, ids: Sequence[str]) -> list[str]:
@@ -203,6 +195,26 @@ def with_parts(connection: Connection, ids: Sequence[str]) -> list[str]:
         todo = [id_ for id_ in found if id_ not in every]
         every |= dict.fromkeys(todo)
     return list(every)
+
+
+def _deleted_with(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """Return deleted runs with the parts that went at the same moment, not by themselves."""
+    from sqlalchemy import select
+
+    run = tables.run.c
+    every = with_parts(connection, ids)
+    moments: dict[str, int | None] = {}
+    parents: dict[str, str | None] = {}
+    for some in rows.chunks(every):
+        query = select(run.id, run.parent_id, run.deleted).where(run.id.in_(some))
+        for id_, parent, deleted in connection.execute(query):
+            parents[id_], moments[id_] = parent, deleted
+    found = dict.fromkeys(ids)
+    for id_ in every:
+        parent = parents[id_]
+        if parent is not None and parent in found and moments[id_] == moments[parent]:
+            found[id_] = None
+    return list(found)
 
 
 def _deleted() -> Any:

@@ -65,9 +65,7 @@ def page(
     Error
         If the token is none, or of another metric.
     """
-    known = {"run": run, "key": key, "limit": -1 if limit is None else limit + 1}
-    if limit is None:
-        known["limit"] = 2**62
+    known = {"run": run, "key": key, "limit": 2**62 if limit is None else limit + 1}
     if token:
         after = _opened(token, run, key)
         known |= {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.base.errors import Error
 from assay.ledger import process
+from assay.ledger.values import plain
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -62,7 +63,7 @@ def beat(connection: Connection, run: str, *, at: int, log_tail: str | None = No
         "reason": case((lives, table.c.reason)),
     }
     if log_tail is not None:
-        values["log_tail"] = log_tail
+        values["log_tail"] = plain(log_tail)
     connection.execute(found.values(values))
 
 

@@ -22,6 +22,7 @@ from assay.ledger.operations import (
     SetTags,
     StartRun,
 )
+from assay.ledger.records import ArtifactRecord
 from assay.ledger.writer import Artifact, Code, Data, Untracked
 
 _LARGEST = 2**63
@@ -88,7 +89,7 @@ def _of_folder(path: str | None) -> Iterator[str]:
         yield f"the path {(path or '')[:200]!r} leaves the project"
 
 
-def of_files(files: Iterable[Artifact | Untracked]) -> Iterator[str]:
+def of_files(files: Iterable[Artifact | ArtifactRecord | Untracked]) -> Iterator[str]:
     """Yield what is wrong with files that a run keeps."""
     for file in files:
         path = file.path[:200]

@@ -10,11 +10,10 @@ from typing import Any
 import msgspec
 
 from assay.base.errors import Error
-from assay.ledger import environment, values
+from assay.ledger import environment, operation_checks, values
 from assay.ledger.forms import CONTROL, ID, OID, is_inside
 from assay.ledger.records import (
     PORTABLE,
-    ArtifactRecord,
     EnvironmentRecord,
     ExperimentRecord,
     ModelRecord,
@@ -24,7 +23,6 @@ from assay.ledger.records import (
     RunRecord,
     Value,
 )
-from assay.ledger.writer import Untracked
 
 _LIMIT = 1 << 63  # of the integers that databases keep
 
@@ -77,7 +75,7 @@ def _problems(record: Record) -> Iterable[str]:
     elif isinstance(record, ModelRecord):
         ids = [record.id, *([record.run_id] if record.run_id else [])]
         yield from (f"{one!r} is no id" for one in ids if not ID.fullmatch(one))
-        yield from _of_files(record.artifacts)
+        yield from operation_checks.of_files(record.artifacts)
         yield from _of_values(one.value for one in record.metrics)
     elif isinstance(record, EnvironmentRecord):
         if record.oid != f"sha256:{hashlib.sha256(record.content.encode()).hexdigest()}":
@@ -121,7 +119,7 @@ def _of_run(run: RunRecord) -> Iterable[str]:
         yield "it is a part of itself"
     if not run.name.strip() or not run.experiment.strip():
         yield "its name, or that of its experiment, is blank"
-    yield from _of_files((*run.artifacts, *run.untracked))
+    yield from operation_checks.of_files((*run.artifacts, *run.untracked))
     for place in (run.directory, run.code_directory):
         if place not in {None, "", "."} and not is_inside(place or ""):
             yield f"the path {place!r} leaves the project"
@@ -177,11 +175,3 @@ def _of_values(values: Iterable[Value]) -> Iterable[str]:
     for value in values:
         if isinstance(value, str) and value not in {"nan", "inf", "-inf"}:
             yield f"{value!r} is no number"
-
-
-def _of_files(files: Iterable[ArtifactRecord | Untracked]) -> Iterable[str]:
-    for file in files:
-        if not is_inside(file.path):
-            yield f"the path {file.path!r} leaves its folder"
-        if not OID.fullmatch(file.oid) or file.size < 0:
-            yield f"{file.path!r} has no hash, or no size"

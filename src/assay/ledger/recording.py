@@ -116,6 +116,19 @@ def touch(connection: Connection, run: str, *, at: int) -> None:
     connection.execute(_touching(), {"run": run, "at": at})
 
 
+def check_params(there: Mapping[str, str], params: Mapping[str, str]) -> None:
+    """Refuse parameters of which one is there with another value.
+
+    Raises
+    ------
+    Reused
+        With the first such parameter.
+    """
+    for key, text in params.items():
+        if there.get(key, text) != text:
+            raise Reused(key, old=there[key], new=text)
+
+
 def put_params(connection: Connection, run: str, params: Mapping[str, str]) -> None:
     """Record parameters that are text; one that is there with another value is refused.
 
@@ -133,9 +146,7 @@ def put_params(connection: Connection, run: str, params: Mapping[str, str]) -> N
     else:
         known = connection.execute(select_all, {"run": run})
     there = {row[0]: row[1] for row in known}
-    for key, text in params.items():
-        if there.get(key, text) != text:
-            raise Reused(key, old=there[key], new=text)
+    check_params(there, params)
     new = [
         {"run": run, "key": key, "value": params[key]}
         for key in sorted(params)

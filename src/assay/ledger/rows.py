@@ -10,7 +10,7 @@ from assay.base.errors import Error, NotFound
 from assay.ledger import tables
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Connection, Row, Table
     from sqlalchemy.dialects.sqlite import Insert
 
 Name = TypeVar("Name")
@@ -80,15 +80,38 @@ def find_id(connection: Connection, table: Table, name: str) -> str:
             f"there is no {kind} {name!r}",
             hint=f"a name is the id of one {kind}, or its beginning",
         )
+    return pick(found, name, ref=ref, kind=kind)
+
+
+def pick(found: Sequence[Row[Any]], name: str, *, kind: str, ref: str | None = None) -> str:
+    """Return the id that is given, or the one that begins so.
+
+    Parameters
+    ----------
+    found : sequence of Row
+        What begins so, nine at most and not none.
+    ref : str, optional
+        What was looked for, where that is not just the name.
+
+    Raises
+    ------
+    Error
+        If several begin so.
+    """
+    ref = name.lower() if ref is None else ref
     exact = [row for row in found if row.id == ref]
     if len(found) > 1 and not exact:
-        shown = ", ".join(f"{row.id} ({iso(row.at)})" for row in found[:8])
+        shown = ", ".join(f"{row.id} ({_described(row)})" for row in found[:8])
         more = ", …" if len(found) > 8 else ""
         raise Error(
             f"{name!r} is the beginning of several {kind}s: {shown}{more}",
             hint="give more of the id",
         )
     return str((exact or found)[0].id)
+
+
+def _described(row: Row[Any]) -> str:
+    return iso(row.at) if "at" in row._mapping else f"{row.name}, {iso(row.start)}"  # noqa: SLF001 -- its public way
 
 
 def claim_run(connection: Connection, run: str, *, deleted_too: bool = True) -> str:

@@ -181,18 +181,10 @@ def metrics_of_parts(ledger: Ledger, run: str) -> dict[str, dict[str, Metric]]:
 @askable
 def history(ledger: Ledger, run: str, key: str) -> list[Metric]:
     """Return all points of a metric by moment, then step, then value, as MLflow orders them."""
-    from sqlalchemy import select
+    from assay.ledger import history as histories
 
-    from assay.ledger.tables import latest_metric, metric
-
-    query = (
-        select(metric)
-        .join(latest_metric, latest_metric.c.id == metric.c.series_id)
-        .where(latest_metric.c.run_id == run, latest_metric.c.key == key)
-        .order_by(metric.c.at, metric.c.step, metric.c.value, metric.c.is_nan)
-    )
     with ledger.read() as connection:
-        return [_metric(key, row) for row in connection.execute(query)]
+        return list(histories.page(connection, run, key).points)
 
 
 class Deleted(NotFound):
@@ -330,13 +322,10 @@ def _resolve(connection: Connection, name: str) -> str:
     if not re.fullmatch(r"[0-9A-Za-z][\w-]{0,255}", name):
         raise _missing(name)
     query = _rows().where(run.c.id.startswith(name.lower(), autoescape=True)).limit(9)
-    rows = connection.execute(query).all()
-    if not rows:
+    found = connection.execute(query).all()
+    if not found:
         raise _deleted(connection, name) or _missing(name)
-    exact = [row for row in rows if row.id == name.lower()]
-    if len(rows) > 1 and not exact:
-        raise _ambiguous(name, rows)
-    return str((exact or rows)[0].id)
+    return pick(found, name, kind="run")
 
 
 def _deleted(connection: Connection, name: str) -> Deleted | None:
@@ -362,15 +351,6 @@ def _missing(name: str) -> NotFound:
     return NotFound(
         f"there is no run {name!r}",
         hint="'assay runs list' shows the runs; a name is an id, its beginning, or 'latest~1'",
-    )
-
-
-def _ambiguous(name: str, rows: list[Any] | Any) -> Error:
-    shown = [f"{row.id} ({row.name}, {iso(row.start)})" for row in rows[:8]]
-    more = ", …" if len(rows) > 8 else ""
-    return Error(
-        f"{name!r} is the beginning of several runs: {', '.join(shown)}{more}",
-        hint="give more of the id",
     )
 
 

@@ -168,8 +168,8 @@ class Writer:
 
         row = {
             "status": status, "end": now_ms() if at is None else at, "exit_status": exit_status,
-            "peak_memory": peak_memory, "cpu_seconds": cpu_seconds, "log_tail": log_tail,
-            "reason": reason,
+            "peak_memory": peak_memory, "cpu_seconds": cpu_seconds, "reason": reason,
+            "log_tail": None if log_tail is None else values.plain(log_tail),
         }  # fmt: skip
         with self.ledger.write() as connection:
             before = rows.claim_run(connection, run)
@@ -182,7 +182,7 @@ class Writer:
 
     def log_params(self, run: str, params: Mapping[str, object]) -> None:
         """Record parameters, all or none; one that is there with another value is an error."""
-        from assay.ledger import tables
+        from assay.ledger import recording, tables
 
         rows = []
         for key, value in params.items():
@@ -200,13 +200,7 @@ class Writer:
             param = tables.param
             known = connection.execute(param.select().where(param.c.run_id == run))
             there = {row.key: row.value for row in known}
-            for row in rows:
-                if there.get(row["key"], row["value"]) != row["value"]:
-                    raise Error(
-                        f"parameter {row['key']!r} of the run is {there[row['key']]!r} already; "
-                        f"it cannot become {row['value']!r}",
-                        hint="log it under another name, or begin a run of its own for it",
-                    )
+            recording.check_params(there, {row["key"]: row["value"] for row in rows})
             new = [row for row in rows if row["key"] not in there]
             if new:
                 connection.execute(param.insert(), new)

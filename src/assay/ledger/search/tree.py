@@ -17,12 +17,6 @@ Operator = Literal[
     "IS NULL", "IS NOT NULL",
 ]  # fmt: skip
 Value = str | int | float
-FLIPPED: dict[Operator, Operator] = {
-    "NOT LIKE": "LIKE",
-    "NOT ILIKE": "ILIKE",
-    "NOT IN": "IN",
-    "!=": "=",
-}
 
 
 class Slot(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from assay.base.errors import Error
 from assay.base.files import inside
 from assay.ledger.runs import Run
 from assay.pipeline.experiments import worktree
+from assay.pipeline.previous import remove
 from assay.project import git, linked
 from assay.project.workspace import Project
 
@@ -37,7 +38,7 @@ def temporary(
     with worktree.held(folder):
         try:
             _check_out(project, run, folder)
-            _apply(project, run, folder)
+            apply(project, run, folder)
             there = Project(folder / (run.code.directory or "."))
             linked.configure(project, there)
             yield there
@@ -62,9 +63,17 @@ def _check_out(project: Project, run: Run, folder: Path) -> None:
         ) from error
 
 
-def _apply(project: Project, run: Run, folder: Path) -> None:
-    if run.code.diff is not None:
-        git.apply(folder, _kept(project, run, run.code.diff, "uncommitted changes"))
+def put_back(project: Project, run: Run, folder: Path) -> None:
+    """Put the code of a run back as it was, whatever was written over, removed or committed."""
+    for name in git.patched(folder, _patch(project, run)):
+        remove(inside(folder, name, where=f"run {run.id}"))
+    git.reset(folder, run.code.commit or "HEAD")
+    apply(project, run, folder)
+
+
+def apply(project: Project, run: Run, folder: Path) -> None:
+    """Add the patch and the untracked files of a run to a work tree of its commit."""
+    git.apply(folder, _patch(project, run))
     for file in run.code.untracked:
         path = inside(folder, file.path, where=f"run {run.id}")
         content = _kept(project, run, file.oid, f"untracked file '{file.path}'")
@@ -72,6 +81,12 @@ def _apply(project: Project, run: Run, folder: Path) -> None:
         path.write_bytes(content)
         if file.is_executable:
             path.chmod(0o755)
+
+
+def _patch(project: Project, run: Run) -> bytes:
+    if run.code.diff is None:
+        return b""
+    return _kept(project, run, run.code.diff, "uncommitted changes")
 
 
 def _kept(project: Project, run: Run, oid: str, what: str) -> bytes:
