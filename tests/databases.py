@@ -46,6 +46,7 @@ _CLEAR = b"""
         FOR name IN SELECT tablename FROM pg_tables
             WHERE schemaname = 'public' AND tablename <> 'alembic_version'
         LOOP EXECUTE format('DELETE FROM %I', name); END LOOP;
+        INSERT INTO experiment (id, name, created, updated) VALUES (0, 'default', 0, 0);
     END $$
 """
 _WHILE_WE_LIVE = '"$@" & pid=$!; cat > /dev/null; kill -QUIT $pid; wait $pid'  # our end of stdin

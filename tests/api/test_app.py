@@ -17,8 +17,9 @@ from assay.api.hub import Hub, Limits
 from assay.api.mlflow import calls
 from assay.api.mlflow.calls import Call
 from assay.base.errors import Error, NotFound, Taken
-from assay.ledger.committer import Committer, Full, Unavailable
+from assay.ledger.committer import Committer, Full
 from assay.ledger.database import open_ledger
+from assay.ledger.sinks import Unavailable
 from assay.objects.cache import Cache
 
 if TYPE_CHECKING:

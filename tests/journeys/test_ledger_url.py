@@ -69,6 +69,88 @@ def test_every_command_uses_the_ledger_that_the_setting_names(pipeline: Path, ur
     assert not (pipeline / ".assay" / "ledger.db").exists()
 
 
+def test_commands_look_where_the_variable_of_a_process_says(
+    project: Path, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    make.write(project, {"train.py": TRAIN})
+    monkeypatch.setenv("ASSAY_LEDGER", url)
+    if "://" not in url:
+        assert make.done(project, "runs", "list") == "No runs yet.\n"
+    _train(project)
+    (run,) = json.loads(make.done(project, "runs", "list", "--json"))
+    assert run["id"] in make.done(project, "trace", run["id"], "--json")
+    assert run["id"] in make.done(project, "runs", "search", "metrics.auc > 0", "--json")
+    assert not (project / ".assay" / "ledger.db").exists()
+
+
+@pytest.fixture
+def clones(project: Path, tmp_path: Path, urls: list[str]) -> list[Path]:
+    """Three clones with a remote; each has a ledger of its own elsewhere."""
+    make.write(project, {"train.py": TRAIN})
+    make.done(project, "remote", "add", "-d", "store", str(tmp_path / "store"))
+    make.commit(project)
+    for name in ("bea", "cem"):
+        make.git(tmp_path, "clone", "-q", str(project), name)
+    found = [project, tmp_path / "bea", tmp_path / "cem"]
+    for clone, url in zip(found, urls, strict=True):
+        make.done(clone, "config", "--local", "ledger.url", url)
+    return found
+
+
+@pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"])
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]:
+    if request.param == "sqlite":
+        yield [str(tmp_path / "kept" / f"{n}.db") for n in range(3)]
+        return
+    server: databases.Postgres = request.getfixturevalue("postgres")
+    found = [server.database(), server.database(), server.empty()]
+    yield found
+    for url in found:
+        server.drop(url)
+
+
+def _train(clone: Path) -> None:
+    subprocess.run([sys.executable, "train.py"], cwd=clone, check=True)
+
+
+def _shown(clone: Path) -> dict[str, dict[str, object]]:
+    """Return what a clone says of each of its runs, but for the process, which only one has."""
+    listed = json.loads(make.done(clone, "runs", "list", "--all", "--json"))
+    names = [one["id"] for one in listed]
+    shown = {one: json.loads(make.done(clone, "runs", "show", one, "--json")) for one in names}
+    for one in shown.values():
+        del one["run"]["pid"]
+    return shown
+
+
+def test_clones_with_ledgers_elsewhere_share_runs_by_a_remote_and_by_files(
+    clones: list[Path], tmp_path: Path
+):
+    ada, bea, cem = clones
+    _train(ada)
+    _train(bea)
+    make.done(ada, "push", "--runs")
+    make.done(bea, "push", "--runs")
+    make.done(bea, "fetch", "--runs")
+    make.done(ada, "fetch", "--runs")
+    both = _shown(ada)
+    assert len(both) == 2
+    assert _shown(bea) == both
+
+    make.done(ada, "runs", "export", *both, "--out", str(tmp_path / "runs.zip"))
+    for _ in range(2):  # twice is as good as once
+        make.done(cem, "runs", "import", str(tmp_path / "runs.zip"))
+        assert _shown(cem) == both
+
+    gone, kept = sorted(both)
+    make.done(ada, "runs", "delete", gone)
+    make.done(ada, "runs", "purge", "--force")
+    make.done(ada, "push", "--runs")
+    make.done(bea, "fetch", "--runs")
+    assert set(_shown(ada)) == set(_shown(bea)) == {kept}
+    assert not any((clone / ".assay" / "ledger.db").exists() for clone in clones)
+
+
 def test_a_linked_work_tree_records_where_its_clone_does(pipeline: Path, url: str, tmp_path: Path):
     tree = tmp_path / "tree"
     make.git(pipeline, "worktree", "add", "-q", "--detach", str(tree))

@@ -198,3 +198,43 @@ def test_within_a_tolerance_nothing_is_run_a_second_time(tmp_path: Path):
     assert found["sameness"] in {"close", "identical"}
     assert found["stages"][1]["deterministic"] is None
     assert found["causes"] == []
+
+
+CLOSE = """
+stages:
+  close:
+    cmd: PYTHON close.py
+    outs: [noise.csv]
+  differs:
+    cmd: PYTHON differs.py
+    deps: [noise.csv]
+    outs: [out.txt]
+"""
+
+
+def test_within_a_tolerance_the_first_stage_beyond_it_is_named_with_its_cause(tmp_path: Path):
+    noise = "import os\nnoise = (1 + int.from_bytes(os.urandom(4), 'big')) * 1e-15\n"
+    files = {
+        "close.py": f"{noise}open('noise.csv', 'w').write(f'x\\n{{1 + noise!r}}\\n')\n",
+        "differs.py": "import os\nopen('out.txt', 'w').write(os.urandom(9).hex())\n",
+    }
+    folder = stages.pipeline(tmp_path / "project", CLOSE.replace("PYTHON", PYTHON), files)
+    make.done(folder, "repro")
+    for more, deterministic in (((), None), (("--twice",), False)):
+        found = again(folder, "--rtol", "1e-4", *more, code=1)
+        assert [(s["stage"], s["sameness"], s["deterministic"]) for s in found["stages"]] == [
+            ("close", "close", deterministic), ("differs", "differs", False),
+        ]  # fmt: skip
+        assert found["parted"] == "differs"
+        assert [one["kind"] for one in found["causes"]] == ["random", "inputs"]
+    text = make.assay(folder, "reproduce", "--rtol", "1e-4").out
+    assert "DIFFERENT from stage 'differs' on" in text
+    assert "Perhaps: it runs after 'close': close to the record, and not identical." in text
+
+
+def test_names_of_a_record_do_not_steer_the_terminal(tmp_path: Path):
+    folder = one(tmp_path, "open('out.txt', 'w').write('same')\n")
+    edited(folder, lambda recorded: recorded["software"]["packages"].append("a\x1b[2J==1"))
+    shown = make.assay(folder, "reproduce", "--environment", "current")
+    assert "a\\x1b[2J is missing, recorded 1" in shown.out
+    assert "\x1b" not in shown.out + shown.err

@@ -17,8 +17,9 @@ from sqlalchemy import event, text
 from assay.base.errors import Error
 from assay.ledger import committer as committers
 from assay.ledger import recording, tables
-from assay.ledger.committer import Committer, Full, Unavailable
+from assay.ledger.committer import Committer, Full
 from assay.ledger.database import Ledger, open_ledger
+from assay.ledger.sinks import Unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -163,7 +164,7 @@ class Slow(queue.SimpleQueue[Any]):
     def __init__(self, closing: threading.Thread) -> None:
         self.closing = closing
 
-    def put(self, item: Any, *_: Any) -> None:  # type: ignore[override]
+    def put(self, item: Any, *_: Any) -> None:
         if item is not None:
             self.closing.start()
             self.closing.join(timeout=0.3)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from assay.base.errors import Error, NotFound
 from assay.ledger import operations, recording, runs, tables
-from assay.ledger.committer import Committer, Unavailable
+from assay.ledger.committer import Committer
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.operations import (
     AddArtifacts,
@@ -30,7 +30,7 @@ from assay.ledger.operations import (
     point,
 )
 from assay.ledger.process import Process
-from assay.ledger.sinks import LedgerSink
+from assay.ledger.sinks import LedgerSink, Unavailable
 from assay.ledger.writer import Artifact, Code, Data, Untracked
 from tests.databases import Postgres
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assay.ledger import reads
+import assay
+from assay.ledger import reads, runs
+from assay.ledger.database import open_ledger
 from assay.ledger.reads import Reads
+from tests import make
 
 if TYPE_CHECKING:
     import pytest
@@ -21,3 +24,21 @@ def test_files_that_are_written_count_as_those_that_are_read(
     for number in range(100):
         heard._hear("open", (f"{tmp_path}/{number}", "r" if number % 2 else "w", 0))
     assert len(heard._read) == len(heard._written) == 5
+
+
+def test_a_data_set_that_is_opened_too_keeps_what_was_logged_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = make.project(tmp_path / "project")
+    make.write(folder, {"data.csv": "1\n", "more.csv": "2\n"})
+    make.done(folder, "add", "data.csv", "more.csv")
+    monkeypatch.chdir(folder)
+    with assay.run() as run:
+        assay.log_dataset("data.csv", context="training", schema={"x": "int"})
+        for name in ("data.csv", "more.csv"):
+            Path(name).read_text()
+    with open_ledger(folder / ".assay" / "ledger.db") as ledger:
+        data, more = runs.get(ledger, run.id).inputs
+    assert (data.path, data.kind, data.context) == ("data.csv", "dataset", "training")
+    assert (data.details or {})["schema"] == '{"x": "int"}'
+    assert (more.path, more.kind, more.context) == ("more.csv", "dep", None)

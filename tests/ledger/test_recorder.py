@@ -21,6 +21,7 @@ from assay.ledger import runs
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.writer import Writer
 from assay.project import workspace
+from tests.databases import SLOW_IN_POSTGRESQL
 
 
 @pytest.fixture
@@ -126,6 +127,7 @@ def test_outside_a_project_a_run_says_what_to_do(
         pass
 
 
+@SLOW_IN_POSTGRESQL
 @pytest.mark.parametrize("value", ["1", None, [1, 2], np.ones(2), 1j, 10**400])
 def test_a_metric_that_is_no_number_is_an_error_that_names_it(ledger: Ledger, value: object):
     with assay.run() as run:
@@ -136,6 +138,7 @@ def test_a_metric_that_is_no_number_is_an_error_that_names_it(ledger: Ledger, va
     assert runs.get(ledger, run.id).metrics == {}
 
 
+@SLOW_IN_POSTGRESQL
 def test_in_a_stage_the_functions_write_to_its_run(ledger: Ledger, stage: str):
     done = script("assay.log_metric('loss', 1)\nassay.log_param('lr', 0.1)")
     assert (done.returncode, done.stderr) == (0, "")
@@ -216,6 +219,7 @@ def log_in_worker(step: int) -> None:
     assay.log_metric("loss", step, step=step)
 
 
+@SLOW_IN_POSTGRESQL
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_worker_processes_log_to_the_run_of_their_stage(ledger: Ledger, stage: str, method: str):
     code = f"""if True:
@@ -280,6 +284,7 @@ def test_a_folder_of_artifacts_keeps_its_paths(project: workspace.Project, ledge
     assert kept == [("a", 1), ("deep/b", 0), ("kept/a", 1), ("kept/deep/b", 0)]
 
 
+@SLOW_IN_POSTGRESQL
 def test_an_artifact_that_cannot_be_kept_is_an_error_with_the_next_step(
     project: workspace.Project, ledger: Ledger
 ):
@@ -299,6 +304,7 @@ def test_an_artifact_that_cannot_be_kept_is_an_error_with_the_next_step(
         run.log_metric("loss", 1)
 
 
+@SLOW_IN_POSTGRESQL
 def test_too_many_untracked_bytes_make_a_run_not_reproducible(
     project: workspace.Project, ledger: Ledger
 ):

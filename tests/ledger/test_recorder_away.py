@@ -1,4 +1,4 @@
-"""A ledger that is locked, full or gone is not noticed by a run: what it says waits in a file."""
+"""A ledger that is locked, away, full or gone stops no run: what it says waits in a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,9 @@ from assay.ledger.database import open_ledger
 from assay.ledger.operations import Batch, Refusal
 from assay.ledger.replay import Report, replay
 from assay.ledger.sinks import LedgerSink, TooLarge, Unavailable
-from tests import make
+from tests import databases, make
+
+Away = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 @pytest.fixture(autouse=True)
@@ -44,23 +46,36 @@ def place(project: Path) -> tuple[Path, Path]:
     return project / ".assay" / "ledger.db", project / ".assay" / "spool"
 
 
+def where(project: Path) -> Path | str:
+    """Return where this test's scripts record: a file, or the URL of a database."""
+    return os.environ.get("ASSAY_LEDGER") or place(project)[0]
+
+
+@pytest.fixture
+def away(project: Path, recorded: str | None, request: pytest.FixtureRequest) -> Away:
+    """Keep writers from the ledger for a block: a file is locked, a database is closed."""
+    if recorded is None:
+        return lambda: locked(place(project)[0])
+    server: databases.Postgres = request.getfixturevalue("postgres")
+    return lambda: server.closed(recorded)
+
+
 def sent(project: Path) -> Report:
-    ledger, folder = place(project)
-    return channels.channel(str(ledger), folder=folder).resend()
+    return channels.channel(str(where(project)), folder=place(project)[1]).resend()
 
 
 def history(project: Path, run: str) -> list[float]:
-    with open_ledger(place(project)[0]) as ledger:
+    with open_ledger(where(project)) as ledger:
         return [point.value for point in runs.history(ledger, run, "loss")]
 
 
-def test_a_run_goes_on_while_the_ledger_is_locked(
-    project: Path, capfd: pytest.CaptureFixture[str]
+def test_a_run_goes_on_while_the_ledger_is_locked_or_away(
+    project: Path, away: Away, capfd: pytest.CaptureFixture[str]
 ):
-    ledger, folder = place(project)
+    _, folder = place(project)
     with assay.run("first"):
         pass
-    with locked(ledger), assay.run("second", params={"lr": 0.1}) as run:
+    with away(), assay.run("second", params={"lr": 0.1}) as run:
         for step in range(100):
             assay.log_metric("loss", step, step=step)
     (left,) = spool.files(folder)
@@ -69,16 +84,16 @@ def test_a_run_goes_on_while_the_ledger_is_locked(
     assert sent(project).sent == (run.id,)
     assert not spool.files(folder)
     assert history(project, run.id) == [*range(100)]
-    with open_ledger(ledger) as opened:
+    with open_ledger(where(project)) as opened:
         found = runs.get(opened, run.id)
     assert (found.status, found.params) == ("finished", {"lr": 0.1})
 
 
-def test_a_run_goes_on_where_the_lock_ends_in_its_midst(project: Path):
-    ledger, folder = place(project)
+def test_a_run_goes_on_where_the_ledger_is_back_in_its_midst(project: Path, away: Away):
+    _, folder = place(project)
     with assay.run() as run:
         assay.log_metric("loss", 0, step=0)
-        with locked(ledger):
+        with away():
             assay.log_metric("loss", 1, step=1)
             deadline = time.monotonic() + 20
             while not spool.files(folder) and time.monotonic() < deadline:
@@ -92,11 +107,11 @@ def test_a_run_goes_on_where_the_lock_ends_in_its_midst(project: Path):
     assert history(project, run.id) == [0, 1, 2]
 
 
-def test_the_next_run_sends_what_waits(project: Path):
-    ledger, folder = place(project)
+def test_the_next_run_sends_what_waits(project: Path, away: Away):
+    _, folder = place(project)
     with assay.run("first"):
         pass
-    with locked(ledger), assay.run("second") as second:
+    with away(), assay.run("second") as second:
         assay.log_metric("loss", 5)
     assert spool.files(folder)
     with assay.run("third") as third:
@@ -107,11 +122,11 @@ def test_the_next_run_sends_what_waits(project: Path):
     assert history(project, second.id) == [5]
 
 
-def test_a_batch_that_is_sent_again_is_applied_once(project: Path):
-    ledger, folder = place(project)
+def test_a_batch_that_is_sent_again_is_applied_once(project: Path, away: Away):
+    _, folder = place(project)
     with assay.run("first"):
         pass
-    with locked(ledger), assay.run("second") as run:
+    with away(), assay.run("second") as run:
         assay.set_tag("team", "a")
     (left,) = spool.files(folder)
     content = left.read_bytes()
@@ -120,11 +135,11 @@ def test_a_batch_that_is_sent_again_is_applied_once(project: Path):
         assay.set_tag("team", "b")
     left.write_bytes(content)  # its process was killed before it could remove the file
     assert sent(project).sent == (run.id,)
-    with open_ledger(ledger) as opened:
+    with open_ledger(where(project)) as opened:
         assert runs.get(opened, run.id).tags == {"team": "b"}
 
 
-def test_a_ledger_that_is_taken_away_in_the_midst_and_put_back_misses_nothing(project: Path):
+def test_a_file_that_is_taken_away_in_the_midst_and_put_back_misses_nothing(project: Path):
     ledger, folder = place(project)
     aside = project / "aside"
     aside.mkdir()
@@ -148,7 +163,7 @@ def test_a_ledger_that_is_taken_away_in_the_midst_and_put_back_misses_nothing(pr
     assert history(project, run.id) == [0, 1, 2]
 
 
-def test_a_ledger_that_was_made_anew_gets_the_beginning_of_the_run_again_and_that_is_said(
+def test_a_file_that_was_made_anew_gets_the_beginning_of_the_run_again_and_that_is_said(
     project: Path, capfd: pytest.CaptureFixture[str]
 ):
     ledger, _ = place(project)
@@ -181,7 +196,7 @@ FULL = """if True:
 """
 
 
-def test_a_disk_that_is_full_for_the_ledger_loses_nothing(project: Path):
+def test_a_disk_that_is_full_for_the_file_of_the_ledger_loses_nothing(project: Path):
     _ledger, folder = place(project)
     with assay.run("first"):
         pass
@@ -304,7 +319,7 @@ def test_what_is_too_large_at_once_is_sent_in_parts_and_what_has_none_is_refused
     assert (found.status, found.metrics["loss"].value) == ("finished", 5)
 
 
-def test_a_ledger_that_is_gone_is_not_made_anew_by_the_run_that_began_on_it(
+def test_a_file_that_is_gone_is_not_made_anew_by_the_run_that_began_on_it(
     project: Path, capfd: pytest.CaptureFixture[str]
 ):
     ledger, folder = place(project)
@@ -358,29 +373,29 @@ def test_a_place_that_never_works_is_an_error_at_the_beginning(
     assert (project / "text.txt").read_text() == "no ledger"
 
 
-def test_what_is_refused_comes_up_at_the_end_at_the_latest(project: Path):
+def test_what_is_refused_comes_up_at_the_end_at_the_latest(project: Path, recorded: str | None):
     from assay.ledger.writer import Writer
 
     with (  # noqa: PT012 -- the block is what is tested
         pytest.raises(assay.Error, match="parameter 'lr' of the run is '1' already") as raised,
         assay.run() as run,
     ):
-        with open_ledger(place(project)[0]) as other:
+        with open_ledger(where(project)) as other:
             Writer(other).log_params(run.id, {"lr": 1})
         assay.log_param("lr", 2)
         assay.log_metric("loss", 1)
     assert "begin a run of its own" in str(raised.value)
-    with open_ledger(place(project)[0]) as opened:
+    with open_ledger(where(project)) as opened:
         found = runs.get(opened, run.id)
     assert (found.status, found.params) == ("finished", {"lr": 1})
     assert found.metrics["loss"].value == 1
 
 
-def test_a_parameter_of_another_value_is_an_error_at_once(project: Path):
+def test_a_parameter_of_another_value_is_an_error_at_once(project: Path, recorded: str | None):
     with assay.run() as run:
         assay.log_param("lr", 0.1)
         assay.log_param("lr", "0.1")
         with pytest.raises(assay.Error, match=r"'0\.1' already; it cannot become '0\.2'"):
             assay.log_params({"lr": 0.2, "seed": 1})
-    with open_ledger(place(project)[0]) as opened:
+    with open_ledger(where(project)) as opened:
         assert runs.get(opened, run.id).params == {"lr": 0.1}

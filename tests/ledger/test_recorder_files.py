@@ -18,6 +18,7 @@ from assay.base.errors import Error, NotFound
 from assay.ledger import channels, renderings, runs
 from assay.ledger.database import Ledger, open_ledger
 from tests import make
+from tests.databases import SLOW_IN_POSTGRESQL
 
 
 @pytest.fixture
@@ -94,6 +95,7 @@ def test_texts_mappings_tables_and_figures_are_files_that_come_back(ledger: Ledg
     ]
 
 
+@SLOW_IN_POSTGRESQL
 def test_a_copy_that_was_changed_comes_back_as_it_was_logged(ledger: Ledger):
     with assay.run() as run:
         assay.log_text("as logged", "a.txt")
@@ -102,6 +104,7 @@ def test_a_copy_that_was_changed_comes_back_as_it_was_logged(ledger: Ledger):
     assert assay.load(f"runs:/{run.id}/a.txt").read_text() == "as logged"
 
 
+@SLOW_IN_POSTGRESQL
 @pytest.mark.parametrize(
     ("call", "said"),
     [

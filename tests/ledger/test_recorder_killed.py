@@ -35,21 +35,32 @@ TRAIN = """if True:
 """
 
 
-@pytest.mark.parametrize("how", ["busy", "idle"])
-def test_at_most_the_last_200_ms_are_lost_in_a_kill(project: Path, how: str):
-    lost = [_killed(project, how, after=0.3 + 0.4 * n) for n in range(3)]
+@pytest.mark.parametrize(
+    ("recorded", "how"),
+    [
+        ("sqlite", "busy"),
+        ("sqlite", "idle"),
+        ("postgresql", "busy"),
+        pytest.param("postgresql", "idle", marks=pytest.mark.slow),
+    ],
+    indirect=["recorded"],
+)
+def test_at_most_the_last_200_ms_are_lost_in_a_kill(project: Path, recorded: str | None, how: str):
+    lost = [_killed(project, how, where=recorded, after=0.3 + 0.4 * n) for n in range(3)]
     assert max(lost) <= 200, lost
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["busy", "idle"])
-def test_at_most_the_last_200_ms_are_lost_in_many_kills(project: Path, how: str):
+def test_at_most_the_last_200_ms_are_lost_in_many_kills(
+    project: Path, recorded: str | None, how: str
+):
     draw = random.Random(8)
-    lost = [_killed(project, how, after=2 * draw.random()) for _ in range(40)]
+    lost = [_killed(project, how, where=recorded, after=2 * draw.random()) for _ in range(40)]
     assert max(lost) <= 200, lost
 
 
-def _killed(folder: Path, how: str, *, after: float) -> int:
+def _killed(folder: Path, how: str, *, where: str | None, after: float) -> int:
     """Kill a run, let the next one look, and return the milliseconds that are missing."""
     command = [sys.executable, "-c", TRAIN, how]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as trained:
@@ -58,8 +69,8 @@ def _killed(folder: Path, how: str, *, after: float) -> int:
         time.sleep(after)
         at = now_ms()
         trained.send_signal(signal.SIGKILL)
-    where = folder / ".assay" / "ledger.db"
-    channels.channel(str(where), folder=folder / ".assay" / "spool").resend()
+    where = where or str(folder / ".assay" / "ledger.db")
+    channels.channel(where, folder=folder / ".assay" / "spool").resend()
     with open_ledger(where) as ledger:
         assert Writer(ledger).mark_killed(at=now_ms()) == [run]
         history = runs.history(ledger, run, "step")
@@ -68,7 +79,7 @@ def _killed(folder: Path, how: str, *, after: float) -> int:
     return max(0, at - (history[-1].at if history else at))
 
 
-def test_a_killed_run_is_marked_so_at_the_next_look(project: Path):
+def test_a_killed_run_is_marked_so_at_the_next_look(project: Path, recorded: str | None):
     command = [sys.executable, "-c", TRAIN, "idle"]
     with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True) as trained:
         assert trained.stdout is not None

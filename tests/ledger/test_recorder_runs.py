@@ -35,6 +35,7 @@ from assay.ledger.operations import Beat
 from assay.ledger.process import Process
 from assay.ledger.writer import Writer
 from tests import make
+from tests.databases import SLOW_IN_POSTGRESQL
 
 
 @pytest.fixture
@@ -89,6 +90,7 @@ def test_coroutines_that_are_decorated_do_not_mix(ledger: Ledger):
     assert {run.name for run in found} == {"train"}
 
 
+@SLOW_IN_POSTGRESQL
 def test_a_generator_cannot_be_a_run(ledger: Ledger):
     def steps() -> Iterator[int]:
         yield 1
@@ -190,6 +192,7 @@ with assay.run():
 """
 
 
+@SLOW_IN_POSTGRESQL
 def test_after_a_run_streams_are_the_originals_and_seeds_do_what_they_do(ledger: Ledger):
     before = sys.stdout, sys.stderr
     with assay.run(), assay.run():
@@ -201,6 +204,7 @@ def test_after_a_run_streams_are_the_originals_and_seeds_do_what_they_do(ledger:
     assert random.random() == first
 
 
+@SLOW_IN_POSTGRESQL
 def test_one_seed_for_all_is_recorded_and_repeats(ledger: Ledger):
     with assay.run():
         assay.seed(2**33)
@@ -250,6 +254,7 @@ def test_the_machine_is_measured_while_a_run_goes_on(
     assert latest(ledger).metrics == {}
 
 
+@SLOW_IN_POSTGRESQL
 def test_a_run_of_a_second_or_more_is_measured_at_its_end(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ):
@@ -275,6 +280,7 @@ with assay.run() as run:
 """
 
 
+@SLOW_IN_POSTGRESQL
 def test_a_run_that_is_ended_by_a_signal_has_its_last_lines(project: Path, ledger: Ledger):
     make.write(project, {"train.py": PRINTS})
     with subprocess.Popen(
@@ -387,6 +393,7 @@ def test_a_process_that_forks_while_it_logs_loses_nothing_and_repeats_nothing(le
         assert len(runs.history(ledger, run.id, f"child {number}")) == 50
 
 
+@SLOW_IN_POSTGRESQL
 @pytest.mark.parametrize(
     "end",
     ["pass", "sys.exit(0)", "raise SystemExit", "raise ValueError", "os.kill(os.getpid(), 2)"],
@@ -406,6 +413,7 @@ def test_however_a_process_ends_all_is_written(project: Path, ledger: Ledger, en
     assert found.status != "running"
 
 
+@SLOW_IN_POSTGRESQL
 def test_no_thread_is_left_after_the_last_run(ledger: Ledger):
     with assay.run():
         assay.log_metric("loss", 1)
@@ -436,6 +444,7 @@ def test_more_than_memory_should_hold_is_written_on_the_way(
     assert len(runs.history(ledger, run.id, "loss")) == 1000
 
 
+@SLOW_IN_POSTGRESQL
 def test_tracked_data_that_a_script_reads_is_recorded_by_its_content(
     project: Path, ledger: Ledger
 ):
@@ -471,6 +480,7 @@ def test_tracked_data_that_a_script_reads_is_recorded_by_its_content(
     assert runs.get(ledger, run.id).inputs == ()
 
 
+@SLOW_IN_POSTGRESQL
 @pytest.mark.parametrize("key", ["", " ", "a\0b", "\ud800", 5, None, ["a"]])
 def test_a_name_that_is_no_text_is_an_error_at_once(ledger: Ledger, key: Any):
     with assay.run() as run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from assay.base.errors import Error
 from assay.ledger import gathering, merging, packs, record_checks, records, rows, runs, tables
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.environment import capture
-from assay.ledger.loading import Loaded, Loader
+from assay.ledger.loaded import Loaded
+from assay.ledger.loading import Loader
 from assay.ledger.records import (
     ArtifactRecord,
     DataRecord,
@@ -32,6 +34,7 @@ from assay.ledger.records import (
     RunRecord,
 )
 from assay.ledger.writer import Artifact, Code, Data, Metric, Untracked, Writer
+from tests.databases import Postgres
 
 NAN = math.nan
 OID = "sha256:" + "0" * 63 + "1"
@@ -523,3 +526,21 @@ def test_the_order_in_which_records_of_models_are_merged_never_matters(
 def test_a_record_is_read_as_it_was_written(one: RunRecord):
     line = records.dump(one)
     assert msgspec.json.decode(line, type=Record) == one
+
+
+def test_a_record_that_the_server_cannot_keep_is_refused_and_the_others_come(postgres: Postgres):
+    long = secrets.token_hex(2000)  # too long for an index, and it cannot be written shorter
+    bad = record(id="bad", tags={long: ("a", 1)})
+    part = record(id="part", parent_id="bad")
+    good = [record(id=f"good{n}", environment_oid=OID, experiment=f"e{n}") for n in range(5)]
+    with open_ledger(postgres.database()) as ledger:
+        done = load(ledger, [*good[:3], bad, part, *good[3:], model()])
+        assert sorted(done.new) == [one.id for one in good]
+        assert done.new_models == ["m-1"]
+        assert runs.get(ledger, "good4").experiment == "e4"
+    of_bad, of_part, of_environment = done.refused
+    assert of_bad.startswith("the run 'bad' is refused: the ledger says: index row size")
+    assert of_part.startswith("the run 'part' is refused: the run 'bad' that it is a part of")
+    assert (
+        of_environment == f"the environment '{OID}' of the run 'good0' and of 4 more is not there"
+    )

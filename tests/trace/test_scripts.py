@@ -84,6 +84,9 @@ def test_a_script_that_git_did_not_know_leads_to_its_run(folder: Path):
     [
         ("pkg/mod.py", ("-m", "pkg.mod", "it"), "."),
         ("pkg/__main__.py", ("-m", "pkg", "it"), "."),
+        ("pkg/mod.py", ("-O", "-X", "dev", "-m", "pkg.mod", "it"), "."),
+        ("pkg/mod.py", ("-Om", "pkg.mod", "it"), "."),
+        ("pkg/mod.py", ("-W", "ignore", "pkg/mod.py", "it"), "."),
         ("pkg/mod.py", ("mod.py", "it"), "pkg"),
         ("pkg/my code.py", ("pkg/my code.py", "it"), "."),
         ("pkg/it's.py", ("pkg/it's.py", "it"), "."),
@@ -111,7 +114,7 @@ def test_a_module_is_found_where_python_looked_for_it(
     make.write(folder, {"src/pkg/mod.py": TRAIN.format(loss=4), "src/pkg/__init__.py": ""})
     make.commit(root)
     monkeypatch.setenv("PYTHONPATH", "src")
-    call(folder, "-m", "pkg.mod", "it")
+    call(folder, "-O", "-m", "pkg.mod", "it")
     (label,) = ran(trace(folder, "src/pkg/mod.py"))
     assert label.startswith("script 'it'  (this version: commit ")
     (script, _) = trace(folder, "latest")["came_from"]
@@ -169,6 +172,8 @@ def test_of_many_runs_of_a_script_the_newest_are_shown_and_the_others_counted(fo
     [
         ("other/train.py", "."), ("train.py", "sub"), ("train.py", None), ("-c", "."),
         ("notes.txt train.py", "."), ("python -m train.py", "."), ("'train.py", "."),
+        ("python -O -c train.py", "."), ("python -O other.py -m train", "."),
+        ("python -W train.py other.py", "."),
     ],
 )  # fmt: skip
 def test_a_command_that_ran_another_file_is_no_evidence(

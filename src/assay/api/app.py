@@ -26,7 +26,8 @@ from assay.api.hub import Hub
 from assay.api.mlflow import asks, calls, errors
 from assay.api.mlflow.errors import Refused
 from assay.base.errors import Error
-from assay.ledger.committer import Full, Unavailable
+from assay.ledger.committer import Full
+from assay.ledger.sinks import Unavailable
 from assay.render.tables import visible
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from assay.api.mlflow.calls import call
 from assay.base.errors import Error
 from assay.ledger import askable
 from assay.ledger.askable import Answer, Refusal
-from assay.ledger.committer import Full, Unavailable
+from assay.ledger.committer import Full
+from assay.ledger.sinks import Unavailable
 
 if TYPE_CHECKING:
     from starlette.requests import Request

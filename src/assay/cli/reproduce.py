@@ -11,6 +11,7 @@ from assay.base.clock import duration
 from assay.base.progress import counted
 from assay.cli.output import json_option, show
 from assay.project import workspace
+from assay.render.tables import visible
 
 if TYPE_CHECKING:
     from assay.pipeline.compare import Compared
@@ -58,7 +59,7 @@ def reproduce_command(
 
     stream = sys.stderr if as_json else sys.stdout
 
-    def say(line: str) -> None:
+    def show_line(line: str) -> None:
         stream.write(line + "\n")
         stream.flush()
 
@@ -69,7 +70,10 @@ def reproduce_command(
         twice=twice,
         stage=stage,
     )
-    events = Events(say, lambda content: say(content.decode(errors="replace").rstrip("\n")))
+    events = Events(
+        lambda text: show_line("\n".join(visible(line) for line in text.split("\n"))),
+        lambda content: show_line(content.decode(errors="replace").rstrip("\n")),
+    )
     verdict = reproduce.reproduce(workspace.find(), run, events=events, options=options)
     show(verdict, as_json=as_json, text=_verdict_text(verdict))
     return 0 if verdict.is_match else 1
@@ -101,7 +105,7 @@ def _verdict_text(verdict: Verdict) -> str:
         f"{counted(len(verdict.stages), kind)})."
     )
     lines += _why(verdict)
-    return "\n".join(lines)
+    return "\n".join(visible(line) for line in lines)
 
 
 def _at_step(one: Compared) -> str:

@@ -76,12 +76,12 @@ def bring(directory: Path | None, oids: Iterable[str]) -> Cache:
 def has_runs(directory: Path | None = None) -> bool:
     """Say whether there is a ledger to look into."""
     from assay.ledger import places
-    from assay.project.settings import has_ledger
 
-    project = places.find_project()
-    if directory is not None or places.find(project).is_hub:
+    if directory is not None:
         return True
-    return project is None or has_ledger(project)
+    project = places.find_project()
+    place = places.find(project)
+    return project is None or "://" in place.where or Path(place.where).exists()
 
 
 def own_place(directory: Path | None, *, create: bool = False) -> Place:

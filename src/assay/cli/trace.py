@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from assay.cli.output import json_option, show
-from assay.cli.run_places import directory_option, open_place
+from assay.cli.run_places import directory_option, has_runs, open_place
 from assay.project import workspace
 
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
-    from assay.project.workspace import Project
 
 
 @click.command("trace")
@@ -42,7 +41,7 @@ def trace_command(
     from assay.trace import drawing, naming, nodes, tree
 
     project = workspace.find()
-    with _opened(project, directory) as ledger:
+    with _opened(directory) as ledger:
         liveness.look(ledger, at=now_ms())
         named = naming.find(project, ledger, thing, cwd=Path.cwd())
         found = tree.trace(project, ledger, named, most=None if every else nodes.MOST)
@@ -51,14 +50,11 @@ def trace_command(
 
 
 @contextlib.contextmanager
-def _opened(project: Project, directory: Path | None) -> Iterator[Ledger]:
+def _opened(directory: Path | None) -> Iterator[Ledger]:
     """Open the ledger; where nothing was recorded yet an empty one, which the project has not."""
-    from assay.ledger import places
     from assay.ledger.database import open_ledger
-    from assay.project import settings
 
-    is_new = directory is None and not settings.has_ledger(project)
-    if is_new and not places.find(project).is_hub:
+    if not has_runs(directory):
         with (
             tempfile.TemporaryDirectory() as empty,
             open_ledger(Path(empty) / "ledger.db") as ledger,

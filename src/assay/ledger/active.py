@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound, with_article
-from assay.ledger import operation_checks, unkept, values
+from assay.ledger import operation_checks, recording, unkept, values
 from assay.ledger.operations import AddArtifacts, AddEdges, AddInputs, LogParams, SetTags
 from assay.ledger.writer import DEFAULT_EXPERIMENT, Artifact
 
@@ -49,6 +49,7 @@ class ActiveRun:
         self.heart: Heart | None = None  # of a run that this process began
         self._params = dict(params or {})  # as text
         self._keys: set[object] = set()  # of metrics, that are known to be good
+        self.datasets: set[tuple[str, str]] = set()  # that were logged: path and oid
 
     def log_param(self, key: str, value: object) -> None:
         """Record a parameter; it cannot get another value later."""
@@ -181,6 +182,7 @@ class ActiveRun:
             data, name=name, source=source, schema=schema, context=context,
             project=places.find_project(),
         )  # fmt: skip
+        self.datasets.add((found.path, found.oid))
         self.channel.put(AddInputs(run=self.id, data=(found,), at=now_ms()))
 
     def set_tag(self, key: str, value: object) -> None:

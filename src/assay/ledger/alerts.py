@@ -95,8 +95,7 @@ def raise_alert(
     from assay.ledger import lineage, rows, tables
 
     alert, id_, moment = tables.alert, uuid7(), now_ms() if at is None else at
-    parts = [endpoint, monitor, column or "", window_end or 0]
-    key = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    key = _key(endpoint, monitor, column or "", window_end or 0)
     row = {
         "id": id_, "endpoint": endpoint, "monitor": monitor, "column": column,
         "statistic": statistic, "value": _number(value), "threshold": _number(threshold),
@@ -114,6 +113,11 @@ def raise_alert(
             lineage.add(connection, [edge])
         found = connection.execute(alert.select().where(alert.c.key == key)).mappings().one()
         return _alert(found), is_new
+
+
+def _key(*parts: str | int) -> str:
+    """Return what two alerts share that are one."""
+    return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
 
 
 @askable

@@ -264,7 +264,12 @@ def _added(before: str | None, seed: str) -> str:
 
 def _note_reads(active: ActiveRun, project: Project, paths: set[str]) -> None:
     with contextlib.suppress(Error, OSError):  # a file that is gone by now
-        found = reads.tracked(project, paths)
+        found = tuple(
+            one
+            for one in reads.tracked(project, paths)
+            if (one.path, one.oid)
+            not in active.datasets  # its row says more than that it was read
+        )
         if found and os.getpid() == active.pid:
             active.channel.add(AddInputs(run=active.id, data=found, at=now_ms()))
 

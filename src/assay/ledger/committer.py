@@ -24,6 +24,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from assay.base.errors import Error
+from assay.ledger.sinks import Unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -44,10 +45,6 @@ PATIENCE = 20.0
 """Seconds that a database may be locked or gone before a write fails."""
 _PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)
 _log = logging.getLogger("assay.ledger")
-
-
-class Unavailable(Error):
-    """The database cannot be written to now; the same write may succeed later."""
 
 
 class Away(Unavailable):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection
     from sqlalchemy.exc import SQLAlchemyError
 
-    from assay.ledger.committer import Unavailable
+    from assay.ledger.sinks import Unavailable
 
 _ONE_STATE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
@@ -165,7 +165,7 @@ class Ledger:
 
 def gone(name: str) -> Unavailable:
     """Return the error of a file that was there; it may come back."""
-    from assay.ledger.committer import Unavailable
+    from assay.ledger.sinks import Unavailable
 
     return Unavailable(
         "the ledger's file is gone",

@@ -54,7 +54,9 @@ def delete(ledger: Ledger, names: Sequence[str], *, at: int | None = None) -> li
     with ledger.write() as connection:
         every = with_parts(connection, ids)
         run = tables.run
-        query = run.select().where(within(connection, run.c.id, every), run.c.status.not_in(rows.ENDED))
+        query = run.select().where(
+            within(connection, run.c.id, every), run.c.status.not_in(rows.ENDED)
+        )
         if (row := connection.execute(query).first()) is not None:
             raise Error(
                 f"the run {row.id} ({row.name}) goes on; nothing was deleted",

@@ -18,6 +18,8 @@ from assay.ledger import models
 from assay.ledger.askable import askable
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from assay.ledger.database import Ledger
 
 
@@ -60,12 +62,11 @@ def add_deployment(
     replaces : bool
         Whether this ends what the endpoint answered with until now; a rollout keeps both.
     """
-    from assay.ledger import lineage, tables
+    from assay.ledger.tables import deployment as table
 
     moment = now_ms() if at is None else at
     if not 0 <= share <= 1:
         raise Error(f"the share of traffic is {share!r}; expected is a number from 0 to 1")
-    table = tables.deployment
     with ledger.write() as connection:
         model, number = models.resolve(connection, version)
         if replaces:
@@ -77,17 +78,24 @@ def add_deployment(
             reason=reason, details=None if details is None else dict(details), start=moment,
             end=None, end_reason=None,
         )  # fmt: skip
-        row = msgspec.structs.asdict(made)
-        row["details"] = None if details is None else msgspec.json.encode(made.details).decode()
-        connection.execute(table.insert().values(row))
-        edge = lineage.Edge(
-            source=f"version:{model}/{number}",
-            relation="deployed_as",
-            target=f"deployment:{made.id}",
-            at=moment,
-        )
-        lineage.add(connection, [edge])
+        _put(connection, made)
     return made
+
+
+def _put(connection: Connection, made: Deployment) -> None:
+    from assay.ledger import lineage, tables
+
+    row = msgspec.structs.asdict(made)
+    if made.details is not None:
+        row["details"] = msgspec.json.encode(made.details).decode()
+    connection.execute(tables.deployment.insert().values(row))
+    edge = lineage.Edge(
+        source=f"version:{made.model}/{made.version}",
+        relation="deployed_as",
+        target=f"deployment:{made.id}",
+        at=made.start,
+    )
+    lineage.add(connection, [edge])
 
 
 def end_deployment(ledger: Ledger, id_: str, *, reason: str, at: int | None = None) -> None:

@@ -123,8 +123,8 @@ def records(
     """
     yield from _experiments(connection, runs, models)
     yield from _environments(connection, runs)
-    for some in portions(connection, runs):
-        yield from of_runs(connection, some)
+    for portion in portions(connection, runs):
+        yield from of_runs(connection, portion)
     for some in rows.chunks(models):
         yield from of_models(connection, some)
 

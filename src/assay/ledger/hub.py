@@ -36,6 +36,11 @@ TIMEOUT = 10.0
 """Seconds that an answer may take."""
 
 _LATER = frozenset((408, 425, 429, 500, 502, 503, 504, 507))
+_HINTS = {
+    401: "set ASSAY_TOKEN, or: assay config hub.token TOKEN",
+    403: "see 'assay hub --help' for who may ask it",
+    404: "it may be no hub of Assay, or an older one",
+}
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -187,19 +192,7 @@ class HubSink:
         said = _said(content)
         if status == 404 and (said is not None or method == "HEAD"):
             raise NotFound(said or "there is no such thing", where=self.name)
-        if status in _LATER:
-            raise Unavailable(f"the hub says: {said or status}", where=self.name)
-        hints = {
-            401: "set ASSAY_TOKEN, or: assay config hub.token TOKEN",
-            403: "see 'assay hub --help' for who may ask it",
-            404: "it may be no hub of Assay, or an older one",
-        }
-        what = f"the hub refuses: {said or f'status {status}'}"
-        if status == 413:
-            raise TooLarge("this is more than the hub takes at once", where=self.name)
-        if status in {400, 422} and said is not None:
-            raise Unfit(what, where=self.name)
-        raise Error(what, where=self.name, hint=hints.get(status))
+        raise _refusal(status, said, where=self.name)
 
     def _exchange(
         self,
@@ -250,6 +243,18 @@ def _decoded(content: bytes, kind: type[T], *, where: str) -> T:
         return msgspec.json.decode(content, type=kind)
     except msgspec.MsgspecError as error:
         raise Error(f"the answer is not a hub's: {error}", where=where) from error
+
+
+def _refusal(status: int, said: str | None, *, where: str) -> Error:
+    """Return what to raise where a hub does not do what it was asked for."""
+    if status in _LATER:
+        return Unavailable(f"the hub says: {said or status}", where=where)
+    if status == 413:
+        return TooLarge("this is more than the hub takes at once", where=where)
+    what = f"the hub refuses: {said or f'status {status}'}"
+    if status in {400, 422} and said is not None:
+        return Unfit(what, where=where)
+    return Error(what, where=where, hint=_HINTS.get(status))
 
 
 def _said(content: bytes) -> str | None:

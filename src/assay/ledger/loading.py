@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from assay.ledger import gathering, lineage, merging, rows, series, tables
+from assay.base.errors import Error
+from assay.ledger import gathering, lineage, merging, record_checks, rows, series, tables
+from assay.ledger.loaded import Loaded
 from assay.ledger.records import (
     EnvironmentRecord,
     ExperimentRecord,
     ModelLink,
     ModelRecord,
-    Named,
     PurgedRecord,
     Record,
     RunRecord,
@@ -31,41 +32,6 @@ if TYPE_CHECKING:
     from assay.ledger.database import Ledger
 
 _BATCH = 500
-
-
-class Loaded:
-    """What loading did, so far.
-
-    Attributes
-    ----------
-    new, new_models, changed : list of str
-        The runs, and the logged models, that are here now; those of both that were here and are
-        not as they were.
-    parts : set of str
-        Those of the runs that are a part of another.
-    purged : list of str
-        The runs that were left out since they were purged here.
-    buried : list of str
-        The runs that are gone for good elsewhere, of which this ledger now knows.
-    runs, models : dict
-        When those last changed of which the ledger now holds just what the record says, by id.
-    files : list of Named
-        Our own objects that the records name.
-    refused : list of str
-        What was left out, and why.
-    """
-
-    def __init__(self) -> None:
-        self.new: list[str] = []
-        self.new_models: list[str] = []
-        self.changed: list[str] = []
-        self.parts: set[str] = set()
-        self.purged: list[str] = []
-        self.buried: list[str] = []
-        self.runs: dict[str, int] = {}
-        self.models: dict[str, int] = {}
-        self.files: list[Named] = []
-        self.refused: list[str] = []
 
 
 class Loader:
@@ -128,18 +94,48 @@ class Loader:
 
     def _write(self) -> None:
         batch, self._waiting, self._n_points = self._waiting, [], 0
-        if not batch:
-            return
-        with self._ledger.write() as connection:
-            for record in batch:
-                if isinstance(record, EnvironmentRecord):
-                    _put_environment(connection, record)
-                elif isinstance(record, ExperimentRecord):
-                    _put_experiment(connection, record)
-                elif isinstance(record, PurgedRecord):
-                    self._bury(connection, record)
-            self._put_runs(connection, [one for one in batch if isinstance(one, RunRecord)])
-            self._put_models(connection, [one for one in batch if isinstance(one, ModelRecord)])
+        if batch:
+            self._take(batch)
+
+    def _take(self, batch: Sequence[Record]) -> None:
+        """Write records in one transaction, without those that the database does not take."""
+        before = self.done, self._orphans, self._links, self._late
+        self.done, self._orphans, self._links, self._late = Loaded(), [], {}, defaultdict(list)
+        try:
+            with self._ledger.write() as connection, connection.begin_nested():
+                self._put(connection, batch)
+        except Error as error:
+            self.done, self._orphans, self._links, self._late = before
+            self._experiments, self._environments = {}, set()  # which may be undone
+            if not _is_of_data(error):
+                raise
+            if len(batch) == 1:
+                self.done.refused.append(
+                    f"{record_checks.named(batch[0])} is refused: {error.what}"
+                )
+                return
+            middle = len(batch) // 2
+            self._take(batch[:middle])
+            self._take(batch[middle:])
+        else:
+            done, orphans, links, late = before
+            done.add(self.done)
+            links |= self._links
+            for oid, ids in self._late.items():
+                late[oid] += ids
+            self.done, self._links, self._late = done, links, late
+            self._orphans = orphans + self._orphans
+
+    def _put(self, connection: Connection, batch: Sequence[Record]) -> None:
+        for record in batch:
+            if isinstance(record, EnvironmentRecord):
+                _put_environment(connection, record)
+            elif isinstance(record, ExperimentRecord):
+                _put_experiment(connection, record)
+            elif isinstance(record, PurgedRecord):
+                self._bury(connection, record)
+        self._put_runs(connection, [one for one in batch if isinstance(one, RunRecord)])
+        self._put_models(connection, [one for one in batch if isinstance(one, ModelRecord)])
 
     def _bury(self, connection: Connection, record: PurgedRecord) -> None:
         """Remember that a run is gone for good elsewhere; a copy of it here is deleted, once."""
@@ -318,6 +314,13 @@ class Loader:
         ])  # fmt: skip
         files = [msgspec.structs.asdict(one) | owner for one in record.artifacts]
         rows.put(connection, tables.logged_model_artifact, files)
+
+
+def _is_of_data(error: Error) -> bool:
+    """Tell whether it is what was to be written that a database refused."""
+    from sqlalchemy.exc import DataError, IntegrityError
+
+    return isinstance(error.__context__, (DataError, IntegrityError))
 
 
 def _columns(record: RunRecord | ModelRecord, names: Sequence[str]) -> dict[str, Any]:

@@ -89,11 +89,7 @@ def create(
     """
     from assay.ledger import rows, tables
 
-    if not name.strip() or any(one in name for one in _REFUSED):
-        raise Error(
-            f"Invalid model name ({name!r}) provided. Model name must be a non-empty string and "
-            f"cannot contain the following characters: {tuple(_REFUSED)}"
-        )
+    _check_name(name)
     location = _location(connection, experiment_id)
     if run is not None:
         rows.claim_run(connection, run)
@@ -110,6 +106,14 @@ def create(
     if run is not None:
         lineage.add(connection, [_edge(run, "output", id_, at=at)])
     return id_
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or any(one in name for one in _REFUSED):
+        raise Error(
+            f"Invalid model name ({name!r}) provided. Model name must be a non-empty string and "
+            f"cannot contain the following characters: {tuple(_REFUSED)}"
+        )
 
 
 def get(connection: Connection, id_: str, *, deleted: bool = False) -> LoggedModel:

@@ -50,7 +50,7 @@ def parse(line: bytes) -> Record:
 def check(record: Record) -> None:
     """Raise if a record holds what no run has."""
     for problem in _problems(record):
-        raise Error(f"{_named(record)} is refused: {problem}")
+        raise Error(f"{named(record)} is refused: {problem}")
 
 
 @cache
@@ -58,7 +58,8 @@ def _decoder() -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(Record)
 
 
-def _named(record: Record) -> str:
+def named(record: Record) -> str:
+    """Return what an error calls a record."""
     if isinstance(record, RunRecord | PurgedRecord):
         return f"the run {record.id!r}"
     if isinstance(record, ModelRecord):

@@ -141,7 +141,7 @@ def put_params(connection: Connection, run: str, params: Mapping[str, str]) -> N
         return
     insert, select_one, select_all = _param_statements()
     if len(params) == 1:
-        [(key, text)] = params.items()
+        [key] = params
         known = connection.execute(select_one, {"run": run, "key": key})
     else:
         known = connection.execute(select_all, {"run": run})

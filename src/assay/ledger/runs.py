@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from assay.base.clock import iso
-from assay.base.errors import Error, NotFound
+from assay.base.errors import NotFound
 from assay.ledger import environment as environments
 from assay.ledger import values
 from assay.ledger.askable import askable
@@ -307,6 +306,7 @@ def _listed(row: Row[Any]) -> dict[str, Any]:
 
 def _resolve(connection: Connection, name: str) -> str:
     """Return the id that a name stands for."""
+    from assay.ledger import rows
     from assay.ledger.tables import run
 
     if match := re.fullmatch(r"latest(?:~(\d{1,9}))?", name):
@@ -322,10 +322,10 @@ def _resolve(connection: Connection, name: str) -> str:
     if not re.fullmatch(r"[0-9A-Za-z][\w-]{0,255}", name):
         raise _missing(name)
     query = _rows().where(run.c.id.startswith(name.lower(), autoescape=True)).limit(9)
-    found = connection.execute(query).all()
-    if not found:
+    begin_so = connection.execute(query).all()
+    if not begin_so:
         raise _deleted(connection, name) or _missing(name)
-    return pick(found, name, kind="run")
+    return rows.pick(begin_so, name, kind="run")
 
 
 def _deleted(connection: Connection, name: str) -> Deleted | None:

@@ -28,7 +28,7 @@ _BUSY = 2000  # milliseconds
 
 
 class Unavailable(Error):
-    """What is written to does not answer, is locked, is full, or is gone for now."""
+    """What is written to is away, locked, full or gone: the same may be written later."""
 
 
 class Unfit(Error):
@@ -154,24 +154,19 @@ class LedgerSink:
         """Say of an error whether the same may be done later."""
         try:
             yield
-        except (NotFound, Unavailable):
+        except NotFound:
+            raise
+        except Unavailable as error:
+            if type(error) is Unavailable:  # neither `Away` nor `Full`
+                hint = "put it back"
+                raise Unavailable("the ledger is gone", where=self.name, hint=hint) from error
             raise
         except (ValueError, OverflowError) as error:  # of the driver: it is what the batch holds
             raise Unfit(f"this cannot be recorded: {error}") from error
         except Error as error:
-            if _is_gone(error):
-                raise Unavailable(
-                    "the ledger is gone", where=self.name, hint="put it back"
-                ) from error
             if _is_passing(error.__cause__ or error.__context__):
                 raise Unavailable(error.what, where=error.where, hint=error.hint) from error
             raise
-
-
-def _is_gone(error: Error) -> bool:
-    from assay.ledger import committer
-
-    return type(error) is committer.Unavailable  # not Away, nor Full
 
 
 def _is_passing(cause: BaseException | None) -> bool:

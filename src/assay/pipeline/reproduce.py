@@ -67,9 +67,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     sameness : str
         "identical" to the bit, "close" (numbers within `rtol`), or "differs".
     parted : str or None
-        The first stage that is not identical.
+        The first stage of that sameness; None where all are identical.
     causes : list of Cause
-        Why that one may differ, the surest first.
+        Why that one may differ, or is not deterministic; the surest first.
     environment_used : str
         "current", or "recorded" where something was set or built for it.
     notes : list of str
@@ -286,18 +286,22 @@ class _Again:
         try:
             found: list[tuple[StageVerdict, list[Cause]]] = []
             for part in self._parts(reproduction, lost):
-                is_first = all(one.sameness == "identical" for one, _ in found)
-                found.append(self._part_again(part, is_first=is_first))
+                is_first = all(one.sameness != "differs" for one, _ in found)
+                verdict, causes = self._part_again(part, is_first=is_first)
+                if causes and is_first and verdict.sameness == "differs":
+                    close = [one.stage for one, _ in found if one.sameness == "close"]
+                    causes = cause.with_inputs(causes, close)
+                found.append((verdict, causes))
         except BaseException as error:
             status = "killed" if isinstance(error, KeyboardInterrupt) else "failed"
             reason = getattr(error, "what", str(error))
             recording.close(status, reason=reason)  # type: ignore[arg-type]
             raise
-        verdict = self._verdict(reproduction, found, lost)
-        tags = {"reproduces": self._run.id, "verdict": verdict.sameness}
+        whole = self._verdict(reproduction, found, lost)
+        tags = {"reproduces": self._run.id, "verdict": whole.sameness}
         Writer(recording.ledger).set_tags(reproduction, tags)
         recording.close("finished")
-        return verdict
+        return whole
 
     def _parts(self, reproduction: str, lost: Sequence[str]) -> Sequence[Part]:
         ledger = self._recording.ledger
@@ -364,14 +368,16 @@ class _Again:
         differences = (
             environment.differences(now, then) if then else ["unknown: none was recorded"]
         )
+        sameness = compare.worst([c for v in verdicts for c in (*v.outputs, *v.metrics)])
+        of_parted = [causes for v, causes in found if v.sameness == "differs"]
         return Verdict(
             run=self._run.id,
             kind="script" if self._plan is None else "pipeline",
             reproduction=reproduction,
             named=self._named,
-            sameness=compare.worst([c for v in verdicts for c in (*v.outputs, *v.metrics)]),
-            parted=next((v.stage for v in verdicts if v.sameness != "identical"), None),
-            causes=next((causes for _, causes in found if causes), []),
+            sameness=sameness,
+            parted=_parted(verdicts, sameness),
+            causes=next((some for some in [*of_parted, *(c for _, c in found)] if some), []),
             rtol=self._options.rtol,
             environment_used=self._chosen.kind,
             notes=list(self._chosen.notes),
@@ -382,3 +388,9 @@ class _Again:
             lost=lost,
             stages=verdicts,
         )
+
+
+def _parted(verdicts: Sequence[StageVerdict], sameness: Sameness) -> str | None:
+    if sameness == "identical":
+        return None
+    return next(one.stage for one in verdicts if one.sameness == sameness)

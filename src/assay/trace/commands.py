@@ -1,8 +1,8 @@
 """Which files of the project a recorded command line ran; whether they were there is not asked.
 
-A script's run has the script and its arguments, or `python -m MODULE` (`assay.ledger.calling`). A
-stage's run has lines of a shell: a file counts there where it is the program, or has the ending
-of code.
+A script's run has the script and its arguments, or Python with its options and a script or
+`-m MODULE` (`assay.ledger.calling`). A stage's run has lines of a shell: a file counts there where
+it is the program, or has the ending of code.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+
+from assay.ledger import calling
 
 _CODE = frozenset(
     {
@@ -48,6 +50,8 @@ def programs(kind: str, command: str | None, directory: str | None, *, root: Pat
     ['src/prepare.py']
     >>> programs("script", "python -m pkg.mod", ".", root=Path("/p"))
     ['pkg/mod.py', 'pkg/mod/__main__.py']
+    >>> programs("script", "python -O -X dev train.py", ".", root=Path("/p"))
+    ['train.py']
     """
     if command is None or kind not in {"script", "stage"}:
         return []
@@ -64,13 +68,14 @@ def modules(kind: str, command: str | None) -> list[str]:
 
     Examples
     --------
-    >>> modules("script", "python -m pkg.mod --lr 1")
+    >>> modules("script", "python -O -m pkg.mod --lr 1")
     ['pkg/mod.py', 'pkg/mod/__main__.py']
     """
     if command is None or " -m " not in command:
         return []
     if kind == "script":
-        return _of_script(command) if command.startswith("python -m ") else []
+        called = calling.parse(command) if command.startswith("python -") else None
+        return [] if called is None or called.module is None else _of_module(called.module)
     names = [name for _, name in _of_shell(command, ".")]
     return [name for name in names if _is_of_module(name, command)]
 
@@ -93,8 +98,11 @@ def _of_script(command: str) -> list[str]:
         words = command.split() if not re.search(r"[\\'\"]", command) else shlex.split(command)
     except ValueError:
         return []
-    if words[:2] == ["python", "-m"]:
-        return _of_module(words[2]) if len(words) > 2 else []
+    if words[:1] == ["python"]:
+        called = calling.parse(command)
+        if called is not None and called.module is not None:
+            return _of_module(called.module)
+        words = [] if called is None else [called.script]
     return words[:1] if words and words[0] not in {"", "-", "-c", "-m"} else []
 
 

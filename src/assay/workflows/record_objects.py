@@ -14,7 +14,7 @@ from assay.project.workspace import Project
 from assay.workflows import live, remote_names
 
 if TYPE_CHECKING:
-    from assay.ledger.loading import Loaded
+    from assay.ledger.loaded import Loaded
     from assay.ledger.records import ArtifactRecord, Named, Record
 
 MOST = 1 << 30

@@ -29,7 +29,7 @@ from assay.workflows.record_state import State
 
 if TYPE_CHECKING:
     from assay.ledger.gathering import Known
-    from assay.ledger.loading import Loaded
+    from assay.ledger.loaded import Loaded
     from assay.ledger.records import Record
 
 PREFIX = "assay/runs"

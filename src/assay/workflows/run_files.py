@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from assay.ledger.database import Ledger
-    from assay.ledger.loading import Loaded
+    from assay.ledger.loaded import Loaded
     from assay.ledger.records import Record
 
 RECORDS = "records"

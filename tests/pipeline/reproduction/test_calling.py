@@ -43,6 +43,23 @@ def again(folder: Path) -> tuple[str, dict[str, Any]]:
     return shown.out, json.loads(make.done(folder, "runs", "show", "latest", "--json"))["run"]
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a recorded run of its script; no test may change its files."""
+    folder = made(tmp_path_factory.mktemp("called"))
+    call(folder, "s.py", "--lr", "0.1")
+    return folder
+
+
+def recorded_as(folder: Path, command: str) -> None:
+    with sqlite3.connect(folder / ".assay" / "ledger.db") as db:
+        db.execute("update run set command = ? where kind = 'script'", [command])
+    db.close()
+
+
+TELLS = "from assay.ledger import calling\nprint(calling.command())\n"
+
+
 @pytest.mark.parametrize(
     ("typed", "shown"),
     [
@@ -54,7 +71,24 @@ def again(folder: Path) -> tuple[str, dict[str, Any]]:
         ("-Xdev -Werror -m pkg.train --lr 0.1", "python -Xdev -Werror -m pkg.train --lr 0.1"),
         ("-m pkg", "python -m pkg"),
         ("-Om pkg.train", "python -O -m pkg.train"),
-        ("s.py --lr 0.1", "python s.py --lr 0.1"),
+        ("s.py --lr 0.1", "s.py --lr 0.1"),
+    ],
+)
+def test_what_was_typed_is_the_command_of_the_run(tmp_path: Path, typed: str, shown: str):
+    names = ("s.py", "pkg/__init__.py", "pkg/train.py", "pkg/__main__.py")
+    make.write(tmp_path, {name: TELLS if "init" not in name else "" for name in names})
+    printed = subprocess.run(
+        [sys.executable, *typed.split()], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert printed.stdout == f"{shown}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("-OWignore::ImportWarning s.py -O", "python -OWignore::ImportWarning s.py -O"),
+        ("-Om pkg.train --lr 0.1", "python -O -m pkg.train --lr 0.1"),
+        ("-m pkg", "python -m pkg"),
     ],
 )
 def test_what_was_typed_is_called_again(tmp_path: Path, typed: str, shown: str):
@@ -64,32 +98,22 @@ def test_what_was_typed_is_called_again(tmp_path: Path, typed: str, shown: str):
     out, recorded = again(folder)
     assert f"> {shown}\n" in out
     assert "identical to the bit (0 outputs and 3 metrics of 1 script)" in out
-    assert shown in {recorded["command"], f"python {recorded['command']}"}
+    assert recorded["command"] == shown
 
 
-def test_a_record_of_before_which_has_the_path_of_a_modules_file_is_called_as_that(
-    tmp_path: Path,
-):
-    folder = made(tmp_path)
-    call(folder, "s.py")
-    with sqlite3.connect(folder / ".assay" / "ledger.db") as db:
-        db.execute("update run set command = ?", [f"{folder}/pkg/train.py --lr 1"])
-    db.close()
-    out, _ = again(folder)
-    assert "pkg/train.py --lr 1" in out
+def test_a_record_of_before_which_has_the_path_of_a_modules_file_is_called_as_that(project: Path):
+    recorded_as(project, f"{project}/pkg/train.py --lr 0.1")
+    out, _ = again(project)
+    assert "pkg/train.py --lr 0.1" in out
     assert "identical to the bit" in out
 
 
 @pytest.mark.parametrize(
     "command", ["python -O -c", "python -m", "python -X dev -", "-m", "python -O", "''"]
 )
-def test_what_is_in_no_file_is_refused_with_its_command(tmp_path: Path, command: str):
-    folder = made(tmp_path)
-    call(folder, "s.py")
-    with sqlite3.connect(folder / ".assay" / "ledger.db") as db:
-        db.execute("update run set command = ?", [command])
-    db.close()
-    shown = make.assay(folder, "reproduce")
+def test_what_is_in_no_file_is_refused_with_its_command(project: Path, command: str):
+    recorded_as(project, command)
+    shown = make.assay(project, "reproduce")
     assert shown.code == 255
     assert f"the command of the run cannot be called again: {command}\n" in shown.err
     assert "put the code into a file" in shown.err

@@ -88,6 +88,7 @@ def test_packages_that_differ_are_installed_by_uv(used: Path):
     assert (place / "INSTALLER").read_text().strip() == "uv"
 
 
+@pytest.mark.slow
 def test_a_wheel_is_installed_by_uv_from_its_address(used: Path, tmp_path: Path):
     file = wheel(tmp_path / "elsewhere", "1.0")
 
@@ -103,6 +104,7 @@ def test_a_wheel_is_installed_by_uv_from_its_address(used: Path, tmp_path: Path)
     assert json.loads((place / "direct_url.json").read_text())["url"] == file.as_uri()
 
 
+@pytest.mark.slow
 def test_what_uv_cannot_get_is_named_with_its_reason(used: Path, tmp_path: Path):
     (tmp_path / "index" / "tinydep-1.0-py3-none-any.whl").unlink()
     shown = make.process(used, "reproduce")

@@ -7,7 +7,7 @@ recorded are tried, versions and processor are named. What is not on record stay
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -18,7 +18,7 @@ from assay.pipeline import compare
 from assay.pipeline.reproduction.environments import HASH_SEED, Chosen
 from assay.pipeline.reproduction.part import Given, Part
 
-Kind = Literal["random", "hash_seed", "threads", "versions", "processor", "unknown"]
+Kind = Literal["random", "hash_seed", "threads", "inputs", "versions", "processor", "unknown"]
 
 LONGEST = 60.0
 """Seconds: a part that took longer is run once more at most; the rest is only named."""
@@ -85,6 +85,17 @@ def of_part(
             "read a clock, the network, a file outside the project, or a variable",
         )
     ]
+
+
+def with_inputs(causes: list[Cause], close: Sequence[str]) -> list[Cause]:
+    """Add that stages before are close to their record only; what is shown goes before that."""
+    if not close:
+        return causes
+    names = ", ".join(f"'{name}'" for name in close)
+    text = f"it runs after {names}: close to the record, and not identical"
+    shown = [one for one in causes if one.is_shown]
+    others = [one for one in causes if not one.is_shown and one.kind != "unknown"]
+    return [*shown, Cause(kind="inputs", text=text), *others]
 
 
 def _random(chosen: Chosen, try_: Callable[[Chosen, str, str], Given] | None) -> list[Cause]:

@@ -17,7 +17,8 @@ from assay.base.errors import Error
 from assay.base.progress import counted
 from assay.pipeline.compare import Point
 from assay.pipeline.executors import Result, Task
-from assay.pipeline.reproduction import histories
+from assay.pipeline.previous import remove
+from assay.pipeline.reproduction import data, histories, tree
 from assay.pipeline.reproduction.environments import Chosen
 from assay.pipeline.reproduction.part import Given, Say
 from assay.project.workspace import Project
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from assay.ledger.database import Ledger
     from assay.ledger.runs import Run
     from assay.ledger.writer import Metric, Writer
+
+_FOLDER = (0,)
 
 
 class ScriptPart:
@@ -61,7 +64,7 @@ class ScriptPart:
         self._count, self._lost = 0, lost
         self._oids: dict[str, str] = {}
         self._arguments = arguments(project, run)
-        self._before = set(_files(there.git_root))
+        self._before = _found(there.git_root)
 
     def do(self, chosen: Chosen, *, tags: Mapping[str, str]) -> Given:
         """Call it, and copy what it recorded."""
@@ -108,9 +111,16 @@ class ScriptPart:
 
     @contextlib.contextmanager
     def keep_aside(self) -> Iterator[None]:
-        """Remove the files that it wrote: what counts of them is in the object store."""
-        for path in set(_files(self._there.git_root)) - self._before:
-            Path(path).unlink(missing_ok=True)
+        """Undo what it did to its work tree: what counts of it is in the object store."""
+        there, before = self._there, self._before
+        after = _found(there.git_root)
+        for path in sorted(after, reverse=True):  # what lies in a folder goes before it
+            if after[path] != before.get(path):
+                remove(Path(path))
+        if any(after.get(path) != state for path, state in before.items()):
+            tree.put_back(self._project, self._run, there.git_root)
+            data.put(self._project, there, self._run, say=self._say.say)
+            self._before = _found(there.git_root)
         yield
 
     def content(self, name: str) -> bytes:
@@ -278,8 +288,24 @@ def _copy(writer: Writer, child: str, made: Run, points: Sequence[Metric]) -> No
         writer.add_outputs(child, made.outputs)
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """Go through the files of a work tree, but for what the tools keep in theirs."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in {".git", ".dvc"}]
-        yield from (os.path.join(place, name) for name in names)  # noqa: PTH118 -- many
+def _found(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Return what lies in a work tree, and how a change of it is seen.
+
+    What the tools keep in their folders is left out.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    waiting = [str(folder)]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.name in {".git", ".dvc"}:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                    found[entry.path] = _FOLDER
+                else:
+                    it = entry.stat(follow_symlinks=False)
+                    found[entry.path] = (
+                        it.st_mode, it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns
+                    )  # fmt: skip
+    return found

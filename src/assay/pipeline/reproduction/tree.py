@@ -65,9 +65,12 @@ def _check_out(project: Project, run: Run, folder: Path) -> None:
 
 def put_back(project: Project, run: Run, folder: Path) -> None:
     """Put the code of a run back as it was, whatever was written over, removed or committed."""
-    for name in git.patched(folder, _patch(project, run)):
-        remove(inside(folder, name, where=f"run {run.id}"))
-    git.reset(folder, run.code.commit or "HEAD")
+    if patch := _patch(project, run):
+        rows = git.unattended("apply", "--numstat", "-z", "-", cwd=folder, stdin=patch)
+        for row in filter(None, rows.split(b"\0")):
+            name = os.fsdecode(row.split(b"\t", 2)[2])
+            remove(inside(folder, name, where=f"run {run.id}"))
+    git.unattended("reset", "--hard", "--quiet", run.code.commit or "HEAD", cwd=folder)
     apply(project, run, folder)
 
 

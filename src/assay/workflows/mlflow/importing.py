@@ -17,7 +17,8 @@ from assay.base.progress import progress
 from assay.ledger import artifacts as places
 from assay.ledger import forms, lineage, model_names, record_checks, rows, tables, values
 from assay.ledger.database import open_ledger
-from assay.ledger.loading import Loaded, Loader
+from assay.ledger.loaded import Loaded
+from assay.ledger.loading import Loader
 from assay.ledger.records import ArtifactRecord, ModelRecord, Record
 from assay.objects.cache import Cache
 from assay.workflows.mlflow import FoundModel, FoundRun, Registered, RegisteredVersion, Store

@@ -36,6 +36,7 @@ def upgrade() -> None:
     _index_values()
     _rename("default", "Default")
     _logged_models()
+    _parts_of_models()
     op.create_table(
         "batch",
         sa.Column("id", sa.Text(), nullable=False),
@@ -132,6 +133,9 @@ def _logged_models() -> None:
     op.create_index(
         op.f("ix_logged_model_experiment_id_created"), "logged_model", ["experiment_id", "created"]
     )
+
+
+def _parts_of_models() -> None:
     for name in ("logged_model_param", "logged_model_tag"):
         _of_model(name, sa.Column("key", sa.Text()), _text("value"), key=("model_id", "key"))
     _of_model(
