@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -29,15 +30,23 @@ stages:
 CODE = "import tinydep\nopen('version.txt', 'w').write(tinydep.VERSION)\n"
 
 
-@pytest.fixture
-def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project whose stage ran with tinydep 1.0; now 2.0 is here, and an index has both."""
+@pytest.fixture(scope="module")
+def _used(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("used")
     for version in ("1.0", "2.0"):
-        with zipfile.ZipFile(wheel(tmp_path / "index", version)) as archive:
-            archive.extractall(tmp_path / version)
-    folder = stages.pipeline(tmp_path / "project", USES, {"uses.py": CODE})
-    done = make.process(folder, "repro", env={"PYTHONPATH": str(tmp_path / "1.0")})
+        with zipfile.ZipFile(wheel(place / "index", version)) as archive:
+            archive.extractall(place / version)
+    folder = stages.pipeline(place / "project", USES, {"uses.py": CODE})
+    done = make.process(folder, "repro", env={"PYTHONPATH": str(place / "1.0")})
     assert done.code == 0, done
+    return place
+
+
+@pytest.fixture
+def used(_used: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose stage ran with tinydep 1.0; now 2.0 is here, and an index has both."""
+    shutil.copytree(_used, tmp_path, symlinks=True, dirs_exist_ok=True)
+    folder = tmp_path / "project"
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "2.0"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))

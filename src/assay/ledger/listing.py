@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,6 +17,8 @@ from assay.ledger.search.runs import RunQuery
 from assay.ledger.writer import Artifact
 
 if TYPE_CHECKING:
+    from sqlalchemy import Select
+
     from assay.ledger.database import Ledger
 
 _PAGE = 1000
@@ -121,9 +123,7 @@ def newest_maker(ledger: Ledger) -> str | None:
         .order_by(run.c.start.desc(), run.c.id.desc())
         .limit(1)
     )
-    with ledger.read() as connection:
-        chosen = connection.execute(query).scalar()
-    return None if chosen is None else str(chosen)
+    return _first(ledger, query)
 
 
 @askable
@@ -141,9 +141,7 @@ def latest_with(ledger: Ledger, metric: str) -> str | None:
         .order_by(run.c.start.desc(), run.c.id.desc())
         .limit(1)
     )
-    with ledger.read() as connection:
-        chosen = connection.execute(query).scalar()
-    return None if chosen is None else str(chosen)
+    return _first(ledger, query)
 
 
 @askable
@@ -156,9 +154,7 @@ def newest_artifact(ledger: Ledger, path: str, *, runs: Sequence[str], bundle: s
     about = select(tag.c.run_id).where(tag.c.key == "bundle", tag.c.value == bundle)
     query = select(artifact.c.oid).where(artifact.c.path == path)
     query = query.where(artifact.c.run_id.in_(runs) | artifact.c.run_id.in_(about))
-    with ledger.read() as connection:
-        chosen = connection.execute(query.order_by(artifact.c.at.desc()).limit(1)).scalar()
-    return None if chosen is None else str(chosen)
+    return _first(ledger, query.order_by(artifact.c.at.desc()).limit(1))
 
 
 @askable
@@ -209,3 +205,9 @@ def told_by_logged_model(ledger: Ledger, model_id: str | None) -> Told:
             metrics={row.key: series.value(row.value, is_nan=row.is_nan) for row in rows},
             params={row.key: row.value for row in connection.execute(params)},
         )
+
+
+def _first(ledger: Ledger, query: Select[Any]) -> str | None:
+    with ledger.read() as connection:
+        chosen = connection.execute(query).scalar()
+    return None if chosen is None else str(chosen)
