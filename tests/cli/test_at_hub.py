@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,18 @@ def made(folder: Path, hub: mlflow.Server) -> Path:
     root = make.project(folder)
     make.done(root, "config", "hub.url", hub.url)
     return root
+
+
+TRAIN = """\
+import assay
+
+with assay.run("alone", params={"lr": 0.5}) as run:
+    run.log_metric("loss", 0.25)
+"""
+
+
+def python(root: Path, *arguments: str) -> None:
+    subprocess.run([sys.executable, *arguments], cwd=root, check=True, timeout=120)
 
 
 def said(root: Path, *arguments: str) -> Any:
@@ -230,3 +244,30 @@ def test_a_file_and_a_run_are_traced_at_the_hub(project: Path):
     assert said(project, "trace", "seen")["thing"]["kind"] == "metric"
     refused = make.assay(project, "trace", "nothing-of-that-name")
     assert "is neither a path" in refused.err
+
+
+def test_a_run_at_the_hub_is_reproduced_in_any_clone(
+    project: Path, hub: mlflow.Server, tmp_path: Path
+):
+    make.write(project, {"train.py": TRAIN})
+    make.commit(project)
+    make.git(project, "remote", "add", "origin", str(project))
+    python(project, "train.py")
+    run = said(project, "runs", "list", "-n", "1")[0]["id"]
+    other = tmp_path / "other"
+    make.git(tmp_path, "clone", "-q", str(project), str(other))
+    make.done(other, "config", "hub.url", hub.url)
+    shown = make.assay(other, "reproduce", run, "--environment", "current")
+    assert shown.code == 0, shown
+    assert f"Run {run}: identical to the bit" in shown.out
+    kinds = {one["kind"] for one in said(other, "runs", "list", "-n", "100")}
+    assert "reproduction" in kinds
+
+
+def test_tags_that_assay_keeps_are_not_changed_nor_shown(project: Path):
+    make.done(project, "model", "register", train("kept"))
+    refused = make.assay(project, "model", "tag", "kept@1", "metrics=foo")
+    assert refused.code == 2
+    assert "is kept by Assay itself" in refused.err
+    assert said(project, "model", "tag", "kept@1", "team=ops")["tags"] == {"team": "ops"}
+    assert said(project, "model", "show", "kept")["versions"][0]["metrics"]["loss"] == 1 / 3

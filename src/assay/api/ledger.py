@@ -35,6 +35,7 @@ MODULES = (
     "assay.ledger.listing",
     "assay.ledger.models",
     "assay.ledger.runs",
+    "assay.pipeline.reproduction.find",
     "assay.trace.labels",
     "assay.trace.reading",
     "assay.trace.run_facts",

@@ -9,12 +9,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from starlette.responses import Response
+
 from assay.api.bodies import read
 from assay.api.mlflow import arrivals, errors
 from assay.api.mlflow.calls import call
-from assay.api.records import Nothing
+from assay.api.records import Nothing, OfRun
 from assay.base.clock import now_ms
-from assay.ledger import packs
+from assay.ledger import gathering, packs
 from assay.ledger.loading import Loader
 from assay.ledger.packs import Taken
 
@@ -35,6 +37,20 @@ async def post(hub: Hub, _ask: Nothing, request: Request) -> Taken:
         raise errors.invalid(f"The header 'Content-Type' has to be '{_GZIP}'")
     body = await read(request, limit=hub.limits.body)
     return await arrivals.in_thread(hub, _load, hub, body)
+
+
+@call("GET", "/api/packs/{run}", version=None)
+def get(hub: Hub, ask: OfRun) -> Response:
+    """Answer with the records of a run and of all that it is a part of."""
+    with hub.ledger.read() as connection:
+        ids = gathering.family(connection, ask.run)
+        if not ids:
+            raise errors.missing(f"There is no record of the run {ask.run}, or it goes on")
+        found = list(gathering.records(connection, ids, []))
+    with tempfile.TemporaryDirectory(prefix="assay-pack-") as folder:
+        path = Path(folder) / "pack"
+        packs.write(path, found)
+        return Response(path.read_bytes(), media_type=_GZIP)
 
 
 def _load(hub: Hub, body: bytes) -> Taken:

@@ -56,6 +56,7 @@ def reproduce_command(
     """
     from assay.pipeline import reproduce
     from assay.pipeline.outcome import Events
+    from assay.workflows import hub_records
 
     stream = sys.stderr if as_json else sys.stdout
 
@@ -74,7 +75,11 @@ def reproduce_command(
         lambda text: show_line("\n".join(visible(line) for line in text.split("\n"))),
         lambda content: show_line(content.decode(errors="replace").rstrip("\n")),
     )
-    verdict = reproduce.reproduce(workspace.find(), run, events=events, options=options)
+    project = workspace.find()
+    verdict = reproduce.reproduce(
+        project, hub_records.bring(project, run), events=events, options=options
+    )
+    hub_records.at_end(project, events.say)
     show(verdict, as_json=as_json, text=_verdict_text(verdict))
     return 0 if verdict.is_match else 1
 

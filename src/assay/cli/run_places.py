@@ -102,6 +102,6 @@ def say_whose(directory: Path | None) -> None:
     hub = places.hub(places.find_project())
     if directory is None and hub is not None:
         note(
-            f"This works on the project's own ledger, not at the hub {hub}: there, give "
-            "'--directory' with the hub's folder."
+            f"This works on the project's own ledger, not at the hub {hub}. On the machine of the "
+            "hub, '--directory' with its folder does it there."
         )

@@ -22,6 +22,7 @@ from assay.deploy.verdicts import VERDICT
 from assay.ledger import lineage, listing, model_names, models, places, process, runs
 from assay.ledger.models import Version
 from assay.ledger.runs import Run
+from assay.ledger.system import SYSTEM
 from assay.pipeline import kept, record
 from assay.project import declaration
 from assay.project.holding import holding
@@ -194,7 +195,11 @@ def _tags(place: Place, ledger: Ledger, found: Contents, run: Run | None) -> dic
     if run is not None:
         pipeline = whole(ledger, run)
         for part in (*(runs.get(ledger, child) for child in pipeline.children), pipeline, run):
-            metrics |= {key: plain(metric.value) for key, metric in part.metrics.items()}
+            metrics |= {
+                key: plain(metric.value)
+                for key, metric in part.metrics.items()
+                if not key.startswith(SYSTEM)
+            }
     tags = _gate_tags(place, ledger, found, run)
     if metrics:
         tags["metrics"] = msgspec.json.encode(metrics, order="sorted").decode()

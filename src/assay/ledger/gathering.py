@@ -109,6 +109,26 @@ def _from_the_top(id_: str, found: dict[str, Any]) -> list[str]:
     return line[::-1]
 
 
+def family(connection: Connection, run: str) -> list[str]:
+    """Return the ids of a run, of those that it is a part of, and of all their parts.
+
+    None where one of them goes on: its record is not done.
+    """
+    from assay.ledger import deleting
+    from assay.ledger.found import within
+
+    table, top = tables.run, run
+    while row := connection.execute(table.select().where(table.c.id == top)).one_or_none():
+        if row.parent_id is None:
+            break
+        top = row.parent_id
+    every = deleting.with_parts(connection, [top])
+    ended = table.c.status.in_(rows.ENDED)
+    query = table.select().where(within(connection, table.c.id, every), ended)
+    n_ended = len(connection.execute(query).all())
+    return every if n_ended == len(every) else []
+
+
 def records(
     connection: Connection, runs: Sequence[str], models: Sequence[str]
 ) -> Iterator[Record]:

@@ -113,6 +113,10 @@ class HubSink:
         answer = self._ask("POST", "/api/packs", content, {"Content-Type": "application/gzip"})
         return _decoded(answer, Taken, where=self.name)
 
+    def pack(self, run: str) -> bytes:
+        """Return the records of a run and of all around it, as `packs.read` takes them."""
+        return self._ask("GET", f"/api/packs/{quote(run, safe='')}")
+
     def post(self, path: str, body: bytes) -> bytes:
         """Return what the hub answers to a body of MessagePack."""
         return self._ask("POST", path, body, {"Content-Type": "application/msgpack"})
@@ -186,7 +190,7 @@ class HubSink:
                 f"the hub does not answer ({_reason(error)})",
                 where=self.name,
                 hint="is it running, and is its address right?",
-            ) from error
+            ) from None
         if status < 300:
             return content
         said = _said(content)

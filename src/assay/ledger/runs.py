@@ -257,7 +257,11 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _values(run: Run) -> dict[str, float]:
-    return {key: metric.value for key, metric in run.metrics.items()}
+    """Return the metrics of a run, without those of the machine that it ran on."""
+    from assay.ledger.system import SYSTEM
+
+    found = run.metrics.items()
+    return {key: metric.value for key, metric in found if not key.startswith(SYSTEM)}
 
 
 def _oids(data: tuple[Data, ...]) -> dict[str, str]:

@@ -34,11 +34,18 @@ class Coded(Protocol):
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """A place that had a content, in words; or that none is on record."""
+    """A place that had a content, in words; or that none is on record.
+
+    Attributes
+    ----------
+    is_its_own : bool
+        Whether it is on record of the path that was asked for, not of another with these bytes.
+    """
 
     id: str
     label: str
     relation: str = "is"
+    is_its_own: bool = True
 
     @property
     def is_known(self) -> bool:
@@ -74,6 +81,7 @@ class Origins:
             id=f"unknown:data:md5:{oid}",
             label=f"unknown: no run of this ledger wrote it, and {where}",
             relation="",
+            is_its_own=False,
         )
 
     def _beside(self, owner: Coded, path: str, oid: str) -> Origin | None:
@@ -123,25 +131,33 @@ class Origins:
                 return None
 
     def _in_commit(self, commit: str, path: str, oid: str) -> Origin | None:
-        short, place = commit[:12], self._project.root / path
+        place = self._project.root / path
         items = [item for item in self._tracked(commit) if self._records(item, place, oid)]
-        for item in sorted(items, key=lambda i: (i.path != place, not i.stage.is_data)):
-            file, is_here = item.stage.address, item.path in {place, *place.parents}
-            if not item.stage.is_data:
-                label = (
-                    f"unknown: no run of this ledger wrote it; dvc.lock at commit {short} "
-                    f"says that stage '{file}' did"
-                )
-                return Origin(id=f"lock:{commit}:{file}", label=label, relation="")
-            as_what = "" if is_here else f" as {self._project.relative(item.path)}"
-            label = f"tracked by {file} at commit {short}{as_what}"
-            return Origin(id=f"tracked:{commit}:{file}", label=label)
+        items.sort(key=lambda i: (i.path != place, not i.stage.is_data))
+        places = {place, *place.parents}
+        here = [item for item in items if item.path in places]
+        if here:
+            return self._recorded(commit, here[0], is_here=True)
         name = self.in_git(path)
         content = git.read_file(self._project.git_root, commit, name)
         is_in_git = content is not None and hash_bytes(content) == oid
         if is_in_git or (oid.endswith(DIR) and self._folder(commit, path) == oid):
-            return Origin(id=f"git:{commit}:{name}", label=f"in git at commit {short}")
-        return None
+            return Origin(id=f"git:{commit}:{name}", label=f"in git at commit {commit[:12]}")
+        return self._recorded(commit, items[0], is_here=False) if items else None
+
+    def _recorded(self, commit: str, item: Tracked, *, is_here: bool) -> Origin:
+        """Say what a record of a commit says of a content."""
+        file, short = item.stage.address, commit[:12]
+        if not item.stage.is_data:
+            label = (
+                f"unknown: no run of this ledger wrote it; dvc.lock at commit {short} "
+                f"says that stage '{file}' did"
+            )
+            id_ = f"lock:{commit}:{file}"
+            return Origin(id=id_, label=label, relation="", is_its_own=is_here)
+        as_what = "" if is_here else f" as {self._project.relative(item.path)}"
+        label = f"tracked by {file} at commit {short}{as_what}"
+        return Origin(id=f"tracked:{commit}:{file}", label=label, is_its_own=is_here)
 
     def _tracked(self, commit: str) -> tuple[Tracked, ...]:
         if commit not in self._definitions:

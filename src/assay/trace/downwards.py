@@ -10,7 +10,7 @@ from assay.trace import served, things
 from assay.trace.nodes import Node, Walk, has_its_own
 from assay.trace.run_facts import Lying, RunFacts
 from assay.trace.things import Thing
-from assay.trace.writers import Passed, chosen
+from assay.trace.writers import Passed
 
 
 class Down(Walk):
@@ -34,6 +34,9 @@ class Down(Walk):
         oids = [thing.id, *([thing.kept] if thing.kept else [])]
         passed = [one for oid in oids for one in self.facts.readers(oid.removeprefix("data:"))]
         passed.sort(key=lambda one: one.start)
+        if writer is not None:
+            at = {one.path for one in self.facts.writers(thing.id.removeprefix("data:"))}
+            self.facts.want("run", (one.run for one in passed if one.path not in at))
         found = [one.run for one in passed if self._is_from(writer, thing, one)]
         readers = list(dict.fromkeys(found))
         shown = self.facts.few(readers)
@@ -45,8 +48,8 @@ class Down(Walk):
         """Tell whether what a run read is what another wrote, and no one else."""
         if writer is None:
             return True
-        writers = self.facts.writers(thing.id.removeprefix("data:"))
-        found = chosen(writers, path=reader.path, reader=reader)
+        oid = thing.id.removeprefix("data:")
+        found = self.writer(oid, path=reader.path, reader=reader)
         return found is not None and found.run == writer.id
 
     def _ran(self, thing: Thing, writer: RunFacts | None, *, without: set[str]) -> list[Node]:

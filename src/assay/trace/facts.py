@@ -75,7 +75,10 @@ class Facts:
         return self._writers[oid]
 
     def readers(self, oid: str) -> list[Passed]:
-        """Return which runs read a content, oldest first; it is asked downwards only."""
+        """Return which runs read a content, oldest first; it is asked downwards only.
+
+        A run that read it at several paths is there for each.
+        """
         self._know_passed(oid)
         return self._readers[oid]
 
@@ -140,14 +143,12 @@ class Facts:
         self._writers.update((oid, []) for oid in oids)
         self._readers.update((oid, []) for oid in oids)
         for one in reading.passed(self._ledger, oids, written=self._upwards):
-            is_writer = one.direction == "output"
-            found = (self._writers if is_writer else self._readers)[one.oid]
-            if is_writer or not found or found[-1].run != one.passed.run:
-                found.append(one.passed)
+            found = self._writers if one.direction == "output" else self._readers
+            found[one.oid].append(one.passed)
         for oid in oids:
             # upwards one of them is chosen by who reads it; mostly there is one
-            likely = self._writers[oid][-1:] if self._upwards else self.few(self._readers[oid])
-            self.want("run", (one.run for one in likely))
+            likely = self._writers[oid][-1:] if self._upwards else self._readers[oid]
+            self.want("run", self.few([*dict.fromkeys(one.run for one in likely)]))
 
     def _load_ran(self, paths: list[str]) -> None:
         self._ran.update((path, []) for path in paths)

@@ -13,6 +13,7 @@ from functools import partial
 import msgspec
 
 from assay.ledger.database import Ledger
+from assay.ledger.writer import Code
 from assay.pipeline.origins import Origins
 from assay.project.workspace import Project
 from assay.trace import commands, served, things
@@ -20,7 +21,7 @@ from assay.trace.facts import Facts
 from assay.trace.run_facts import RunFacts
 from assay.trace.things import Thing
 from assay.trace.versions import Version, Versions
-from assay.trace.writers import Passed
+from assay.trace.writers import Passed, chosen
 
 ABOVE, OWN = "  (see above)", "  (has a trace of its own)"
 
@@ -68,6 +69,7 @@ class Walk(ABC):
         self.versions = Versions(project, self.origins)
         self.seen = {root.id}
         self.depth = 0
+        self._has_origin: dict[tuple[str, str, Code | None], bool] = {}
 
     def run(self, id_: str) -> RunFacts:
         """Return a run that a row of the ledger names."""
@@ -111,6 +113,26 @@ class Walk(ABC):
         if run.kind == "reproduction" and run.reproduces is not None:
             return self.facts.run(run.reproduces) or run
         return run
+
+    def writer(self, oid: str, *, path: str | None, reader: Passed | None) -> Passed | None:
+        """Return the run that wrote a content which lies at a path, for a run that read it."""
+        return chosen(
+            self.facts.writers(oid),
+            path=path,
+            reader=reader,
+            has_origin=lambda: self._has_its_origin(oid, path, reader),
+        )
+
+    def _has_its_origin(self, oid: str, path: str | None, reader: Passed | None) -> bool:
+        """Tell whether a content lay at a path by a record of its own, at HEAD or for a run."""
+        if path is None or not oid.startswith("md5:"):
+            return False
+        owner = None if reader is None else self.owner(self.run(reader.run))
+        key = (oid, path, None if owner is None else owner.code)
+        if key not in self._has_origin:
+            found = self.origins.of(path, oid.removeprefix("md5:"), owner)
+            self._has_origin[key] = found.is_its_own
+        return self._has_origin[key]
 
     def above(self, run: RunFacts) -> RunFacts | None:
         """Return the run that a run was nested in, if that has a record of its own."""

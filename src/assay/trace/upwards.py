@@ -17,7 +17,7 @@ from assay.trace import reading, served, things
 from assay.trace.nodes import ABOVE, Node, Walk, as_passed, has_its_own
 from assay.trace.run_facts import Lying, RunFacts
 from assay.trace.things import Thing
-from assay.trace.writers import Passed, chosen
+from assay.trace.writers import Passed
 
 _MOST_PARAMS = 40
 _MODELS = ("logged_model:", "version:", "bundle:")
@@ -56,7 +56,7 @@ class Up(Walk):
             return []
         owner = None if reader is None else self.owner(reader)
         found = self.origins.of(thing.path or "", oid.removeprefix("md5:"), owner)
-        return [Node(**msgspec.structs.asdict(found))]
+        return [Node(id=found.id, label=found.label, relation=found.relation)]
 
     def _keeper(self, thing: Thing) -> Passed | None:
         """Return the last run that has a content among its artifacts and not from its code."""
@@ -88,8 +88,7 @@ class Up(Walk):
 
     def _writer(self, thing: Thing, reader: RunFacts | None) -> Passed | None:
         by = None if reader is None else as_passed(reader, thing.path)
-        oid = thing.id.removeprefix("data:")
-        return chosen(self.facts.writers(oid), path=thing.path, reader=by)
+        return self.writer(thing.id.removeprefix("data:"), path=thing.path, reader=by)
 
     def _of_metric(self, thing: Thing) -> Node:
         if thing.run is None:
@@ -207,5 +206,8 @@ class Up(Walk):
 
 
 def _key(thing: Thing, writer: Passed | None) -> str:
-    """Return what a content is remembered by: one that several runs wrote came from each."""
-    return f"{thing.id} of {'nobody' if writer is None else writer.run}"
+    """Return what a content is remembered by: one that several runs wrote came from each.
+
+    One that no run wrote came from where it lies.
+    """
+    return f"{thing.id} {f'at {thing.path}' if writer is None else f'of {writer.run}'}"

@@ -7,6 +7,7 @@ after the objects that it names. What was sent is noted, so that the next time o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from assay.base.clock import now_ms
-from assay.base.errors import Error
+from assay.base.errors import Error, NotFound
+from assay.bundle import find as bundles
 from assay.ledger.packs import Taken
 from assay.ledger.sinks import TooLarge
 from assay.project.settings import Store, has_ledger, ledger_where
@@ -27,7 +29,7 @@ from assay.workflows.records import Part, new_parts, purged_records
 if TYPE_CHECKING:
     from assay.ledger.hub import HubSink
     from assay.ledger.places import Place
-    from assay.ledger.records import Record
+    from assay.ledger.records import Named, Record
     from assay.workflows.record_state import State
 
 _AT_ONCE = 100  # runs in one pack
@@ -85,6 +87,52 @@ def at_end(project: Project, say: Callable[[str], object]) -> None:
         return
     for line in sent.complaints:
         say(f"  warning: {line}")
+
+
+def bring(project: Project, name: str) -> str:
+    """Bring the record of a run at the hub into the project's own ledger; return its id.
+
+    Parameters
+    ----------
+    name : str
+        A run, or a model or bundle that came of it, as the hub knows them; where no hub is set
+        it is returned as it is.
+    """
+    from assay.ledger import places
+    from assay.ledger.hub import HubSink
+    from assay.pipeline.reproduction import find
+
+    place = places.find(project)
+    if not place.is_hub:
+        return name
+    with place.open() as ledger:
+        run = find.id_of(ledger, name)
+    sink = HubSink(place.where, objects=place.objects, token=place.token)
+    try:
+        files = _load(project, sink.pack(run))
+        for file in files:
+            with contextlib.suppress(NotFound):  # what needs it says so
+                if file.is_bundle:
+                    bundles.bring(place.objects, sink, file.oid)
+                elif not place.objects.has(file.oid):
+                    sink.fetch(file.oid, place.objects)
+    finally:
+        sink.rest()
+    return run
+
+
+def _load(project: Project, content: bytes) -> list[Named]:
+    """Unite records with those of the own ledger; return which objects new ones name."""
+    from assay.ledger import packs
+    from assay.ledger.database import open_ledger
+    from assay.ledger.loading import Loader
+
+    with temporary(of_project(project)) as folder, open_ledger(ledger_where(project)) as ledger:
+        path = Path(folder) / "pack"
+        path.write_bytes(content)
+        loader = Loader(ledger, at=now_ms())
+        loader.add(packs.read(path, where="the hub", complaints=[]))
+        return loader.finish().files
 
 
 def _state_path(project: Project, place: Place, *, ledger: str) -> Path:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 METRICS = "metrics"
 """The tag of a version with its metrics as they were when it was registered, in JSON."""
+OWN = frozenset({METRICS, VERDICT, "gate", "comparison"})
+"""Tags of versions that Assay keeps: what is shown of metrics and of the gate."""
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +176,7 @@ def delete_alias(ledger: Ledger, model: str, alias: str) -> Version:
 
 
 class Tagged(msgspec.Struct, frozen=True, kw_only=True):
-    """What is tagged, by its name, and its tags as they are now."""
+    """What is tagged, by its name, and its tags as they are now, without those of Assay's own."""
 
     name: str
     tags: dict[str, str]
@@ -194,6 +196,8 @@ def change_tags(
     """
     found = models.find_named(ledger, name)
     for key in (*tags, *remove):
+        if key in OWN and isinstance(found, Version):
+            raise Usage(f"the tag '{key}' is kept by Assay itself", hint="name it otherwise")
         if not key.strip():
             raise Usage("a tag has no key", hint="write KEY=VALUE, or --remove KEY")
         if key in tags and key in remove:
@@ -204,7 +208,9 @@ def change_tags(
             raise NotFound(f"{found.name} has no tag '{key}'", hint=hint)
     models.change_tags(ledger, found.name, tags=tags, remove=remove)
     now = models.find_named(ledger, name)
-    return Tagged(name=now.name, tags=now.tags)
+    own = OWN if isinstance(now, Version) else frozenset()
+    shown = {key: value for key, value in now.tags.items() if key not in own}
+    return Tagged(name=now.name, tags=shown)
 
 
 class Deleted(msgspec.Struct, frozen=True, kw_only=True):

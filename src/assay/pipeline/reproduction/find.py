@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from assay.base.errors import Error, NotFound
+from assay.ledger.askable import askable
 from assay.pipeline.record import PLAN, Plan, load
 from assay.project.workspace import Project
 
@@ -56,6 +57,12 @@ def find(ledger: Ledger, name: str) -> Recorded:
         if _is_model(ledger, name):
             return _of_version(ledger, name)
         raise
+
+
+@askable
+def id_of(ledger: Ledger, name: str) -> str:
+    """Return the id of the run that a person means; see `find`."""
+    return find(ledger, name).run.id
 
 
 def whole(ledger: Ledger, run: Run) -> Run:
