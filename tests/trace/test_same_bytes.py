@@ -77,3 +77,30 @@ def test_a_file_that_was_renamed_by_hand_is_from_the_stage_that_wrote_it(
     folder = shutil.copytree(same, tmp_path / "project", symlinks=True)
     (folder / "model.txt").rename(folder / "best.txt")
     assert lines(trace(folder, "best.txt")["came_from"])[0] == "written by stage 'train'"
+
+
+def test_data_whose_record_is_not_committed_yet_is_from_where_it_is_tracked(tmp_path: Path):
+    files = {"data.csv": "1\n2\n", "params.yaml": "lr: 0.1\n"}
+    folder = stages.pipeline(tmp_path / "project", SAME, files)
+    make.write(folder, {"data.csv": "3\n"})
+    make.done(folder, "add", "data.csv")
+    make.done(folder, "repro")
+    (origin,) = trace(folder, "data.csv")["came_from"]
+    assert origin["relation"] == "is"
+    assert origin["label"] == "tracked by data.csv.dvc, not committed yet"
+    make.commit(folder)
+    (origin,) = trace(folder, "data.csv")["came_from"]
+    assert origin["label"].startswith("tracked by data.csv.dvc at commit ")
+
+
+def test_without_git_data_is_from_where_it_is_tracked_here(tmp_path: Path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    make.done(folder, "init", "--no-scm")
+    make.write(folder, {"data.csv": "1\n", "params.yaml": "lr: 0.1\n", "dvc.yaml": SAME})
+    make.done(folder, "add", "data.csv")
+    make.done(folder, "repro", "prep")
+    make.done(folder, "repro", "train")
+    assert lines(trace(folder, "model.txt")["came_from"])[:3] == [
+        "written by stage 'train'", "  read data.csv", "    is tracked by data.csv.dvc",
+    ]  # fmt: skip

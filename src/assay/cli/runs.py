@@ -146,6 +146,7 @@ def _shown(run: Run, children: list[Run], models: list[LoggedModel]) -> str:
     facts = [
         ("run", run.id),
         ("name", f"{run.name} ({run.kind})"),
+        ("part of", run.parent or ""),
         ("status", run.status + (f": {run.reason}" if run.reason else "")),
         ("started", _started(run)),
         ("took", "-" if run.seconds is None else duration(run.seconds)),

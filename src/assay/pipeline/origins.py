@@ -5,6 +5,7 @@ Each answer was checked by a hash: of the bytes, or of the record that names the
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import Protocol
@@ -61,7 +62,9 @@ class Origins:
         self._definitions: dict[str, Definition] = {}
 
     def of(self, path: str, oid: str, owner: Coded | None) -> Origin:
-        """Return the origin of a content that a run with this code read; None means HEAD.
+        """Return the origin of a content that a run with this code read.
+
+        None means HEAD, and the records of tracked data in the work tree that are not committed.
 
         Parameters
         ----------
@@ -74,6 +77,8 @@ class Origins:
         found = self._beside(owner, path, oid) if owner else None
         if found is None and commit is not None:
             found = self._in_commit(commit, path, oid)
+        if owner is None and (found is None or not found.is_its_own):
+            found = self._in_work_tree(path, oid) or found
         if found is not None:
             return found
         where = "it is not in git's HEAD" if owner is None else "its commit does not have it"
@@ -144,6 +149,18 @@ class Origins:
         if is_in_git or (oid.endswith(DIR) and self._folder(commit, path) == oid):
             return Origin(id=f"git:{commit}:{name}", label=f"in git at commit {commit[:12]}")
         return self._recorded(commit, items[0], is_here=False) if items else None
+
+    def _in_work_tree(self, path: str, oid: str) -> Origin | None:
+        """Look into the records of tracked data that are here; one that is broken says nothing."""
+        place = self._project.root / path
+        with contextlib.suppress(Error):
+            for item in definition.read(self._project).tracked:
+                is_here = item.stage.is_data and item.path in {place, *place.parents}
+                if is_here and self._records(item, place, oid):
+                    file = item.stage.address
+                    more = ", not committed yet" if self._project.uses_git else ""
+                    return Origin(id=f"tracked:here:{file}", label=f"tracked by {file}{more}")
+        return None
 
     def _recorded(self, commit: str, item: Tracked, *, is_here: bool) -> Origin:
         """Say what a record of a commit says of a content."""

@@ -14,7 +14,7 @@ import msgspec
 
 from assay.ledger.database import Ledger
 from assay.ledger.writer import Code
-from assay.pipeline.origins import Origins
+from assay.pipeline.origins import Origin, Origins
 from assay.project.workspace import Project
 from assay.trace import commands, served, things
 from assay.trace.facts import Facts
@@ -127,12 +127,19 @@ class Walk(ABC):
         """Tell whether a content lay at a path by a record of its own, at HEAD or for a run."""
         if path is None or not oid.startswith("md5:"):
             return False
-        owner = None if reader is None else self.owner(self.run(reader.run))
-        key = (oid, path, None if owner is None else owner.code)
+        run = None if reader is None else self.run(reader.run)
+        key = (oid, path, None if run is None else self.owner(run).code)
         if key not in self._has_origin:
-            found = self.origins.of(path, oid.removeprefix("md5:"), owner)
-            self._has_origin[key] = found.is_its_own
+            self._has_origin[key] = self.origin(oid, path=path, run=run).is_its_own
         return self._has_origin[key]
+
+    def origin(self, oid: str, *, path: str, run: RunFacts | None) -> Origin:
+        """Return where a content lay that no run wrote: for a run, by its code, else at HEAD.
+
+        Without git there is no code on record, and what is tracked here counts.
+        """
+        owner = None if run is None or not self.project.uses_git else self.owner(run)
+        return self.origins.of(path, oid.removeprefix("md5:"), owner)
 
     def above(self, run: RunFacts) -> RunFacts | None:
         """Return the run that a run was nested in, if that has a record of its own."""

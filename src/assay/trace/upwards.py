@@ -54,8 +54,7 @@ class Up(Walk):
         oid = thing.id.removeprefix("data:")
         if not oid.startswith("md5:"):  # of no file that git or a record could have
             return []
-        owner = None if reader is None else self.owner(reader)
-        found = self.origins.of(thing.path or "", oid.removeprefix("md5:"), owner)
+        found = self.origin(oid, path=thing.path or "", run=reader)
         return [Node(id=found.id, label=found.label, relation=found.relation)]
 
     def _keeper(self, thing: Thing) -> Passed | None:
