@@ -30,7 +30,7 @@ def status_of(hub: mlflow.Server, run: str, way: str) -> str:
     else:
         head = {"Content-Type": "application/msgpack"}
         body = msgspec.msgpack.encode({"name": run})
-        answered = hub.ask("POST", f"{askable.PATH}runs.get", body, head)
+        answered = hub.ask("POST", f"{askable.PATH}ledger.runs.get", body, head)
         value = msgspec.msgpack.decode(answered.body, type=askable.Answer).value
         found = msgspec.msgpack.decode(value)["status"]
     return str(found).lower()

@@ -151,7 +151,7 @@ def options(ledger: str, n_workers: int) -> tuple[str, ...]:
     return ("--ledger", ledger, "--workers", str(n_workers))
 
 
-@pytest.mark.parametrize("n_workers", [1, 2])
+@pytest.mark.parametrize("n_workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.slow)])
 def test_nothing_that_eight_processes_write_is_lost_or_comes_twice(
     ledger_url: str, tmp_path: Path, n_workers: int, seconds: int
@@ -172,7 +172,7 @@ def test_nothing_that_eight_processes_write_is_lost_or_comes_twice(
     assert wanted["tags"] <= found.tags
 
 
-@pytest.mark.parametrize("n_workers", [1, 2])
+@pytest.mark.parametrize("n_workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_what_was_answered_is_there_after_the_server_was_killed(
     ledger_url: str, tmp_path: Path, n_workers: int
 ):
