@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.base.errors import Error
-from assay.base.files import explain, inside, sync_filesystem, write_atomic, writing
+from assay.base.files import (
+    explain,
+    inside,
+    sync_filesystem,
+    sync_folder,
+    syncing_together,
+    write_atomic,
+    writing,
+)
 
 
 def test_a_file_is_written_whole_and_nothing_is_left_beside_it(tmp_path: Path):
@@ -93,3 +101,22 @@ def test_syncing_a_file_system_leaves_no_file_open(tmp_path: Path):
     before = sorted(Path("/proc/self/fd").iterdir())
     sync_filesystem(tmp_path)
     assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_a_folder_that_another_thread_takes_away_meanwhile_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Stages that run at once have folders of their own, which go with them."""
+    folder, real = tmp_path / "of-a-stage", os.open
+    folder.mkdir()
+
+    def open_late(path: str | Path, flags: int) -> int:
+        if Path(path) == folder and folder.exists():
+            folder.rmdir()
+        return real(path, flags)
+
+    with syncing_together() as sync:
+        sync_folder(folder)
+        monkeypatch.setattr(os, "open", open_late)
+        sync()
+    assert not folder.exists()

@@ -82,15 +82,19 @@ def sync_filesystem(folder: Path) -> None:
     if waiting is not None:
         waiting.add(folder)
         return
-    import ctypes
-
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-        if syncfs is None or syncfs(descriptor) != 0:
-            os.sync()
+        _sync_filesystem_of(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_filesystem_of(descriptor: int) -> None:
+    import ctypes
+
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None or syncfs(descriptor) != 0:
+        os.sync()
 
 
 _waiting: set[Path] | None = None  # folders with files that are not durable yet
@@ -122,15 +126,26 @@ def _sync_waiting() -> None:
     """Make all durable that was written to the file systems of the folders that wait."""
     global _waiting  # noqa: PLW0603
     folders, _waiting = _waiting or set(), None
+    devices: dict[int, int] = {}  # a descriptor of each
     try:
-        devices: dict[int, Path] = {}
-        for folder in folders:
-            here = next(place for place in (folder, *folder.parents) if place.exists())
-            devices.setdefault(here.stat().st_dev, here)
-        for folder in devices.values():
-            sync_filesystem(folder)
+        for folder in tuple(folders):  # other threads may still add to it
+            descriptor = _open_nearest(folder)
+            if devices.setdefault(os.fstat(descriptor).st_dev, descriptor) != descriptor:
+                os.close(descriptor)
+        for descriptor in devices.values():
+            _sync_filesystem_of(descriptor)
     finally:
+        for descriptor in devices.values():
+            os.close(descriptor)
         _waiting = set()
+
+
+def _open_nearest(folder: Path) -> int:
+    """Open a folder, or the nearest one around it where another thread took it away."""
+    for place in (folder, *folder.parents):
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(place, os.O_RDONLY)
+    return os.open(os.sep, os.O_RDONLY)
 
 
 def explain(error: OSError, path: str | Path) -> Error:
