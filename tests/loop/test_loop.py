@@ -305,7 +305,7 @@ def kill_loop(template: Path, tmp_path: Path, n: int) -> None:
 
 
 def test_a_killed_loop_loses_no_retraining_and_does_none_twice(due: Path, tmp_path: Path):
-    kill_loop(due, tmp_path, 3)
+    kill_loop(due, tmp_path, 5)
 
 
 @pytest.mark.slow

@@ -155,7 +155,7 @@ def kill_server(template: Path, tmp_path: Path, n: int) -> None:
 
 
 def test_a_server_that_is_killed_leaves_one_whole_deployment(due: Path, tmp_path: Path):
-    kill_server(due, tmp_path, 3)
+    kill_server(due, tmp_path, 5)
 
 
 @pytest.mark.slow

@@ -210,7 +210,7 @@ COPIED: dict[str, Any] = {  # tracked data, a copy that a run wrote, and readers
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(drawn=_ledgers)
 @example(drawn=NESTED)
@@ -225,7 +225,7 @@ def test_what_is_reached_forwards_is_what_reaches_back(place: PLACE, drawn: dict
 
 
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(drawn=_ledgers)
 def test_of_many_that_wrote_a_content_whoever_is_named_led_to_it(
