@@ -23,7 +23,7 @@ from assay.api.access import Access, is_any
 from assay.api.app import app
 from assay.api.hub import Hub, Limits
 from assay.base.errors import Error
-from assay.serve.listening import BACKLOG, bound_unread
+from assay.serve.listening import bound_unread, uvicorn_config
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -96,19 +96,12 @@ def _work(
 
 def configuration(application: ASGIApp, *, limits: Limits) -> uvicorn.Config:
     """Return how uvicorn answers for an application."""
-    return uvicorn.Config(
+    return uvicorn_config(
         application,
-        http=_protocol(limits),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=BACKLOG,
-        limit_concurrency=limits.connections,
-        timeout_keep_alive=int(limits.idle_seconds),
-        timeout_graceful_shutdown=int(limits.drain_seconds),
+        _protocol(limits),
+        connections=limits.connections,
+        idle_seconds=limits.idle_seconds,
+        drain_seconds=limits.drain_seconds,
     )
 
 

@@ -12,6 +12,9 @@ from assay.serve.access import check_token
 if TYPE_CHECKING:
     import asyncio
 
+    import uvicorn
+    from starlette.types import ASGIApp
+
 BACKLOG = 2048
 
 
@@ -37,6 +40,45 @@ def listen(host: str, port: int, *, token: str | None) -> socket.socket:
             where=f"{host}:{port}",
             hint="name another --port, or 0 for a free one",
         ) from error
+
+
+def uvicorn_config(
+    application: ASGIApp,
+    protocol: type[asyncio.Protocol],
+    *,
+    idle_seconds: float,
+    drain_seconds: float,
+    connections: int | None = None,
+) -> uvicorn.Config:
+    """Return how uvicorn answers for an application.
+
+    Parameters
+    ----------
+    protocol : type
+        What each connection is, with bounds of its own.
+    idle_seconds : float
+        How long a connection may wait for its next request.
+    drain_seconds : float
+        How long requests that are being answered have when the server ends.
+    connections : int, optional
+        Above so many a request is answered with 503.
+    """
+    import uvicorn
+
+    return uvicorn.Config(
+        application,
+        http=protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        limit_concurrency=connections,
+        timeout_keep_alive=int(idle_seconds),
+        timeout_graceful_shutdown=int(drain_seconds),
+    )
 
 
 def bound_unread(transport: asyncio.BaseTransport, *, seconds: float) -> None:

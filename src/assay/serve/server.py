@@ -16,7 +16,7 @@ import uvicorn
 
 from assay.serve import app, protocol
 from assay.serve.limits import Limits
-from assay.serve.listening import BACKLOG
+from assay.serve.listening import uvicorn_config
 from assay.serve.predict import Beside
 from assay.serve.traffic import Traffic
 from assay.serve.versions import Load, Versions
@@ -96,18 +96,11 @@ def _serve(
     limits: Limits,
     on_exit: Callable[[], object],
 ) -> None:
-    config = uvicorn.Config(
+    config = uvicorn_config(
         asgi,
-        http=protocol_class,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=BACKLOG,
-        timeout_keep_alive=int(limits.idle_seconds),
-        timeout_graceful_shutdown=int(limits.drain_seconds),
+        protocol_class,
+        idle_seconds=limits.idle_seconds,
+        drain_seconds=limits.drain_seconds,
     )
     _Server(config, on_exit=on_exit).run(sockets=[listening])
 
