@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from assay.ledger import seeds
+from assay.ledger.sdk import seeds
 from tests import browser as browsers
 from tests import databases, make
 from tests.objects.remotes import servers

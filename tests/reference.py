@@ -57,7 +57,7 @@ def command_line() -> str:
 def names() -> str:
     """Return every public name of `assay` with its signature and docstring."""
     import assay
-    from assay.ledger.active import ActiveRun
+    from assay.ledger.sdk.active import ActiveRun
 
     parts = [_described(f"assay.{name}", getattr(assay, name)) for name in assay.__all__]
     parts.append(

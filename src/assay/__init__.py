@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from assay.base.errors import Error, Inconclusive, Negative
     from assay.bundle.load import load
     from assay.bundle.make import make as bundle
-    from assay.ledger.recorder import (
+    from assay.ledger.sdk.recorder import (
         log_artifact,
         log_artifacts,
         log_dataset,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         set_tag,
         set_tags,
     )
-    from assay.ledger.searching import search_runs
+    from assay.ledger.sdk.searching import search_runs
 
 __version__ = "0.1.0"
 
@@ -63,9 +63,9 @@ _HOME = (
     dict.fromkeys(("Error", "Inconclusive", "Negative"), "assay.base.errors")
     | dict.fromkeys(
         (name for name in __all__ if name.islower() and not name.startswith("_")),
-        "assay.ledger.recorder",
+        "assay.ledger.sdk.recorder",
     )
-    | {"load": "assay.bundle.load", "search_runs": "assay.ledger.searching"}
+    | {"load": "assay.bundle.load", "search_runs": "assay.ledger.sdk.searching"}
 )
 _ROOMS = {"bundle"}
 """Packages that are called by their own name; see `assay.bundle`."""
@@ -82,7 +82,7 @@ class _Hearing:
         """Find nothing, but see to it that what others find is heard of."""
         if name not in _SEEDED:
             return None
-        from assay.ledger import seeds
+        from assay.ledger.sdk import seeds
 
         return seeds.find(name, path, target, asked_by=_Hearing)
 
@@ -90,7 +90,7 @@ class _Hearing:
 if not any(getattr(one, "__name__", "") == "_Hearing" for one in _sys.meta_path):
     _sys.meta_path.insert(0, _Hearing)  # type: ignore[arg-type] # its types would have to be imported
     if any(name in _sys.modules for name in _SEEDED):
-        from assay.ledger import seeds as _seeds
+        from assay.ledger.sdk import seeds as _seeds
 
         _seeds.hear_of_present()
 

@@ -15,11 +15,12 @@ import pytest
 from assay.api import app as apps
 from assay.api.hub import Hub, Limits
 from assay.api.mlflow import sources
-from assay.ledger import operations, packs, runs
+from assay.ledger import operations, runs
 from assay.ledger.database import open_ledger
+from assay.ledger.exchange import packs
+from assay.ledger.exchange.records import RunRecord
 from assay.ledger.operations import AddInputs, Batch, StartRun
 from assay.ledger.process import describe
-from assay.ledger.records import RunRecord
 from assay.ledger.writer import Code, Data
 from assay.objects.cache import Cache
 from tests.api.test_app import ask

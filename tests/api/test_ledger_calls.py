@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from assay.ledger import askable, records
+from assay.ledger import askable
+from assay.ledger.exchange import records
 from tests import mlflow
 
 HEAD = {"Content-Type": "application/msgpack"}

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 import assay
-from assay.ledger import channel, channels, operations, runs, spool
+from assay.ledger import operations, runs
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.operations import Batch, SetTags, StartRun
 from assay.ledger.process import describe
+from assay.ledger.sdk import channel, channels, spool
 from assay.ledger.writer import Artifact
 from tests import make, mlflow
 from tests.objects.remotes.servers import free_port

@@ -15,8 +15,9 @@ from sklearn.linear_model import LinearRegression
 
 import assay
 from assay.base.errors import NotFound
-from assay.ledger import channels, lineage, places, runs
+from assay.ledger import lineage, runs
 from assay.ledger.database import open_ledger
+from assay.ledger.sdk import channels, places
 from tests import databases, make, mlflow
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import assay
-from assay.ledger import channel, channels, runs, spool
+from assay.ledger import runs
 from assay.ledger.database import open_ledger
+from assay.ledger.sdk import channel, channels, spool
 from tests import make
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from assay.base.clock import now_ms
-from assay.ledger import gathering, operations
+from assay.ledger import operations
 from assay.ledger.database import Ledger
+from assay.ledger.exchange import gathering
 from assay.ledger.operations import (
     AddArtifacts,
     AddEdges,

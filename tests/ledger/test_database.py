@@ -71,7 +71,7 @@ def test_an_up_to_date_ledger_is_opened_by_one_select_without_alembic(ledger: Le
 
 OPENING = """if True:
     import sys
-    import assay.ledger.writer, assay.ledger.runs, assay.ledger.models, assay.ledger.recorder
+    import assay.ledger.writer, assay.ledger.runs, assay.ledger.models, assay.ledger.sdk.recorder
     assert "sqlalchemy" not in sys.modules
     from assay.ledger.database import open_ledger
     from sqlalchemy import Engine, event

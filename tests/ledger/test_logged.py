@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from assay.base.errors import Error, NotFound, Taken
-from assay.ledger import artifacts, gathering, lineage, logged, models, tables
+from assay.ledger import artifacts, lineage, logged, models, tables
 from assay.ledger.database import Ledger
+from assay.ledger.exchange import gathering
 from assay.ledger.lineage import Edge
 from assay.ledger.logged import LoggedModel, ModelMetric
 from assay.ledger.writer import Writer

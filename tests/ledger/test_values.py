@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 import assay
-from assay.ledger import channels, runs, values
+from assay.ledger import runs, values
 from assay.ledger.database import open_ledger
+from assay.ledger.sdk import channels
 from assay.ledger.writer import Writer
 
 

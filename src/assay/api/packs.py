@@ -16,9 +16,9 @@ from assay.api.mlflow import arrivals, errors
 from assay.api.mlflow.calls import call
 from assay.api.records import Nothing, OfRun
 from assay.base.clock import now_ms
-from assay.ledger import gathering, packs
-from assay.ledger.loading import Loader
-from assay.ledger.packs import Taken
+from assay.ledger.exchange import gathering, packs
+from assay.ledger.exchange.loading import Loader
+from assay.ledger.exchange.packs import Taken
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from assay.ledger.models import Version
-    from assay.ledger.places import Place
+    from assay.ledger.sdk.places import Place
     from assay.ledger.writer import Artifact
     from assay.project.workspace import Project
 
@@ -40,7 +40,7 @@ def find(ref: str | Path, *, project: Project | None = None) -> Contents | Path:
 
 
 def _place(project: Project | None) -> Place:
-    from assay.ledger import places
+    from assay.ledger.sdk import places
 
     return places.find(places.find_project()) if project is None else places.own(project)
 
@@ -83,7 +83,8 @@ def _version(address: str) -> str:
 
 
 def _files_of(place: Place, of: Version) -> Path:
-    from assay.ledger import downloads, listing
+    from assay.ledger import listing
+    from assay.ledger.sdk import downloads
 
     with place.open() as ledger:
         found = listing.files_of_version(ledger, of)
@@ -103,7 +104,7 @@ def _files_of(place: Place, of: Version) -> Path:
 
 
 def _of_run(address: str, *, project: Project | None) -> Contents | Path:
-    from assay.ledger import downloads
+    from assay.ledger.sdk import downloads
 
     place = _place(project)
     run, path = downloads.split(address)

@@ -14,7 +14,7 @@ from assay.bundle.index import INDEX
 
 if TYPE_CHECKING:
     from assay.ledger.models import Version
-    from assay.ledger.places import Place
+    from assay.ledger.sdk.places import Place
     from assay.ledger.sinks import Sink
     from assay.objects.cache import Cache
     from assay.project.workspace import Project
@@ -50,7 +50,7 @@ def find(ref: str | Path, *, project: Project | None = None) -> Contents:
     text = str(ref)
     if isinstance(ref, Path) or text.startswith((".", "/")):
         raise NotFound("there is no such folder", where=text, hint=_HINT)
-    from assay.ledger import places
+    from assay.ledger.sdk import places
 
     place = places.find(places.find_project()) if project is None else places.own(project)
     return read(place, _oid(place, text))
@@ -85,7 +85,8 @@ def newest(project: Project) -> str:
     NotFound
         If there is none.
     """
-    from assay.ledger import listing, places
+    from assay.ledger import listing
+    from assay.ledger.sdk import places
 
     try:
         with places.own(project).open() as ledger:

@@ -17,7 +17,7 @@ from assay.base.errors import Error, NotFound
 from assay.bundle.index import plain
 
 if TYPE_CHECKING:
-    from assay.ledger.active import ActiveRun
+    from assay.ledger.sdk.active import ActiveRun
     from assay.project.workspace import Project
 
 
@@ -42,7 +42,7 @@ def of(data: Iterable[str | Path] | None, params: Mapping[str, Any] | None) -> O
 
 def active_run() -> ActiveRun | None:
     """Return the run that a bundle made now belongs to, or None."""
-    from assay.ledger import recorder
+    from assay.ledger.sdk import recorder
 
     if os.environ.get("ASSAY_RUN"):
         return recorder.current()

@@ -296,7 +296,7 @@ _OF_TASKS = (
     "assay.pipeline.run_cache",
     "assay.ledger.database",
     "assay.ledger.environment",
-    "assay.ledger.code",
+    "assay.ledger.sdk.code",
     "assay.ledger.runs",
     "assay.ledger.writer",
     "sqlalchemy.dialects.sqlite",

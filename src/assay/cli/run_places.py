@@ -29,8 +29,8 @@ directory_option = click.option(
 
 def open_place(directory: Path | None = None) -> Ledger:
     """Open the ledger of a folder, or where this project records: the hub of `hub.url`, if any."""
-    from assay.ledger import places
     from assay.ledger.database import open_ledger
+    from assay.ledger.sdk import places
 
     if directory is not None:
         return open_ledger(own_place(directory).ledger, create=False)
@@ -43,7 +43,8 @@ def open_runs(directory: Path | None = None) -> Ledger:
     What a killed `repro` left running in this project is ended. A hub looks by itself.
     """
     from assay.base.clock import now_ms
-    from assay.ledger import liveness, places
+    from assay.ledger import liveness
+    from assay.ledger.sdk import places
     from assay.pipeline import killed
 
     project = places.find_project() if directory is None else own_place(directory).project
@@ -57,7 +58,7 @@ def open_runs(directory: Path | None = None) -> Ledger:
 
 def bring(directory: Path | None, oids: Iterable[str]) -> Cache:
     """Return where objects lie, after a hub sent those that are not here."""
-    from assay.ledger import places
+    from assay.ledger.sdk import places
 
     if directory is not None:
         return own_place(directory).objects
@@ -75,7 +76,7 @@ def bring(directory: Path | None, oids: Iterable[str]) -> Cache:
 
 def has_runs(directory: Path | None = None) -> bool:
     """Say whether there is a ledger to look into."""
-    from assay.ledger import places
+    from assay.ledger.sdk import places
 
     if directory is not None:
         return True
@@ -97,7 +98,7 @@ def own_place(directory: Path | None, *, create: bool = False) -> Place:
 
 def say_whose(directory: Path | None) -> None:
     """Say that a command works on the project's own ledger, where the runs are a hub's."""
-    from assay.ledger import places
+    from assay.ledger.sdk import places
 
     hub = places.hub(places.find_project())
     if directory is None and hub is not None:

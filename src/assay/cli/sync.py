@@ -10,8 +10,8 @@ from assay.base.progress import counted
 from assay.cli.output import json_option, show
 
 if TYPE_CHECKING:
-    from assay.ledger.places import Place
-    from assay.ledger.replay import Report
+    from assay.ledger.sdk.places import Place
+    from assay.ledger.sdk.replay import Report
     from assay.project.workspace import Project
 
 
@@ -24,8 +24,8 @@ def sync_command(as_json: bool) -> int:
     still writes to is left to that process. Where 'hub.url' is set, the hub also gets the runs of
     this project's own ledger that it lacks. Exit 1 if something is left or was refused.
     """
-    from assay.ledger import places
-    from assay.ledger.sync import sync, waiting
+    from assay.ledger.sdk import places
+    from assay.ledger.sdk.sync import sync, waiting
 
     project = places.find_project()
     place = places.find(project)

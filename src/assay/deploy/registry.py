@@ -19,9 +19,10 @@ from assay.bundle import contents as folders
 from assay.bundle.contents import Contents
 from assay.bundle.index import plain
 from assay.deploy.verdicts import VERDICT
-from assay.ledger import lineage, listing, model_names, models, places, process, runs
+from assay.ledger import lineage, listing, model_names, models, process, runs
 from assay.ledger.models import Version
 from assay.ledger.runs import Run
+from assay.ledger.sdk import places
 from assay.ledger.system import SYSTEM
 from assay.pipeline import kept, record
 from assay.project import declaration
@@ -30,7 +31,7 @@ from assay.project.workspace import Project
 
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
-    from assay.ledger.places import Place
+    from assay.ledger.sdk.places import Place
 
 GATE = "assay/gate.json"
 """The artifact of a run that says how the gate judged its bundle."""

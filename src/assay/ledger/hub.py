@@ -19,8 +19,8 @@ import msgspec
 
 from assay.base.errors import Error, NotFound, Usage
 from assay.ledger import operations
+from assay.ledger.exchange.packs import Taken
 from assay.ledger.operations import Batch, Refusal
-from assay.ledger.packs import Taken
 from assay.ledger.resumed import Known
 from assay.ledger.sinks import TooLarge, Unavailable, Unfit
 from assay.ledger.writer import Artifact

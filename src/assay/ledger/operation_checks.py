@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from assay.base.errors import Error
 from assay.ledger import values
+from assay.ledger.exchange.records import ArtifactRecord
 from assay.ledger.forms import CONTROL, ID, STORED, is_inside
 from assay.ledger.operations import (
     AddArtifacts,
@@ -22,7 +23,6 @@ from assay.ledger.operations import (
     SetTags,
     StartRun,
 )
-from assay.ledger.records import ArtifactRecord
 from assay.ledger.writer import Artifact, Code, Data, Untracked
 
 _LARGEST = 2**63

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from assay.ledger.records import Points
+    from assay.ledger.exchange.records import Points
     from assay.ledger.writer import Metric
 
 _AT_ONCE = 20_000  # points of one statement
@@ -88,7 +88,7 @@ def stored(value: float) -> dict[str, Any]:
 
 
 def _rows(points: Points) -> Iterator[dict[str, Any]]:
-    from assay.ledger.records import number
+    from assay.ledger.exchange.records import number
 
     columns = zip(points.steps, points.ats, points.values, strict=True)
     return ({"step": step, "at": at, **stored(number(value))} for step, at, value in columns)

@@ -125,8 +125,9 @@ class Recording:
         """Write the row of the run, unless it is there; marks those that were killed before."""
         if self.run is not None:
             return self.run
-        from assay.ledger import code, environment
+        from assay.ledger import environment
         from assay.ledger.database import open_ledger
+        from assay.ledger.sdk import code
         from assay.ledger.writer import Writer
         from assay.pipeline.heartbeat import Heartbeat
 

@@ -1,8 +1,8 @@
 """Which files of the project a recorded command line ran; whether they were there is not asked.
 
 A script's run has the script and its arguments, or Python with its options and a script or
-`-m MODULE` (`assay.ledger.calling`). A stage's run has lines of a shell: a file counts there where
-it is the program, or has the ending of code.
+`-m MODULE` (`assay.ledger.sdk.calling`). A stage's run has lines of a shell: a file counts there
+where it is the program, or has the ending of code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from assay.ledger import calling
+from assay.ledger.sdk import calling
 
 _CODE = frozenset(
     {

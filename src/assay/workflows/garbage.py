@@ -303,8 +303,8 @@ def _fetched(project: Project, keep: Keep, lost: Sequence[str]) -> list[str]:
 
 def _ours(project: Project, oids: set[str], *, now: float | None) -> list[Part]:
     """Return what our own two stores hold that nobody names; without a ledger nobody can tell."""
-    from assay.ledger import spool
     from assay.ledger.database import open_ledger
+    from assay.ledger.sdk import spool
 
     places = live.ledgers(project)
     stores = _stores(project)

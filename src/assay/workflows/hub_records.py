@@ -18,7 +18,7 @@ import msgspec
 from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound
 from assay.bundle import find as bundles
-from assay.ledger.packs import Taken
+from assay.ledger.exchange.packs import Taken
 from assay.ledger.sinks import TooLarge
 from assay.project.settings import Store, has_ledger, ledger_where
 from assay.project.workspace import Project
@@ -27,9 +27,9 @@ from assay.workflows.record_places import of_project, temporary
 from assay.workflows.records import Part, new_parts, purged_records
 
 if TYPE_CHECKING:
+    from assay.ledger.exchange.records import Named, Record
     from assay.ledger.hub import HubSink
-    from assay.ledger.places import Place
-    from assay.ledger.records import Named, Record
+    from assay.ledger.sdk.places import Place
     from assay.workflows.record_state import State
 
 _AT_ONCE = 100  # runs in one pack
@@ -72,7 +72,7 @@ def send(project: Project, place: Place) -> Sent:
 
 def at_end(project: Project, say: Callable[[str], object]) -> None:
     """Send what a command recorded; a hub that is away is told of, and gets it the next time."""
-    from assay.ledger import places
+    from assay.ledger.sdk import places
 
     place = places.find(project)
     if not place.is_hub:  # a stage of another run
@@ -98,8 +98,8 @@ def bring(project: Project, name: str) -> str:
         A run, or a model or bundle that came of it, as the hub knows them; where no hub is set
         it is returned as it is.
     """
-    from assay.ledger import places
     from assay.ledger.hub import HubSink
+    from assay.ledger.sdk import places
     from assay.pipeline.reproduction import find
 
     place = places.find(project)
@@ -123,9 +123,9 @@ def bring(project: Project, name: str) -> str:
 
 def _load(project: Project, content: bytes) -> list[Named]:
     """Unite records with those of the own ledger; return which objects new ones name."""
-    from assay.ledger import packs
     from assay.ledger.database import open_ledger
-    from assay.ledger.loading import Loader
+    from assay.ledger.exchange import packs
+    from assay.ledger.exchange.loading import Loader
 
     with temporary(of_project(project)) as folder, open_ledger(ledger_where(project)) as ledger:
         path = Path(folder) / "pack"
@@ -141,8 +141,9 @@ def _state_path(project: Project, place: Place, *, ledger: str) -> Path:
 
 
 def _send_parts(project: Project, place: Place, where: Path | str, state: State) -> Iterator[Sent]:
-    from assay.ledger import gathering, liveness
+    from assay.ledger import liveness
     from assay.ledger.database import open_ledger
+    from assay.ledger.exchange import gathering
     from assay.ledger.hub import HubSink
 
     sink = HubSink(place.where, objects=place.objects, token=place.token)
@@ -177,7 +178,7 @@ def _send_part(
 
 
 def _post(project: Project, sink: HubSink, found: Sequence[Record]) -> Taken:
-    from assay.ledger import packs
+    from assay.ledger.exchange import packs
 
     with temporary(of_project(project)) as folder:
         path = Path(folder) / "pack"

@@ -133,7 +133,7 @@ def register(
 ) -> Registered:
     """Make a bundle a version of a model: of the project's, or of the hub's that it records to."""
     from assay.deploy import registry
-    from assay.ledger import places
+    from assay.ledger.sdk import places
     from assay.workflows import hub_records
 
     place = places.find(project)

@@ -59,7 +59,7 @@ def repro(
 
 def _tell_hub(project: Project, events: Events) -> None:
     """Send what was recorded to the hub, where there is one."""
-    from assay.ledger import places
+    from assay.ledger.sdk import places
 
     if places.hub(project) is not None:
         from assay.workflows import hub_records

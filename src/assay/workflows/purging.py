@@ -151,7 +151,7 @@ def _unused(
 
 def _kept(place: Place, gone: set[str]) -> set[str]:
     """Return the objects that ledgers name, and records of this clone that are on their way."""
-    from assay.ledger import spool
+    from assay.ledger.sdk import spool
 
     kept: set[str] = set()
     ledgers: Sequence[Path | str] = [place.ledger]

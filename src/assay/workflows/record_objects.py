@@ -14,8 +14,8 @@ from assay.project.workspace import Project
 from assay.workflows import live, remote_names
 
 if TYPE_CHECKING:
-    from assay.ledger.loaded import Loaded
-    from assay.ledger.records import ArtifactRecord, Named, Record
+    from assay.ledger.exchange.loaded import Loaded
+    from assay.ledger.exchange.records import ArtifactRecord, Named, Record
 
 MOST = 1 << 30
 """Bytes of artifacts that a pull brings unasked, those of the newest runs first."""

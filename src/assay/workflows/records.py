@@ -28,9 +28,9 @@ from assay.workflows.record_places import of_project, temporary
 from assay.workflows.record_state import State
 
 if TYPE_CHECKING:
-    from assay.ledger.gathering import Known
-    from assay.ledger.loaded import Loaded
-    from assay.ledger.records import Record
+    from assay.ledger.exchange.gathering import Known
+    from assay.ledger.exchange.loaded import Loaded
+    from assay.ledger.exchange.records import Record
 
 PREFIX = "assay/runs"
 """Where packs of records lie on a remote."""
@@ -94,8 +94,9 @@ def push(project: Project, settings: RemoteSettings, remote: Remote) -> Travelle
 
 
 def _send(project: Project, remote: Remote, where: Path | str, state: State) -> Travelled:
-    from assay.ledger import gathering, liveness
+    from assay.ledger import liveness
     from assay.ledger.database import open_ledger
+    from assay.ledger.exchange import gathering
 
     total = Travelled()
     with open_ledger(where, create=False) as ledger:
@@ -149,7 +150,7 @@ def new_parts(known: Known, state: State, *, most: int) -> Iterator[Part]:
 
 def purged_records(part: Part) -> list[Record]:
     """Return the records of runs that are gone."""
-    from assay.ledger.records import PurgedRecord
+    from assay.ledger.exchange.records import PurgedRecord
 
     return [PurgedRecord(id=id_, at=at) for id_, at in part.purged.items()]
 
@@ -191,7 +192,7 @@ def _without(
 
 def _learn(project: Project, remote: Remote, names: Sequence[str], state: State) -> None:
     """Note what packs hold that others wrote, before what they replaced is sent once more."""
-    from assay.ledger.records import ModelRecord, RunRecord
+    from assay.ledger.exchange.records import ModelRecord, RunRecord
 
     for _, read in _read(project, remote, names):
         state.runs |= {one.id: one.stamp for one in read if isinstance(one, RunRecord)}
@@ -201,7 +202,7 @@ def _learn(project: Project, remote: Remote, names: Sequence[str], state: State)
 
 
 def _is_buried(record: Record) -> bool:
-    from assay.ledger.records import PurgedRecord
+    from assay.ledger.exchange.records import PurgedRecord
 
     return isinstance(record, PurgedRecord)
 
@@ -210,7 +211,7 @@ def _read(
     project: Project, remote: Remote, names: Sequence[str]
 ) -> Iterator[tuple[str, list[Record]]]:
     """Go through packs of a remote with all that they hold; one that is damaged is left out."""
-    from assay.ledger import packs
+    from assay.ledger.exchange import packs
 
     with temporary(of_project(project)) as folder:
         for name in _downloaded(remote, names, Path(folder), []):
@@ -225,7 +226,7 @@ def _read(
 
 
 def _send_pack(project: Project, remote: Remote, found: Iterable[Record]) -> str:
-    from assay.ledger import packs
+    from assay.ledger.exchange import packs
 
     with temporary(of_project(project)) as folder:
         path = Path(folder) / "pack"
@@ -271,9 +272,9 @@ def _load(
     project: Project, remote: Remote, where: Path | str, new: Sequence[str], state: State
 ) -> tuple[Loaded, list[str]]:
     """Read packs into the ledger; one that cannot be read now is read again the next time."""
-    from assay.ledger import packs
     from assay.ledger.database import open_ledger
-    from assay.ledger.loading import Loader
+    from assay.ledger.exchange import packs
+    from assay.ledger.exchange.loading import Loader
 
     complaints: list[str] = []
     seen: dict[str, _Held] = {}

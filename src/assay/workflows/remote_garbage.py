@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from assay.base.progress import counted, progress
-from assay.ledger import spool
 from assay.ledger.database import open_ledger
+from assay.ledger.sdk import spool
 from assay.objects.garbage import Unused
 from assay.objects.remotes import Entry, Item, Remote
 from assay.objects.transfer import SHA256_PREFIX

@@ -24,8 +24,9 @@ import msgspec
 from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound, Taken
 from assay.base.files import explain, writing
-from assay.ledger import deleting, gathering, liveness, loading, packs, runs
+from assay.ledger import deleting, liveness, runs
 from assay.ledger.database import open_ledger
+from assay.ledger.exchange import gathering, loading, packs
 from assay.objects.cache import Cache
 from assay.objects.hashing import hash_file
 from assay.workflows.live import with_documents
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from assay.ledger.database import Ledger
-    from assay.ledger.loaded import Loaded
-    from assay.ledger.records import Record
+    from assay.ledger.exchange.loaded import Loaded
+    from assay.ledger.exchange.records import Record
 
 RECORDS = "records"
 _OBJECT = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{62})")

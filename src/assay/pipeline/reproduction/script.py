@@ -182,7 +182,7 @@ def arguments(project: Project, run: Run) -> list[str]:
     Error
         If that is not on record.
     """
-    from assay.ledger import calling
+    from assay.ledger.sdk import calling
 
     called = calling.parse(run.command)
     script = "" if called is None else called.script or str(called.module)

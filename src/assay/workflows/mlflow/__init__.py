@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from assay.ledger.records import ExperimentRecord, ModelRecord, RunRecord
+from assay.ledger.exchange.records import ExperimentRecord, ModelRecord, RunRecord
 
 
 class FoundRun(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ def attempt(make: Callable[[], Made], complaints: list[str], *, what: str) -> Ma
 
     Examples
     --------
-    >>> from assay.ledger.records import ExperimentRecord
+    >>> from assay.ledger.exchange.records import ExperimentRecord
     >>> complaints = []
     >>> attempt(lambda: ExperimentRecord(name="a", created="x", updated=1), complaints, what="it")
     >>> complaints

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from assay.base.errors import Error
-from assay.ledger.records import ExperimentRecord, ModelMetric, value_of
+from assay.ledger.exchange.records import ExperimentRecord, ModelMetric, value_of
 from assay.ledger.rows import chunks
 from assay.workflows.mlflow import (
     FoundModel,

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from assay.base.errors import Error
-from assay.ledger.records import ExperimentRecord, ModelMetric
+from assay.ledger.exchange.records import ExperimentRecord, ModelMetric
 from assay.workflows.mlflow import (
     FoundModel,
     FoundRun,

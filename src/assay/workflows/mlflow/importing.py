@@ -15,11 +15,12 @@ from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound, Usage
 from assay.base.progress import progress
 from assay.ledger import artifacts as places
-from assay.ledger import forms, lineage, model_names, record_checks, rows, tables, values
+from assay.ledger import forms, lineage, model_names, rows, tables, values
 from assay.ledger.database import open_ledger
-from assay.ledger.loaded import Loaded
-from assay.ledger.loading import Loader
-from assay.ledger.records import ArtifactRecord, ModelRecord, Record
+from assay.ledger.exchange import record_checks
+from assay.ledger.exchange.loaded import Loaded
+from assay.ledger.exchange.loading import Loader
+from assay.ledger.exchange.records import ArtifactRecord, ModelRecord, Record
 from assay.objects.cache import Cache
 from assay.workflows.mlflow import FoundModel, FoundRun, Registered, RegisteredVersion, Store
 from assay.workflows.mlflow.database import Database

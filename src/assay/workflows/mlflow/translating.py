@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from assay.ledger.records import (
+from assay.ledger.exchange.records import (
     DataRecord,
     EdgeRecord,
     ModelLink,

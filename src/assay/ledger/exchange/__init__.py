@@ -1,0 +1,1 @@
+"""Records of runs that travel: read from a ledger, packed, checked, and written into another."""
