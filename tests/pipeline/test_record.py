@@ -346,7 +346,9 @@ def test_runs_are_listed_shown_and_compared(ran: Path, tmp_path: Path):
     assert len(json.loads(make.done(folder, "runs", "list", "--all", "--json"))) == 2 + 5
     shown = make.done(folder, "runs", "show")
     assert "with uncommitted changes (kept)" in shown
-    assert "stage train: finished" in shown
+    train = latest(folder)[1]["train"]
+    assert f"stage train ({train.id[:13]}): finished" in shown
+    assert shown.endswith("\n  size = 25\n"), "the metrics of the stage that wrote them"
     assert "lr = 0.25" in shown
     diff = json.loads(make.done(folder, "runs", "diff", "--json"))["diff"]
     assert [(c["key"], c["a"], c["b"]) for c in diff["params"]] == [("lr", 0.3, 0.25)]

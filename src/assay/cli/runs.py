@@ -250,11 +250,18 @@ def _indented(lines: list[str]) -> str:
 
 
 def _child(run: Run) -> str:
+    from assay.render.tables import format_number
+
     took = "" if run.seconds is None else f" in {duration(run.seconds)}"
     resources = "".join(f", {text}" for _, text in _resources(run))
     what = f"stage {run.stage}" if run.stage else f"{run.kind} {run.name}"
-    line = f"{what}: {run.status}{took}{resources}"
-    return f"{line}\n  {run.reason}" if run.reason else line
+    lines = [f"{what} ({run.id[:13]}): {run.status}{took}{resources}"]
+    lines += [f"  {run.reason}"] if run.reason else []
+    values = [f"{key} = {format_number(one.value)}" for key, one in run.metrics.items()]
+    if values:
+        more = f", and {len(values) - 6} more" if len(values) > 6 else ""
+        lines.append(f"  {', '.join(values[:6])}{more}")
+    return "\n".join(lines)
 
 
 @runs_group.command("diff")
