@@ -98,6 +98,23 @@ def test_what_was_written_an_hour_ago_goes(place: Place, ledger: Ledger):
     assert list(place.objects) == []
 
 
+def test_in_a_hubs_folder_the_next_purge_takes_what_the_last_was_too_early_for(
+    place: Place, ledger: Ledger
+):
+    deleted(ledger, sent(place, b"weights"))
+    writer = Writer(ledger)
+    run = writer.start_run(name="b", kind="script")
+    kept = sent(place, b"kept")
+    writer.add_artifacts(run, [kept])
+    first = purging.free(place, purging.find(place))
+    assert (len(first.what.runs), first.artifacts, first.others, first.n_young) == (1, 0, 0, 1)
+    found = purging.find(place, now=NOW)
+    assert (bool(found.what), found.others, found.size, found.n_young) == (False, 1, 7, 0)
+    assert purging.free(place, found, now=NOW) == found
+    assert list(place.objects) == [kept.oid.removeprefix("sha256:")]
+    assert not purging.find(place, now=NOW)
+
+
 def test_an_artifact_of_a_record_that_waits_to_be_sent_is_kept(tmp_path: Path):
     project = Project(make.project(tmp_path / "project"))
     place = record_places.of_project(project)

@@ -135,12 +135,12 @@ def purge_command(
     place = own_place(directory)
     before = None if older_than is None else now_ms() - _milliseconds(older_than)
     found = purging.find(place, runs, before=before)
-    if dry or not found.what:
+    if dry or not found:
         show(_purge_document(found), as_json=as_json, text=_dry_text(found))
         return 0
     _ask(found, force=force)
     freed = purging.free(place, found)
-    text = f"Purged {_in_words(freed, freed='freed')}." if freed.what else "Nothing was purged."
+    text = f"Purged {_in_words(freed, freed='freed')}." if freed else "Nothing was purged."
     did(_purge_document(freed), as_json=as_json, text=text)
     if changed := _n_rows(found) - _n_rows(freed):
         note(f"  {changed} of what was found is not as it was, and stays: it was restored, say")
@@ -178,14 +178,16 @@ def _in_words(found: Freed, *, freed: str) -> str:
         "experiment": len(found.what.experiments),
     }
     named = [counted(n, what) for what, n in counts.items() if n]
-    objects = in_words(found.artifacts, found.others)
-    files = f" and {freed} {objects} ({human_size(found.size)})"
+    objects = f"{in_words(found.artifacts, found.others)} ({human_size(found.size)})"
+    if not named:  # in a hub's folder, where an earlier purge was too early for them
+        return f"{objects} that nothing names"
+    files = f" and {freed} {objects}"
     last = f" and {named[-1]}" if len(named) > 1 else named[-1]
     return ", ".join(named[:-1]) + last + (files if found.artifacts or found.others else "")
 
 
 def _dry_text(found: Freed) -> str:
-    if not found.what:
+    if not found:
         from assay.render.tables import visible
 
         kept = "".join(f"\n  {one.id} stays: {visible(one.reason)}" for one in found.what.kept)

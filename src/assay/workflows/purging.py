@@ -1,6 +1,8 @@
 """`runs purge`: the rows of deleted runs go, and the artifacts that nothing else names.
 
-What a record names is looked up before the rows are gone; what else is named, after.
+What a record names is looked up before the rows are gone; what else is named, after. In a hub's
+folder every object that nothing names goes, also what an earlier purge was too early for: no
+other command looks there. In a project, `gc` does.
 """
 
 from __future__ import annotations
@@ -50,6 +52,9 @@ class Freed(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     n_young: int = 0
     is_shrunk: bool = True
+
+    def __bool__(self) -> bool:
+        return bool(self.what or self.artifacts or self.others)
 
 
 class _Found(NamedTuple):
@@ -135,7 +140,8 @@ def _unused(
 ) -> _Found:
     """Return those of the objects that no ledger names, when what is to go is left out."""
     objects = place.objects
-    here = named - set(objects.lacking(sorted(named)))
+    is_hub = place.project is None
+    here = set(objects) if is_hub else named - set(objects.lacking(sorted(named)))
     if not here:
         return _Found([], 0)
     gone = {*(one.id for one in without.runs), *without.models} if without else set()
