@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _GATHER = 0.03  # seconds in which a batch comes together
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds before what failed is tried again
 _MOST = 100_000  # calls that wait; above that a call helps, so that memory is bounded
+_FIRST = 1.0  # seconds after which a run that began says for the first time that it lives
 _FORK = 0.2  # seconds that a fork waits for what is being written
 _SENDER = "assay-send"
 PATIENCE = 5.0
@@ -79,7 +80,7 @@ class Channel:
         self._away: Error | None = None  # why nothing can be written now
         self._n_failures = 0
         self._alive: dict[str, Callable[[bool], str | None] | None] = {}
-        self._beaten = time.monotonic()
+        self._next = time.monotonic() + liveness.BEAT  # when the runs here say that they live
         self._refused: dict[str, list[Error]] = {}
         self._notice = Notice(self.sink.name, folder=self._folder)
 
@@ -137,6 +138,8 @@ class Channel:
             self.leave()
             raise
         self._alive[operation.run] = beat
+        self._next = min(self._next, time.monotonic() + min(_FIRST, liveness.BEAT))
+        self._called.set()
 
     def _put_alone(self, operation: Operation) -> int:
         """Make a batch of one operation, after what waits; return its number, 0 where none is."""
@@ -276,7 +279,8 @@ class Channel:
 
     def _gather_on(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            if self._called.wait(_GATHER if len(self._outbox) else liveness.BEAT):
+            idle = max(0.0, self._next - time.monotonic())
+            if self._called.wait(_GATHER if len(self._outbox) else idle):
                 stop.wait(_GATHER)
             if stop.is_set():
                 break
@@ -306,9 +310,9 @@ class Channel:
 
     def _beat(self) -> None:
         now = time.monotonic()
-        if now - self._beaten < liveness.BEAT:
+        if now < self._next:
             return
-        self._beaten = now
+        self._next = now + liveness.BEAT
         is_heard = self._away is None  # else beats would pile up
         tails = {run: _tail_of(beat, is_heard) for run, beat in tuple(self._alive.items())}
         with self._gathering:  # no beat comes after the end of its run
