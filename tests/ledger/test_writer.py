@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,6 +145,18 @@ def test_data_leads_from_what_was_read_to_what_was_written(ledger: Ledger, write
         "commit:c0",
         "data:md5:ab",
     ]
+
+
+def test_a_data_set_stays_one_when_another_process_opens_its_file(ledger: Ledger, writer: Writer):
+    run = writer.start_run(name="a", kind="script")
+    opened = Data(path="a.csv", oid="md5:ab", size=3)
+    logged = Data(path="a.csv", oid="md5:ab", kind="dataset", context="train", details={"a": 1})
+    whole = msgspec.structs.replace(logged, size=3)
+    for found in (opened, logged, opened):
+        writer.add_inputs(run, [found])
+    assert runs.get(ledger, run).inputs == (whole,)
+    writer.add_inputs(run, [msgspec.structs.replace(logged, context="eval", details=None)])
+    assert runs.get(ledger, run).inputs == (msgspec.structs.replace(whole, context="eval"),)
 
 
 @pytest.mark.parametrize("reaped", [False, True])

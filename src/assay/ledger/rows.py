@@ -54,6 +54,26 @@ def put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> Non
     )
 
 
+def put_data(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Insert what runs read and wrote; what was said of it before stays where nothing is said now.
+
+    A file that was only seen to be opened, of kind "dep", stays the data set that it was logged
+    as: another process of the run may have done that.
+    """
+    from sqlalchemy import case, func
+
+    if not rows:
+        return
+    table = tables.run_data
+    statement = insert(connection, table)
+    new = statement.excluded
+    said = ("size", "n_files", "profile", "details", "context")
+    changed: dict[str, Any] = {name: func.coalesce(new[name], table.c[name]) for name in said}
+    changed["kind"] = case((new.kind == "dep", table.c.kind), else_=new.kind)
+    keys = [column.name for column in table.primary_key]
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+
+
 def put_tags(
     connection: Connection, table: Table, owner: Mapping[str, Any], tags: Mapping[str, str]
 ) -> None:

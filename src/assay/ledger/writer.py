@@ -257,7 +257,7 @@ class Writer:
         self._add_data(run, data, direction="output", at=now_ms() if at is None else at)
 
     def _add_data(self, run: str, data: Sequence[Data], *, direction: str, at: int) -> None:
-        from assay.ledger import rows, tables
+        from assay.ledger import rows
 
         found = []
         for item in data:
@@ -267,7 +267,7 @@ class Writer:
             found.append(row)
         with self.ledger.write() as connection:
             _claim(connection, run)
-            rows.put(connection, tables.run_data, found)
+            rows.put_data(connection, found)
             if direction == "input":
                 edges = [(f"data:{item.oid}", "read_by", f"run:{run}") for item in data]
             else:
