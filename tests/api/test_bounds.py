@@ -15,12 +15,13 @@ import pytest
 from assay.api import app as apps
 from assay.api.hub import Hub, Limits
 from assay.api.mlflow import sources
-from assay.ledger import operations, runs
+from assay.ledger import listing, operations, runs, tables
 from assay.ledger.database import open_ledger
 from assay.ledger.exchange import packs
 from assay.ledger.exchange.records import RunRecord
 from assay.ledger.operations import AddInputs, Batch, StartRun
 from assay.ledger.process import describe
+from assay.ledger.search.runs import RunQuery
 from assay.ledger.writer import Code, Data
 from assay.objects.cache import Cache
 from tests.api.test_app import ask
@@ -123,13 +124,27 @@ def test_a_body_of_json_for_an_upload_is_as_any_other(hub: Hub):
     assert (status, found["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
-def test_what_each_part_of_an_upload_is_told_is_short(hub: Hub):
-    path = "/api/2.0/mlflow-artifacts/mpu/create/0/r/artifacts"
+def test_what_the_parts_of_an_upload_are_told_is_bounded_in_all(hub: Hub):
+    path, given = (
+        "/api/2.0/mlflow-artifacts/mpu/create/0/r/artifacts",
+        {"authorization": "x" * 900},
+    )
     body = msgspec.json.encode({"path": "x", "num_parts": 10_000})
-    status, found = ask(apps.app(hub), "POST", path, body, headers={"authorization": "x" * 9000})
+    status, found = ask(apps.app(hub), "POST", path, body, headers=given)
     assert (status, found["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
-    assert "have more than 8192 characters" in found["message"]
+    assert "upload fewer, larger parts" in found["message"]
     assert list(hub.objects.folder.glob("upload.*")) == []
+
+
+@pytest.mark.parametrize("size", [-1, 0, 10**12])
+def test_a_page_of_runs_has_a_run_and_a_thousand_at_most(hub: Hub, size: int):
+    same = {"name": "a", "kind": "script", "status": "finished", "experiment_id": 0, "start": 1}
+    with hub.ledger.write() as connection:
+        rows = [same | {"id": f"{number:032x}"} for number in range(1_001)]
+        connection.execute(tables.run.insert(), rows)
+    page = listing.page_of_runs(hub.ledger, RunQuery(), size=size)
+    assert len(page.runs) == (1_000 if size > 0 else 1)
+    assert page.token is not None
 
 
 def record(number: int, *, size: int = 1) -> RunRecord:

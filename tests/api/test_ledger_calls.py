@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from assay.ledger import askable
+from assay.base.ids import uuid7
+from assay.ledger import askable, operations, runs
 from assay.ledger.exchange import records
+from assay.ledger.hub import HubSink
+from assay.ledger.operations import Batch, LogParams, StartRun
+from assay.ledger.process import describe
 from tests import mlflow
 
 HEAD = {"Content-Type": "application/msgpack"}
@@ -33,6 +38,21 @@ def test_a_function_answers_with_its_value(hub: mlflow.Server):
     run = hub.call("POST", "runs/create", experiment_id="0", run_name="one")["run"]["info"]
     answer = ask(hub, "ledger.runs.get", name=run["run_id"])
     assert msgspec.msgpack.decode(answer.value)["name"] == "one"
+
+
+def test_numbers_of_any_size_arrive(hub: mlflow.Server):
+    entropy = 334_110_313_512_923_482_910_349_201
+    run = StartRun(
+        run=uuid7(), name="a", kind="script", experiment="Default", at=1, process=describe(os.getpid())
+    )
+    params = {"entropy": (str(entropy), "int"), "most": ("18446744073709551615", "int")}
+    logged = LogParams(run=run.run, params=params)
+    batch = Batch(sender=uuid7(), number=1, operations=(run, logged))
+    answered = hub.ask("POST", "/api/records", operations.encode(batch))
+    assert answered.json() == {"refused": []}
+    with askable.HubLedger.open(HubSink(hub.url, objects=None, token=None)) as ledger:
+        found = runs.get(ledger, run.run)
+    assert found.params == {"entropy": entropy, "most": 2**64 - 1}
 
 
 def test_an_error_of_the_function_comes_with_its_kind_and_hint(hub: mlflow.Server):

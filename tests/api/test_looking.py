@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from assay.api import looking
+from assay.api.hub import Hub
 from assay.base.clock import now_ms
 from assay.base.ids import uuid7
-from assay.ledger import askable, liveness, operations
+from assay.ledger import askable, liveness, operations, runs
+from assay.ledger.database import open_ledger
 from assay.ledger.operations import Batch, StartRun
 from assay.ledger.process import Process
+from assay.objects.cache import Cache
 from tests import mlflow
 
 
@@ -57,3 +63,22 @@ def test_a_run_that_was_never_heard_of_again_is_killed_in_each_answer(
         assert time.monotonic() < until
         time.sleep(0.1)
     assert status_of(hub, lively, way) == "running"
+
+
+def test_a_reader_does_not_wait_for_another_writer_and_the_marks_come_later(tmp_path: Path):
+    run = uuid7()
+    who = Process(host="elsewhere", boot="b", pid=1, start="1")
+    begun = StartRun(run=run, name="a", kind="script", experiment="Default", at=1, process=who)
+    with Hub(open_ledger(tmp_path / "ledger.db"), Cache(tmp_path, algorithm="sha256")) as hub:
+        batch = Batch(sender=uuid7(), number=1, operations=(begun,))
+        hub.write(lambda one: operations.apply(one, batch, at=1, problems={}))
+        other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        looking.look(hub)
+        assert runs.get(hub.ledger, run).status == "running"
+        other.execute("ROLLBACK")
+        other.close()
+        until = time.monotonic() + 30
+        while runs.get(hub.ledger, run).status != "killed":
+            assert time.monotonic() < until
+            time.sleep(0.01)

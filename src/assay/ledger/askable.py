@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_DIGITS = 1  # the code of numbers above 64 bits, as MessagePack's extension
 PATH = "/api/ledger/"
 """Where a hub is asked: the name of the function comes after it."""
 
@@ -101,7 +102,7 @@ class HubLedger:
             answer = msgspec.msgpack.decode(body, type=Answer)
             if answer.refused is not None:
                 raise answer.refused.error()
-            return msgspec.msgpack.decode(answer.value, type=function.answer)
+            return msgspec.msgpack.decode(answer.value, type=function.answer, ext_hook=_number)
         except msgspec.MsgspecError as error:
             raise Error(
                 f"the hub's answer cannot be read: {error}",
@@ -207,4 +208,24 @@ def answer(ledger: Ledger, name: str, body: bytes) -> bytes:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Usage(f"the arguments of {name!r} cannot be read: {error}") from error
     arguments = {one: getattr(given, one) for one in given.__struct_fields__}
-    return msgspec.msgpack.encode(asked.function(ledger, **arguments))
+    return _packed(asked.function(ledger, **arguments))
+
+
+def _packed(value: Any) -> bytes:
+    """Return MessagePack; a number that it has no room for goes as its digits."""
+    try:
+        return msgspec.msgpack.encode(value)
+    except OverflowError:
+        return msgspec.msgpack.encode(_in_room(msgspec.to_builtins(value)))
+
+
+def _in_room(value: Any) -> Any:
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return msgspec.msgpack.Ext(_DIGITS, str(value).encode())
+    if isinstance(value, dict):
+        return {key: _in_room(one) for key, one in value.items()}
+    return [_in_room(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _number(_code: int, data: memoryview) -> int:
+    return int(bytes(data))

@@ -51,11 +51,12 @@ def find_runs(
 def page_of_runs(
     ledger: Ledger, query: RunQuery, *, size: int, token: str | None = None
 ) -> RunPage:
-    """Return a page of the runs of a query; `token` is that of the page before."""
+    """Return a page of the runs of a query, 1,000 at most; `token` is that of the page before."""
     from assay.ledger.search.runs import find
 
+    limit = min(max(size, 1), _PAGE)
     with ledger.read() as connection:
-        page = find(connection, query, limit=size, token=token)
+        page = find(connection, query, limit=limit, token=token)
         return RunPage(runs=found.load(connection, page.ids), token=page.token)
 
 

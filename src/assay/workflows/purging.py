@@ -1,12 +1,13 @@
 """`runs purge`: the rows of deleted runs go, and the artifacts that nothing else names.
 
-What a record names is looked up before the rows are gone; what else is named, after. In a hub's
-folder every object that nothing names goes, also what an earlier purge was too early for: no
-other command looks there. In a project, `gc` does.
+What a record names is looked up before the rows are gone; what else is named, after. Of what was
+too young to go a hub's folder keeps a list, for its next purge: no other command looks there. In a
+project, `gc` does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from assay.base.clock import now_ms
+from assay.base.files import write_atomic
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.purge import Named, Purge
 from assay.objects import garbage
@@ -27,6 +29,8 @@ from assay.project.holding import holding
 from assay.workflows import live
 from assay.workflows.garbage import GRACE
 from assay.workflows.record_places import Place
+
+_LEFT = "left.json"
 
 
 class Freed(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +62,10 @@ class Freed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Found(NamedTuple):
-    """Objects that nothing else names: those that can go, and how many are too young for that."""
+    """Objects that nothing else names: those that can go, and those too young for that."""
 
     old: list[Unused]
-    n_young: int
+    young: list[str]
 
 
 def find(
@@ -111,6 +115,8 @@ def free(place: Place, agreed: Freed, *, now: float | None = None) -> Freed:
             what = purge.purge(ledger, agreed.what, at=now_ms())
             unused = _unused(place, claims.objects, now=now)
             garbage.delete(place.objects, unused.old)
+            if place.project is None:
+                _leave(place, unused.young)
             is_shrunk = purge.shrink(ledger)
     return _freed(what, unused, claims, is_shrunk=is_shrunk)
 
@@ -122,7 +128,7 @@ def _freed(what: Purge, unused: _Found, claims: Named, *, is_shrunk: bool = True
         artifacts=n_artifacts,
         others=len(unused.old) - n_artifacts,
         size=sum(one.size or 0 for one in unused.old),
-        n_young=unused.n_young,
+        n_young=len(unused.young),
         is_shrunk=is_shrunk,
     )
 
@@ -140,19 +146,39 @@ def _unused(
 ) -> _Found:
     """Return those of the objects that no ledger names, when what is to go is left out."""
     objects = place.objects
-    is_hub = place.project is None
-    here = set(objects) if is_hub else named - set(objects.lacking(sorted(named)))
+    named = named | _left(place)
+    here = named - set(objects.lacking(sorted(named)))
     if not here:
-        return _Found([], 0)
+        return _Found([], [])
     gone = {*(one.id for one in without.runs), *without.models} if without else set()
     unnamed = here - _kept(place, gone)
     before = (time.time() if now is None else now) - GRACE
     old: list[Unused] = []
+    young: list[str] = []
     for oid in sorted(unnamed):
-        status = os.stat(objects.place(oid))  # noqa: PTH116 -- for every object
-        if status.st_mtime < before:
-            old.append(Unused(oid, objects.place(oid), status.st_size))
-    return _Found(old, len(unnamed) - len(old))
+        with contextlib.suppress(FileNotFoundError):  # another purge was faster
+            status = os.stat(objects.place(oid))  # noqa: PTH116 -- for every object
+            if status.st_mtime < before:
+                old.append(Unused(oid, objects.place(oid), status.st_size))
+            else:
+                young.append(oid)
+    return _Found(old, young)
+
+
+def _left(place: Place) -> set[str]:
+    """Return the objects that an earlier purge of a hub's folder was too early for."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode((place.folder / _LEFT).read_bytes(), type=set[str])
+    return set()
+
+
+def _leave(place: Place, young: Sequence[str]) -> None:
+    path = place.folder / _LEFT
+    if young:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, msgspec.json.encode(young))
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _kept(place: Place, gone: set[str]) -> set[str]:

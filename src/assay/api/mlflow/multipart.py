@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from assay.objects.receiving import Arriving
 
 _TREE = "/mlflow-artifacts/mpu"
-_LONGEST = 8192  # they are in the answer once for each part
+_LARGEST = 8 << 20  # bytes of addresses and tokens in an answer: once for each part
 _Number = Annotated[int, msgspec.Meta(ge=1, le=parts.MOST)]
 
 
@@ -95,8 +95,11 @@ async def create(hub: Hub, _ask: InTree, request: Request) -> dict[str, Any]:
     ask = from_json(Create, await _body(hub, request), path={})
     path = _file(paths.asked(request, below=f"{_TREE}/create/"), ask.path)
     address, token = _address(request), request.headers.get("authorization")
-    if len(address) + len(token or "") > _LONGEST:
-        raise invalid(f"The hub's address and the token have more than {_LONGEST} characters")
+    if ask.num_parts * (len(address) + len(token or "")) > _LARGEST:
+        raise invalid(
+            "The hub's address and the token are too long to be answered for so many parts; "
+            "upload fewer, larger parts"
+        )
 
     def begin() -> Upload:
         writable(hub, path)
