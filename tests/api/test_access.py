@@ -229,3 +229,22 @@ def test_a_short_token_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert shown.code == 2
     assert "8 characters or more" in shown.err
     assert "short" not in shown.err.replace("shorter", "")
+
+
+@pytest.mark.parametrize("blank", [" ", "   ", "\n", "\t \r\n"])
+def test_a_blank_token_opens_no_server(
+    tmp_path: Path, blank: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ASSAY_TOKEN", blank)
+    hub = ("hub", "--port", "0", "--directory", str(tmp_path / "hub"))
+    for arguments in (hub, ("serve", "e", "--port", "0")):
+        shown = make.assay(tmp_path, *arguments)
+        assert (shown.code, shown.out) == (2, "")
+        assert "error: ASSAY_TOKEN: the token is blank" in shown.err
+        assert "openssl rand -hex 24), or 'unset ASSAY_TOKEN'" in shown.err
+    assert not (tmp_path / "hub").exists()
+
+
+def test_an_empty_token_is_none(tmp_path: Path):
+    with mlflow.hub(tmp_path, env={"ASSAY_TOKEN": ""}) as server:
+        assert server.ask("GET", EXPERIMENT).status == 200

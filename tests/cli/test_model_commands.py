@@ -82,6 +82,47 @@ def test_tags_that_make_no_sense_change_nothing(
     assert words in refused(root, "model", "tag", *arguments)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--remove", "metric"], "bikes/1 has no tag 'metric'\n  hint: its tags are 'team'\n"),
+        (["--remove", "verdikt"], "bikes/1 has no tag 'verdikt'\n  hint: its tags are 'team'\n"),
+        (["--remove", "tem"], "bikes/1 has no tag 'tem'\n  hint: did you mean 'team'?\n"),
+        (["--remove", "metrics"], "error: the tag 'metrics' is kept by Assay itself\n"),
+        (["gate=x"], "the tag 'gate' is kept by Assay itself\n  hint: name it otherwise\n"),
+    ],
+)
+def test_no_hint_leads_to_a_tag_that_is_refused(
+    root: Path, ledger: Ledger, arguments: list[str], words: str
+):
+    own = {"metrics": "{}", "verdict": "pass", "gate": "sha256:1", "comparison": "sha256:2"}
+    models.change_tags(ledger, "bikes/1", tags={**own, "team": "a"})
+    assert refused(root, "model", "tag", "bikes@1", *arguments).endswith(words)
+
+
+def test_a_model_may_have_tags_that_versions_keep_for_assay(root: Path, ledger: Ledger):
+    make.done(root, "model", "tag", "bikes", "metrics=mine", "gate=open")
+    done = said(root, "model", "tag", "bikes", "--remove", "metrics")
+    assert done["tags"] == {"gate": "open"}
+    text = refused(root, "model", "tag", "bikes", "--remove", "gat")
+    assert "hint: did you mean 'gate'?" in text
+
+
+def test_a_difference_says_what_the_gate_said_and_no_tags_of_assays_own(
+    root: Path, ledger: Ledger
+):
+    for number, verdict in (("1", "pass"), ("2", "fail")):
+        own = {"metrics": f'{{"mae": {number}}}', "verdict": verdict}
+        reports = {"gate": f"sha256:{number}", "comparison": f"sha256:{number}"}
+        models.change_tags(ledger, f"bikes/{number}", tags={**own, **reports, "team": number})
+    found = said(root, "model", "diff", "bikes@1", "bikes@2")
+    keys = {one["key"]: (one["a"], one["b"]) for one in found["facts"]}
+    assert keys.pop("bundle")
+    assert keys.pop("aliases")
+    assert keys == {"gate": ("pass", "fail"), "tag team": ("1", "2")}
+    assert [one["key"] for one in found["metrics"]] == ["mae"]
+
+
 def test_an_alias_is_taken_away(root: Path, ledger: Ledger):
     text = make.done(root, "model", "alias", "bikes", "production", "--delete")
     assert text == "bikes@production is gone; it was bikes/1\n"

@@ -7,7 +7,7 @@ from sqlalchemy import event
 from assay.deploy.endpoints import endpoints, live
 from assay.ledger import models
 from assay.ledger.database import Ledger
-from assay.ledger.deployments import add_deployment, end_deployment
+from assay.ledger.deployments import add_deployment
 
 
 def test_what_goes_on_is_found_with_its_bundle(ledger: Ledger):
@@ -23,7 +23,7 @@ def test_what_goes_on_is_found_with_its_bundle(ledger: Ledger):
     assert (found.deployment, found.version, found.bundle) == (second.id, 2, "sha256:2")
     assert (found.endpoint, found.model, found.name) == ("scores", "bikes", "bikes/2")
     assert live(ledger, "other") is None  # no bundle: nothing to answer with
-    end_deployment(ledger, second.id, reason="over")
+    add_deployment(ledger, "scores", version="bikes/1", share=0.1)  # alone: not all requests
     assert live(ledger, "scores") is None
     assert endpoints(ledger) == ["other", "scores"]
 

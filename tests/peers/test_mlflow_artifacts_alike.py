@@ -126,3 +126,57 @@ def _shape(model: Any) -> Any:
     varies = {"model_id", "creation_timestamp_ms", "last_updated_timestamp_ms", "artifact_uri"}
     info = {key: value for key, value in model["info"].items() if key not in varies and value}
     return info, model.get("data") or {}
+
+
+_PLACES = [
+    "/plain", "/a//b", "///x//y/", "/a/./b", "/./w", "/v/.", "rel/x", "/g%20h", "/g h", "/%61b",
+    "/p%25q", "/p%2520q", "/ca%C3%A9", "/café", "/a%2Fb", "/k%3Fx", "/pct%", "/x%zz", "/e?x=1",
+    "/e?", "/a//b/./g%20h?x=1", "/a;b/c", "/a:b", "/[x]", "/bundles-of-ours",
+]  # fmt: skip
+_IN_PLACES = """
+import mlflow.pyfunc, pathlib, tempfile
+class Constant(mlflow.pyfunc.PythonModel):
+    def predict(self, model_input: list[str]) -> list[str]:
+        return model_input
+found = []
+for place in places:
+    place = "mlflow-artifacts:" + place
+    number = client.create_experiment(f"{tag} {place}", artifact_location=place)
+    with mlflow.start_run(experiment_id=number) as run:
+        mlflow.log_text("1", "d/a.txt")
+        id_ = run.info.run_id
+    folder = tempfile.mkdtemp()
+    mlflow.artifacts.download_artifacts(run_id=id_, dst_path=folder)
+    one = pathlib.Path(client.download_artifacts(id_, "d/a.txt", tempfile.mkdtemp()))
+    found.append([
+        run.info.artifact_uri.replace(id_, "RUN").replace("///", "/"),
+        [file.path for file in client.list_artifacts(id_)],
+        [file.path for file in client.list_artifacts(id_, "d")],
+        (pathlib.Path(folder) / "d" / "a.txt").read_text(), one.read_text(),
+    ])
+for place in models:
+    mlflow.set_experiment(f"{tag} mlflow-artifacts:{place}")
+    with mlflow.start_run() as run:
+        info = mlflow.pyfunc.log_model(
+            name="m", python_model=Constant(), registered_model_name="of odd places",
+            pip_requirements=[])
+    version = info.registered_model_version
+    for name in (info.model_uri, f"models:/of odd places/{version}"):
+        found.append(mlflow.pyfunc.load_model(name).predict(["1"]))
+give(found)
+"""
+
+
+def test_an_experiment_keeps_its_files_in_any_place_where_mlflows_server_does(
+    hub: mlflow.Server, theirs: mlflow.Server
+) -> None:
+    models = ["/a//b/./g%20h?x=1"]
+    ours, of_theirs = (
+        mlflow.client(one.url, _IN_PLACES, places=_PLACES, models=models, tag=hub.url)
+        for one in (hub, theirs)
+    )
+    assert ours == of_theirs
+    assert [one[1:] for one in ours[: len(_PLACES)]] == [[["d"], ["d/a.txt"], "1", "1"]] * len(
+        _PLACES
+    )
+    assert ours[len(_PLACES) :] == [["1"]] * (2 * len(models))

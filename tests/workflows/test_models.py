@@ -269,7 +269,8 @@ def test_the_alias_moves_with_the_declared_endpoint_only(trained: Path):
         shown = make.assay(trained, *command)
         assert shown.code == 2
         assert "hint: name it, or write 'deploy: {endpoint: NAME}'" in shown.err
-    assert models.deployed_endpoints(workspace.find()) == ["scores", "staging"]
+    found = {one["endpoint"] for one in said(trained, "deployments", "list")}
+    assert found == {"scores", "staging"}
 
 
 def test_data_and_outputs_of_a_version_lie_in_a_second_store_by_hard_link(trained: Path):

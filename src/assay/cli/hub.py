@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from pathlib import Path
 
@@ -46,15 +45,16 @@ def hub_command(
         raise Error(
             "a hub needs an extra that is not installed", hint="pip install 'assay[serve]'"
         )
+    from assay.serve import access
     from assay.workflows import hub as workflow
 
+    token = access.given_token()
     places = workflow.places(ledger=ledger, store=store, directory=directory)
     from assay.api import server
     from assay.api.hub import Hub
     from assay.ledger.database import open_ledger
     from assay.serve.listening import listen
 
-    token = os.environ.get("ASSAY_TOKEN", "").strip() or None  # a mounted secret ends its line
     with listen(host, port, token=token) as listening:
         open_ledger(places.ledger).close()  # made, or refused, before anybody can ask
         url = server.url(listening)

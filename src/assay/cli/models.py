@@ -153,14 +153,14 @@ def tag_command(
     Without KEY=VALUE and without --remove, show the tags.
     """
     from assay.render.tables import text_table
-    from assay.workflows import models
+    from assay.workflows import model_tags
 
     wrong = [tag for tag in tags if "=" not in tag]
     if wrong:
         raise click.UsageError(f"'{wrong[0]}' is no KEY=VALUE.")
     pairs = dict(tag.split("=", 1) for tag in tags)
     with open_place(directory) as ledger:
-        found = models.change_tags(ledger, name, tags=pairs, remove=remove)
+        found = model_tags.change_tags(ledger, name, tags=pairs, remove=remove)
     rows = [[key, value] for key, value in found.tags.items()]
     text = text_table(["tag", "value"], rows) if rows else f"{found.name} has no tags."
     (did if tags or remove else show)(found, as_json=as_json, text=text)
@@ -244,13 +244,11 @@ def _facts(facts: Sequence[tuple[str, str | None]]) -> str:
 
 
 def _version_text(shown: Shown) -> str:
-    from assay.deploy.verdicts import VERDICT
     from assay.render.tables import format_number, text_table
-    from assay.workflows.models import METRICS
+    from assay.workflows.model_tags import free_tags
 
     version = shown.version
-    told = {METRICS, VERDICT, "gate", "comparison"}
-    tags = {key: value for key, value in version.tags.items() if key not in told}
+    tags = free_tags(version)
     facts = [
         ("version", version.name),
         ("description", version.description),

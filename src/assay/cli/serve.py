@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +31,7 @@ def serve_command(endpoint: str, host: str, port: int) -> int:
     as 'Authorization: Bearer TOKEN'. What a request may be at most is set by 'assay config
     serve.max_body_size' and the like.
     """
+    from assay.serve import access
     from assay.workflows import serve
 
     quiet = is_quiet()  # asked for here: threads do not know the command line
@@ -44,7 +44,7 @@ def serve_command(endpoint: str, host: str, port: int) -> int:
         click.echo(url)
         sys.stdout.flush()
 
-    token = os.environ.get("ASSAY_TOKEN", "").strip() or None
+    token = access.given_token()
     serve.serve(
         workspace.find(), endpoint, host=host, port=port, token=token, listens=listens, say=say
     )

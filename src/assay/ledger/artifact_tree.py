@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from assay.ledger.artifacts import Entry, model_uri, path_of, run_uri
+from assay.ledger.artifacts import Entry, model_uri, root_of, run_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def _roots(connection: Connection, path: str) -> Iterator[str]:
         (tables.logged_model, tables.logged_model_artifact, "model_id", model_uri),
     ):
         for id_, experiment, stored in _owners(connection, owner, files.c[key], path):
-            root = path_of(stored or uri(experiment, id_))
+            root = root_of(stored or uri(experiment, id_))
             if root is not None:
                 yield root
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote
 
 import msgspec
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 SCHEME = "mlflow-artifacts:/"
 """How the URI of a root begins that the hub keeps."""
 
+_IS_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _PROXY = re.compile(r"https?://.*?/mlflow-artifacts/artifacts/(.*)")
 
 
@@ -42,7 +44,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def root(self) -> str | None:
         """Its path in the tree of the hub; None where its files are kept elsewhere."""
-        return path_of(self.uri)
+        return root_of(self.uri)
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,10 +85,10 @@ def run_uri(experiment_id: int, run: str, *, location: str | None = None) -> str
 
     Examples
     --------
-    >>> run_uri(3, "5e"), run_uri(3, "5e", location="s3://bucket/a/")
-    ('mlflow-artifacts:/3/5e/artifacts', 's3://bucket/a/5e/artifacts')
+    >>> run_uri(3, "5e"), run_uri(3, "5e", location="s3://bucket/a/?x=1")
+    ('mlflow-artifacts:/3/5e/artifacts', 's3://bucket/a/5e/artifacts?x=1')
     """
-    return f"{_base(experiment_id, location)}/{run}/artifacts"
+    return _below(location, experiment_id, f"{run}/artifacts")
 
 
 def model_uri(experiment_id: int, model: str, *, location: str | None = None) -> str:
@@ -97,11 +99,35 @@ def model_uri(experiment_id: int, model: str, *, location: str | None = None) ->
     >>> model_uri(3, "m-5e")
     'mlflow-artifacts:/3/models/m-5e/artifacts'
     """
-    return f"{_base(experiment_id, location)}/models/{model}/artifacts"
+    return _below(location, experiment_id, f"models/{model}/artifacts")
 
 
-def _base(experiment_id: int, location: str | None) -> str:
-    return f"{SCHEME}{experiment_id}" if location is None else location.rstrip("/")
+def _below(location: str | None, experiment_id: int, path: str) -> str:
+    """Return the URI of a path below a location; what looks like a query stays at its end."""
+    if location is None:
+        return f"{SCHEME}{experiment_id}/{path}"
+    if not _IS_URI.match(location):
+        return f"{location.rstrip('/')}/{path}"
+    base, _, query = location.partition("?")
+    return f"{base.rstrip('/')}/{path}" + (f"?{query}" if query else "")
+
+
+def root_of(uri: str) -> str | None:
+    """Return the path in the tree of the hub where the files below a URI arrive.
+
+    MLflow's clients leave out empty parts and the query, and encode nothing.
+
+    Examples
+    --------
+    >>> root_of("mlflow-artifacts:/a//b/./c%20d/5e/artifacts?x=1")
+    'a/b/c d/5e/artifacts'
+    """
+    path = path_of(uri.partition("?")[0])
+    return None if path is None else _tidied(unquote(path))
+
+
+def _tidied(path: str) -> str:
+    return "/".join(part for part in path.split("/") if part not in {"", "."})
 
 
 def path_of(uri: str) -> str | None:
@@ -116,9 +142,9 @@ def path_of(uri: str) -> str | None:
     """
     if match := _PROXY.fullmatch(uri):
         return match[1].strip("/")
-    if not uri.startswith(SCHEME):
+    scheme, colon, rest = uri.partition(":")
+    if not colon or scheme.lower() != "mlflow-artifacts":
         return None
-    rest = uri.removeprefix("mlflow-artifacts:")
     if rest.startswith("//"):
         rest = rest[2:].partition("/")[2]
     return rest.strip("/")
@@ -155,7 +181,7 @@ def find(connection: Connection, path: str) -> Place:
             looks = (_model, _run) if name.startswith("m-") else (_run, _model)
             for look in looks:
                 owner = look(connection, name)
-                if owner is not None and owner.root == root:
+                if owner is not None and owner.root in {root, _tidied(unquote(root))}:
                     return Place(owner=owner, path="/".join(parts[number + 1 :]))
     shown = path if len(path) <= 200 else f"{path[:200]}..."
     raise Unowned(

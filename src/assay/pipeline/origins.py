@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from assay.base.errors import Error
+from assay.ledger.sdk import places
 from assay.ledger.writer import Code
 from assay.objects import tree
 from assay.objects.cache import DIR
@@ -112,26 +113,27 @@ class Origins:
     def kept(self, oid: str) -> bytes | None:
         """Return a patch or an untracked file that a run kept; None where it is gone."""
         try:
-            return self._project.objects.read(oid.removeprefix("sha256:"))
+            return places.find(self._project).read(oid.removeprefix("sha256:"))
         except Error:
             return None
 
     def patched(self, owner: Coded, name: str) -> bytes | None:
         """Return a file of a run's commit with its patch applied; None where it is not in it."""
         patch = self.kept(owner.code.diff) if owner.code.diff else None
-        if patch is None or f" b/{name}\n".encode() not in patch:
+        before = None if patch is None else git.patched(patch).get(name)
+        if patch is None or before is None:
             return None
-        base = git.read_file(self._project.git_root, owner.code.commit or "", name)
+        commit = owner.code.commit
+        base = git.read_file(self._project.git_root, commit, before) if commit else None
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / name
-            if base is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(base)
+            path = Path(folder) / before
             try:
-                git.unattended(
-                    "apply", f"--include={name}", "-", cwd=Path(folder), stdin=patch
-                )  # fmt: skip
-                return path.read_bytes()
+                if base is not None:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(base)
+                git.apply_to(Path(folder), patch, name)
+                path = Path(folder) / name
+                return None if path.is_symlink() else path.read_bytes()
             except (git.Failed, OSError):
                 return None
 

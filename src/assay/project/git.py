@@ -25,6 +25,11 @@ _UNATTENDED = (
     "-c", "commit.gpgsign=false",
     "-c", "advice.detachedHead=false",
 )  # fmt: skip
+_PLAIN = (
+    "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/",
+    "--dst-prefix=b/", "--unified=3", "--submodule=short",
+)  # fmt: skip
+"""A patch that `git apply` reads, whatever a person's settings are."""
 
 
 class Failed(Error):
@@ -216,9 +221,7 @@ def untracked(root: Path) -> list[str]:
 def diff(root: Path) -> bytes:
     """Return the patch from HEAD to the work tree, with binary files."""
     base = head(root) or EMPTY_TREE
-    return git(
-        "diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", base, cwd=root
-    )  # fmt: skip
+    return git("diff", *_PLAIN, base, cwd=root)
 
 
 def stage(root: Path, paths: Iterable[str]) -> None:
@@ -262,3 +265,51 @@ def apply(root: Path, patch: bytes) -> None:
     """Apply a patch to the work tree."""
     if patch:
         unattended("apply", "--whitespace=nowarn", "-", cwd=root, stdin=patch)
+
+
+_CHANGED = re.compile(
+    rb"(?m)^diff --git (.+)\n"
+    rb"(?:(?:old|new|similarity|dissimilarity) .+\n)*"
+    rb"(?:(rename|copy) from (.+)\n(?:rename|copy) to (.+)\n)?"
+)
+
+
+def patched(patch: bytes) -> dict[str, str | None]:
+    r"""Return the files that a patch changes, each with the name that it had before.
+
+    That is None for a file that only has another name now. All is read from the lines that
+    begin a change, where git quotes odd names; 'git apply --numstat' says no former names.
+
+    Examples
+    --------
+    >>> patched(b'diff --git "a/caf\\303\\251.py" "b/caf\\303\\251.py"\nold mode 100644\n')
+    {'café.py': 'café.py'}
+    """
+    names: dict[str, str | None] = {}
+    for match in _CHANGED.finditer(patch):
+        both, kind, before, after = match.groups()
+        if kind is None:  # one name twice, with a prefix each
+            name = _unquoted(both[len(both) // 2 + 1 :])
+            is_bare = both[: len(both) // 2] == both[len(both) // 2 + 1 :]
+            name = name if is_bare else name.partition("/")[2]
+            names[name] = name
+            continue
+        names[_unquoted(after)] = _unquoted(before)
+        if kind == b"rename":
+            names.setdefault(_unquoted(before), None)
+    return names
+
+
+def _unquoted(name: bytes) -> str:
+    if name.startswith(b'"'):
+        name = name[1:-1].decode("unicode_escape").encode("latin-1")
+    return os.fsdecode(name)
+
+
+def apply_to(folder: Path, patch: bytes, name: str) -> None:
+    """Apply what a patch has for one file to a folder that is no work tree of git."""
+    pattern = re.sub(r"([*?\[\\])", r"\\\1", name)
+    git(
+        *_UNATTENDED, "apply", "--whitespace=nowarn", f"--include={pattern}", "-",
+        cwd=folder, stdin=patch, env={"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)},
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import os
 from typing import TYPE_CHECKING
 
 from assay.base.errors import Usage
@@ -29,6 +30,26 @@ def is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
+def given_token() -> str | None:
+    """Return the token that clients of a server have to send; None where none is set.
+
+    Raises
+    ------
+    Usage
+        If it is set, and blank: a secret that was not mounted is no wish to do without.
+    """
+    given = os.environ.get(TOKEN) or None
+    if given is None:
+        return None
+    if not given.strip():
+        raise Usage(
+            "the token is blank",
+            where=TOKEN,
+            hint=f"{TOKEN}=$(openssl rand -hex 24), or 'unset {TOKEN}' to have none",
+        )
+    return given.strip()  # a mounted secret ends its line
+
+
 def check_token(token: str | None, *, address: str) -> None:
     """Refuse to answer others than this machine without a token.
 
@@ -52,7 +73,7 @@ def check_token(token: str | None, *, address: str) -> None:
 
 
 def is_allowed(headers: Iterable[tuple[bytes, bytes]], token: str) -> bool:
-    """Tell whether a request has the token in `Authorization: Bearer`."""
+    """Tell whether a request has a token in `Authorization: Bearer`."""
     given = [value for name, value in headers if name == b"authorization"]
     if len(given) != 1:
         return False

@@ -12,9 +12,11 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from assay.ledger.sdk import calling
+from assay.pipeline import command as shell
 
 _CODE = frozenset(
     {
@@ -26,6 +28,12 @@ _BETWEEN = "();<>|&\n"
 _PYTHON = re.compile(r"(python|pypy)[\d.]*")
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _MAIN = "__main__"
+_BEFORE = frozenset(
+    {"!", "do", "elif", "else", "exec", "if", "then", "time", "until", "while", "{"}
+)
+"""Words of a shell that a command may follow."""
+_NOT_RUN = re.compile(r"""('[^']*'|"(?:[^"\\]|\\.)*"|\\.)|(?<![^\s();<>|&])\#[^\n]*""", re.DOTALL)
+"""A comment of a shell; before it, what is quoted, where none begins."""
 
 
 def programs(kind: str, command: str | None, directory: str | None, *, root: Path) -> list[str]:
@@ -108,43 +116,71 @@ def _of_script(command: str) -> list[str]:
 
 def _of_shell(text: str, directory: str | None) -> Iterator[tuple[str | None, str]]:
     """Go through the files that lines of a shell run, each with the folder where it is then."""
-    here = directory
+    here, outside = directory, list[str | None]()
+    is_script = _is_script(text)
     for words in _simple_commands(text):
         if words == ["\n"]:
-            here = directory
-        if words[0] == "cd" and len(words) > 1:
-            here = None if here is None else posixpath.join(here, words[1])
-            continue
-        is_python = False
-        for place, word in enumerate(words):
-            if is_python and word == "-m" and place + 1 < len(words):
-                yield from ((here, name) for name in _of_module(words[place + 1]))
-            is_program = place == 0 and "/" in word
-            name = word.rpartition("=")[2]
-            if is_program or PurePosixPath(name).suffix.lower() in _CODE:
-                yield here, name
-            is_python = is_python or _PYTHON.fullmatch(posixpath.basename(word)) is not None
+            here = here if is_script else directory
+        elif words == ["("]:
+            outside.append(here)
+        elif words == [")"]:
+            here = outside.pop() if outside else here
+        elif words[0] == "cd":
+            here = _entered(here, words[1:])
+        else:
+            yield from ((here, name) for name in _of_command(words))
+
+
+def _entered(here: str | None, arguments: list[str]) -> str | None:
+    """Return the folder that `cd` leads to; None where only the shell knew it."""
+    named = [one for one in arguments if not re.fullmatch("-[-LPe@]*", one)]
+    if not named or named[0].startswith(("-", "~")) or "$" in named[0]:
+        return None
+    is_known = here is not None or posixpath.isabs(named[0])
+    return posixpath.join(here or "", named[0]) if is_known else None
+
+
+def _of_command(words: list[str]) -> Iterator[str]:
+    is_python = False
+    for place, word in enumerate(words):
+        if is_python and word == "-m" and place + 1 < len(words):
+            yield from _of_module(words[place + 1])
+        is_program = place == 0 and "/" in word
+        name = word.rpartition("=")[2]
+        if is_program or PurePosixPath(name).suffix.lower() in _CODE:
+            yield name
+        is_python = is_python or _PYTHON.fullmatch(posixpath.basename(word)) is not None
+
+
+@lru_cache(maxsize=1024)
+def _is_script(text: str) -> bool:
+    """Say whether lines were run by one shell, as those are of which one is no command alone."""
+    first, _, rest = text.partition("\n")
+    return first == "set -e" and shell.commands(rest) == [text]
 
 
 def _simple_commands(text: str) -> Iterator[list[str]]:
     """Split lines of a shell where one command ends; what they write to is left out.
 
-    Between two lines, which are a shell's each, there is one of a newline alone.
+    Between two lines there is one of a newline alone, and around a subshell those of a
+    parenthesis alone.
     """
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=_BETWEEN)
-    lexer.whitespace, lexer.whitespace_split = " \t\r", True
+    bare = _NOT_RUN.sub(lambda found: (found[1] or "").replace("\\\n", ""), text)
+    lexer = shlex.shlex(bare, posix=True, punctuation_chars=_BETWEEN)
+    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t\r", True, ""
     words: list[str] = []
     is_target = False
     try:
         for word in lexer:
             if not set(word) <= set(_BETWEEN):
-                words += [] if is_target else [word]
+                is_word = not is_target and (words or word not in _BEFORE)
+                words += [word] if is_word else []
                 is_target = False
                 continue
             is_target = word.strip("&|").endswith(">")
             if not is_target and "<" not in word:
                 yield from [words] if words else []
-                yield from [["\n"]] if "\n" in word else []
+                yield from ([one] for one in word if one in "\n()")
                 words = []
     except ValueError:  # quotes that do not close: what stood before counts
         return
@@ -166,10 +202,8 @@ def _of_module(name: str) -> list[str]:
 
 def _inside(name: str, directory: str | None, *, root: Path) -> str | None:
     """Return a path relative to the project; None where it is outside, or not known."""
-    if posixpath.isabs(name):
-        found = os.path.relpath(name, root)
-    elif directory is None:
+    if directory is None and not posixpath.isabs(name):
         return None
-    else:
-        found = posixpath.normpath(posixpath.join(directory, name))
-    return None if found == "." or found.split("/")[0] == ".." or posixpath.isabs(found) else found
+    there = posixpath.join(directory or "", name)
+    found = os.path.relpath(there, root) if posixpath.isabs(there) else posixpath.normpath(there)
+    return None if found == "." or found.split("/")[0] == ".." else found

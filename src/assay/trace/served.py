@@ -11,10 +11,11 @@ import re
 import msgspec
 
 from assay.base.clock import iso
-from assay.base.errors import Error, NotFound
+from assay.base.errors import NotFound
 from assay.ledger import lineage, models
 from assay.ledger.database import Ledger
 from assay.ledger.lineage import Edge
+from assay.ledger.model_names import meanings
 from assay.project.workspace import Project
 from assay.trace import decided, reading
 from assay.trace.things import Thing
@@ -58,6 +59,8 @@ def find(project: Project, ledger: Ledger, name: str) -> Thing | None:
     ------
     NotFound
         If it can only be a row of a prediction that has none.
+    Error
+        If it means one version by its number, and another one by an alias.
     """
     kind, _, rest = name.partition(":")
     if kind in KINDS - {"prediction"}:
@@ -115,23 +118,20 @@ def _logged_model(ledger: Ledger, name: str) -> Thing | None:
 
 
 def _version(ledger: Ledger, name: str) -> Thing | None:
+    if not meanings(name):
+        return None
     try:
-        version = models.get_version(ledger, _reference(name))
-    except Error:
+        version = models.get_version(ledger, name)
+    except NotFound:
         return None
     return of(ledger, f"version:{version.model}/{version.number}")
 
 
 def check_version(ledger: Ledger, name: str) -> None:
     """Raise `NotFound` where a name is that of a model with a version that it does not have."""
-    ref = _reference(name)
     known = {model.name for model in models.list_models(ledger)}
-    if re.fullmatch(r"[^/:@]+(/\d{1,9}|@[\w-]+)", ref) and re.split("[/@]", ref)[0] in known:
-        models.get_version(ledger, ref)
-
-
-def _reference(name: str) -> str:
-    return re.sub(r"@v?(?=\d{1,9}$)", "/", name)
+    if re.fullmatch(r"[^/:@]+(/v?\d{1,9}|@[\w-]+)", name) and re.split("[/@]", name)[0] in known:
+        models.get_version(ledger, name)
 
 
 def newest(ledger: Ledger, name: str) -> Thing | None:

@@ -6,8 +6,6 @@ is in none of them was not there, as far as anybody can tell.
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Sequence
 
 import msgspec
@@ -67,17 +65,20 @@ class Versions:
                 content = self._origins.kept(file.oid)
                 oid = None if content is None else f"md5:{hash_bytes(content)}"
                 return Version(oid=oid, words="untracked by git then, kept with the run")
-        short = (code.commit or "")[:12]
-        if code.commit is None or not self._is_here(code.commit):
-            return Version(oid=None, words=f"commit {short}, which this clone does not have")
+        if code.commit is None:
+            if not self._is_patched(name, owner):
+                return Version(oid=None, words="no commit is on record")
+            oid = self._oid(owner, "", name)
+            return Version(oid=oid, words="added to git before its first commit")
+        words = f"commit {code.commit[:12]}"
+        if not self._is_here(code.commit):
+            return Version(oid=None, words=f"{words}, which this clone does not have")
         if self._patched(owner) is None:
-            return Version(
-                oid=None, words=f"commit {short} with uncommitted changes that are gone"
-            )
+            return Version(oid=None, words=f"{words} with uncommitted changes that are gone")
         if self._is_patched(name, owner):
             oid = self._oid(owner, code.commit, name)
-            return Version(oid=oid, words=f"commit {short} with uncommitted changes to it")
-        return Version(oid=self._oid(None, code.commit, name), words=f"commit {short}")
+            return Version(oid=oid, words=f"{words} with uncommitted changes to it")
+        return Version(oid=self._oid(None, code.commit, name), words=words)
 
     def only_ending(self, ends: Sequence[str], owner: RunFacts) -> list[str]:
         """Return the file of a run's code that ends so, relative to the project, if it is one."""
@@ -107,14 +108,14 @@ class Versions:
         return name in (self._patched(owner) or ())
 
     def _patched(self, owner: RunFacts) -> frozenset[str] | None:
-        """Return the files that the patch of a run changes; None where the patch is gone."""
+        """Return the files that the patch of a run changes; None where it is gone or no patch."""
         diff = owner.code.diff
         if not diff:
             return frozenset()
         if diff not in self._patches:
             patch = self._origins.kept(diff)
-            names = None if patch is None else re.findall(rb"(?m)^diff --git .* b/(.+)$", patch)
-            self._patches[diff] = None if names is None else frozenset(map(os.fsdecode, names))
+            names = frozenset() if patch is None else frozenset(git.patched(patch))
+            self._patches[diff] = names or None
         return self._patches[diff]
 
     def _oid(self, patched: RunFacts | None, commit: str, name: str) -> str | None:

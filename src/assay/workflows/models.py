@@ -1,7 +1,7 @@
-"""What `assay model show/alias/tag/delete`, `deploy` and `rollback` do.
+"""What `assay model show/alias/delete`, `deploy` and `rollback` do.
 
-`assay.deploy.registry` makes a bundle a version of a model, `assay.workflows.version_diff` says
-what differs between two.
+`assay.deploy.registry` makes a bundle a version of a model, `assay.workflows.model_tags` changes
+tags, `assay.workflows.version_diff` says what differs between two.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 from assay.base.errors import Negative, NotFound, Usage, did_you_mean
 from assay.base.progress import counted
 from assay.deploy import deploy as deploying
-from assay.deploy import endpoints, verdicts
+from assay.deploy import verdicts
 from assay.deploy.deploy import ALIAS, Deployed
 from assay.deploy.verdicts import VERDICT
 from assay.ledger import model_names, models
@@ -26,15 +26,11 @@ from assay.ledger.models import Model, Version
 from assay.project import declaration
 from assay.project.settings import has_ledger, ledger_where
 from assay.project.workspace import Project
+from assay.workflows.model_tags import metrics_of
 
 if TYPE_CHECKING:
     from assay.deploy.registry import Registered
     from assay.ledger.database import Ledger
-
-METRICS = "metrics"
-"""The tag of a version with its metrics as they were when it was registered, in JSON."""
-OWN = frozenset({METRICS, VERDICT, "gate", "comparison"})
-"""Tags of versions that Assay keeps: what is shown of metrics and of the gate."""
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,17 +108,6 @@ def _shown(versions: Sequence[Version], ledger: Ledger) -> list[Shown]:
     ]
 
 
-def metrics_of(version: Version) -> dict[str, Any] | None:
-    """Return the metrics that a version was registered with; None where it says nothing of them.
-
-    Anybody may set a tag of that name: what is no mapping in it is none of ours.
-    """
-    try:
-        return msgspec.json.decode(version.tags[METRICS], type=dict[str, Any])
-    except (KeyError, msgspec.MsgspecError):
-        return None
-
-
 def register(
     project: Project,
     ref: str,
@@ -173,44 +158,6 @@ def delete_alias(ledger: Ledger, model: str, alias: str) -> Version:
     found = models.get_alias(ledger, model, alias)
     models.delete_alias(ledger, model, alias)
     return get(ledger, found.name)
-
-
-class Tagged(msgspec.Struct, frozen=True, kw_only=True):
-    """What is tagged, by its name, and its tags as they are now, without those of Assay's own."""
-
-    name: str
-    tags: dict[str, str]
-
-
-def change_tags(
-    ledger: Ledger, name: str, *, tags: dict[str, str], remove: Sequence[str] = ()
-) -> Tagged:
-    """Set tags of a model or a version, and take others away; all or nothing.
-
-    Raises
-    ------
-    NotFound
-        If a tag that is to go is not there.
-    Usage
-        If a key is blank, or is set and taken away.
-    """
-    found = models.find_named(ledger, name)
-    for key in (*tags, *remove):
-        if key in OWN and isinstance(found, Version):
-            raise Usage(f"the tag '{key}' is kept by Assay itself", hint="name it otherwise")
-        if not key.strip():
-            raise Usage("a tag has no key", hint="write KEY=VALUE, or --remove KEY")
-        if key in tags and key in remove:
-            raise Usage(f"the tag '{key}' is set and removed", hint="give one of the two")
-        if key in remove and key not in found.tags:
-            known = ", ".join(f"'{one}'" for one in found.tags) or "none"
-            hint = did_you_mean(key, found.tags) or f"its tags are {known}"
-            raise NotFound(f"{found.name} has no tag '{key}'", hint=hint)
-    models.change_tags(ledger, found.name, tags=tags, remove=remove)
-    now = models.find_named(ledger, name)
-    own = OWN if isinstance(now, Version) else frozenset()
-    shown = {key: value for key, value in now.tags.items() if key not in own}
-    return Tagged(name=now.name, tags=shown)
 
 
 class Deleted(msgspec.Struct, frozen=True, kw_only=True):
@@ -394,9 +341,3 @@ def target(project: Project, endpoint: str | None) -> tuple[str, str | None]:
     if declared is None:
         return endpoint, ALIAS
     return endpoint, declared.alias if endpoint == declared.endpoint else None
-
-
-def deployed_endpoints(project: Project) -> list[str]:
-    """Return the endpoints that something was ever deployed to."""
-    with open_ledger(project) as ledger:
-        return endpoints.endpoints(ledger)

@@ -14,13 +14,14 @@ import msgspec
 from assay.bundle import index as indexes
 from assay.bundle.index import Index
 from assay.deploy import registry
+from assay.deploy.verdicts import VERDICT
 from assay.ledger import environment as environments
 from assay.ledger import listing, runs
 from assay.ledger.environment import Environment, Software
 from assay.ledger.listing import Told
 from assay.ledger.models import Version
 from assay.ledger.runs import Change, Run
-from assay.workflows.models import METRICS, metrics_of
+from assay.workflows.model_tags import free_tags, metrics_of
 
 if TYPE_CHECKING:
     from assay.ledger.database import Ledger
@@ -177,8 +178,9 @@ def _facts(version: Version) -> dict[str, Any]:
         "stage": None if version.stage == "None" else version.stage,
         "aliases": ", ".join(version.aliases) or None,
         "status": None if version.status == "ready" else version.status,
+        "gate": version.tags.get(VERDICT),
     }
-    tags = {f"tag {key}": value for key, value in version.tags.items() if key != METRICS}
+    tags = {f"tag {key}": value for key, value in free_tags(version).items()}
     return {key: value for key, value in known.items() if value is not None} | tags
 
 

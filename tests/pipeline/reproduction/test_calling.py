@@ -57,7 +57,7 @@ def recorded_as(folder: Path, command: str) -> None:
     db.close()
 
 
-TELLS = "from assay.ledger import calling\nprint(calling.command())\n"
+TELLS = "from assay.ledger.sdk import calling\nprint(calling.command())\n"
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def list_folder(hub: Hub, ask: Listing) -> dict[str, Any]:
 
     Above the runs and logged models there are the folders that lead to their files.
     """
-    path = paths.check_folder(ask.path)
+    path = paths.check_folder("/".join(part for part in ask.path.split("/") if part != "."))
     if bundles.is_in(path):
         return _files((paths.shown(entry.name), entry) for entry in bundles.list_(hub, path))
     with hub.ledger.read() as connection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 import msgspec
 
@@ -13,7 +12,7 @@ from assay.api.mlflow.calls import call, write
 from assay.api.mlflow.errors import Refused, exists, invalid, missing
 from assay.base.clock import now_ms
 from assay.base.errors import Taken
-from assay.ledger import experiments
+from assay.ledger import artifacts, experiments
 from assay.ledger.experiments import Experiment
 
 if TYPE_CHECKING:
@@ -237,12 +236,11 @@ def _check_location(uri: str | None) -> None:
             "Leave it out, and the hub keeps the files"
         )
     if colon and scheme == "mlflow-artifacts":
-        _check_in_tree(rest)
+        _check_in_tree(artifacts.root_of(uri) or "")
 
 
-def _check_in_tree(path: str) -> None:
+def _check_in_tree(bare: str) -> None:
     """Refuse a place in the hub's own tree that nothing can be read from."""
-    bare = "/".join(part for part in unquote(path).split("/") if part)
     if bare and bundles.is_in(paths.check(bare)):
         raise invalid(
             f"'artifact_location' cannot be below 'mlflow-artifacts:/{bundles.ROOT}', where the "

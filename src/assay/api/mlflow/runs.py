@@ -18,7 +18,7 @@ from assay.api.mlflow.calls import call, write
 from assay.api.mlflow.errors import Refused, invalid
 from assay.base.clock import now_ms
 from assay.base.ids import uuid7
-from assay.ledger import found, recording
+from assay.ledger import artifacts, found, recording
 from assay.ledger.recording import Change, NewRun
 from assay.ledger.writer import Data, Status
 from assay.pipeline.experiments.names import free_name
@@ -219,7 +219,7 @@ def dataset_input(data: Data) -> DatasetInput:
 
 def artifact_uri(experiment_id: int, run_id: str, stored: str | None) -> str:
     """Return where the files of a run lie; the hub's own place by default."""
-    return stored or f"mlflow-artifacts:/{experiment_id}/{run_id}/artifacts"
+    return stored or artifacts.run_uri(experiment_id, run_id)
 
 
 @write("POST", "/mlflow/runs/create")
@@ -243,7 +243,7 @@ def create(_hub: Hub, ask: CreateRun, connection: Connection) -> RunAnswer:
         owner=owner,
         parent=tags.get(PARENT),
         commit=tags.get(COMMIT),
-        artifact_uri=None if place is None else f"{place.rstrip('/')}/{run}/artifacts",
+        artifact_uri=place and artifacts.run_uri(experiment.id, run, location=place),
     )
     recording.begin(connection, new)
     recording.put_tags(connection, run, tags | {NAME: name}, at=now_ms())

@@ -15,7 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -192,7 +192,9 @@ def _make_empty(folder: Path, interpreter: str | None, *, uv: str | None, python
         )
 
 
-def _install(wanted: Sequence[str], folder: Path, *, uv: str | None, here: object) -> None:
+def _install(
+    wanted: Sequence[str], folder: Path, *, uv: str | None, here: Mapping[str, str]
+) -> None:
     """Install packages, all of them, or say which cannot be had."""
     command = _installer(folder, uv=uv)
     done = _run([*command, *map(_asked, wanted)])
@@ -206,8 +208,7 @@ def _install(wanted: Sequence[str], folder: Path, *, uv: str | None, here: objec
     if not reasons:
         reasons = {"the packages together": _last(done)}
     shutil.rmtree(folder, ignore_errors=True)
-    there: dict[str, str] = dict(here) if isinstance(here, dict) else {}
-    lines = [f"{p}{_present(p, there)}: {reason}" for p, reason in reasons.items()]
+    lines = [f"{p}{_present(p, here)}: {reason}" for p, reason in reasons.items()]
     more = len(wanted) - _MOST_TRIED
     if more > 0:
         lines.append(f"and {counted(more, 'package')} that were not tried")
@@ -225,7 +226,7 @@ def _asked(package: str) -> str:
     return address if "+file:///" in address else package
 
 
-def _present(package: str, here: dict[str, str]) -> str:
+def _present(package: str, here: Mapping[str, str]) -> str:
     version = here.get(packages.parse(package)[0])
     return f" (here is {version})" if version else ""
 

@@ -94,8 +94,7 @@ def plan_of(project: Project, run: Run) -> Plan | None:
 def _of_version(ledger: Ledger, name: str) -> Recorded:
     from assay.ledger import models
 
-    ref = re.sub(r"@v?(?=\d{1,9}\Z)", "/", name.removeprefix("models:/"))
-    version = models.get_version(ledger, ref)
+    version = models.get_version(ledger, name.removeprefix("models:/"))
     named = f"{version.model}@{version.number}"
     if version.run is not None:
         return Recorded(run=_get(ledger, version.run), named=named)

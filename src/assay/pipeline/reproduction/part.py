@@ -9,6 +9,8 @@ from typing import Protocol
 import msgspec
 
 from assay.base.errors import Error
+from assay.ledger.sdk import places
+from assay.ledger.sinks import Unavailable
 from assay.objects.cache import DIR
 from assay.pipeline import compare
 from assay.pipeline.compare import Compared, Point, Sameness
@@ -79,8 +81,19 @@ def _output(
 
 
 def _recorded(project: Project, oid: str) -> bytes | None:
+    """Return the bytes of a recorded output, which a hub may have to send; None if it is gone.
+
+    Raises
+    ------
+    Unavailable
+        If the hub that may have it does not answer: it is not known then how close they are.
+    """
     algorithm, _, digest = oid.partition(":")
-    store = project.objects if algorithm == "sha256" else project.cache
-    with contextlib.suppress(Error, OSError):
-        return store.read(digest) if store.has(digest) else None
-    return None
+    try:
+        if algorithm == "sha256":
+            return places.find(project).read(digest)
+        return project.cache.read(digest) if project.cache.has(digest) else None
+    except Unavailable:
+        raise
+    except (Error, OSError):
+        return None

@@ -75,16 +75,7 @@ class ScriptPart:
         scratch = self._there.dvc_dir / "tmp" / f"ledger-{self._count}.db"
         scratch.parent.mkdir(parents=True, exist_ok=True)
         writer = Writer(self._ledger)
-        with self._ledger.together():
-            child = writer.start_run(
-                name=self.name,
-                kind="script",
-                parent=self._parent,
-                command=self._run.command,
-                directory=self._run.directory,
-            )
-            if tags:
-                writer.set_tags(child, tags)
+        child = self._begin(writer, tags)
         try:
             result = self._call(chosen, scratch)
             with open_ledger(scratch, create=False) as other:
@@ -108,6 +99,20 @@ class ScriptPart:
         return Given(
             outputs=found.outputs, metrics=found.metrics, seconds=result.seconds, run=child
         )
+
+    def _begin(self, writer: Writer, tags: Mapping[str, str]) -> str:
+        """Record that the script begins again, and return that run."""
+        with self._ledger.together():
+            child = writer.start_run(
+                name=self.name,
+                kind="script",
+                parent=self._parent,
+                command=self._run.command,
+                directory=self._run.directory,
+            )
+            if tags:
+                writer.set_tags(child, tags)
+        return child
 
     @contextlib.contextmanager
     def keep_aside(self) -> Iterator[None]:
