@@ -95,7 +95,16 @@ def test_a_number_of_a_name_is_a_short_one(hub: Hub, text: str):
 
 
 @pytest.mark.parametrize(
-    "path", ["/bundles", "bundles/", "/bundles/x", "///bundles", "/%62undles"]
+    "path",
+    [
+        "/bundles",
+        "bundles/",
+        "/bundles/x",
+        "///bundles",
+        "/%62undles",
+        "/./bundles",
+        "/bundles?x=1",
+    ],
 )
 def test_no_experiment_is_among_the_bundles(hub: Hub, path: str):
     place = f"mlflow-artifacts:{path}"
@@ -107,7 +116,10 @@ def test_no_experiment_is_among_the_bundles(hub: Hub, path: str):
 def test_no_experiment_is_out_of_the_tree(hub: Hub):
     fields = {"name": "e", "artifact_location": "mlflow-artifacts:/7/../8"}
     assert "it leads out of its folder" in refused(hub, "/experiments/create", fields)
-    for place in ("mlflow-artifacts:/bundles-of-ours", "mlflow-artifacts:/"):
+    for climbing in ("/%2e%2e/8", "/7/%252e%252e/8", "/7/..", ":/..\\8"):
+        fields = {"name": "e", "artifact_location": f"mlflow-artifacts:{climbing}"}
+        assert "it leads out of its folder" in refused(hub, "/experiments/create", fields)
+    for place in ("mlflow-artifacts:/bundles-of-ours", "mlflow-artifacts:/", "mlflow-artifacts:"):
         fields = {"name": place, "artifact_location": place}
         assert post(hub, "/experiments/create", fields)[0] == 200
 

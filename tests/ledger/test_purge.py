@@ -8,9 +8,11 @@ import pytest
 
 from assay.base.errors import Error, NotFound
 from assay.ledger import deleting, lineage, models, purge, runs, tables
-from assay.ledger.database import Ledger
+from assay.ledger.database import Ledger, open_ledger
+from assay.ledger.deleting import Deleted
 from assay.ledger.environment import capture
 from assay.ledger.lineage import Edge
+from assay.ledger.purge import Purge
 from assay.ledger.writer import Code, Data, Metric, Untracked, Writer
 
 
@@ -287,6 +289,41 @@ def test_a_purge_knows_all_objects_that_records_name_but_profiles(
     found = purge.named(ledger, purge.find(ledger))
     assert found.artifacts == {file, weights}
     assert found.objects == {patch, code, file, data, bundle, weights}
+
+
+def test_a_purge_looks_at_what_it_takes_and_not_at_whole_tables(tmp_path: Path):
+    from sqlalchemy import event
+
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def note(_conn, _cursor, statement, parameters, _context, _many):
+        if statement.startswith("SELECT") and "FROM run_data" not in statement:
+            asked.append((statement, parameters))
+
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        found = Purge(runs=tuple(
+            Deleted(id=f"{n:036d}", name="n", kind="script", experiment="e", start=1, deleted=2)
+            for n in range(600)
+        ), models=(), experiments=())  # fmt: skip
+        event.listen(ledger.engine, "before_cursor_execute", note)
+        purge.named(ledger, found)
+        purge.purge(ledger, found, at=9)
+        event.remove(ledger.engine, "before_cursor_execute", note)
+        with ledger.read() as connection:
+            steps = [
+                row.detail
+                for statement, parameters in asked
+                for row in connection.exec_driver_sql(
+                    f"EXPLAIN QUERY PLAN {statement}", parameters
+                )
+            ]
+    assert any(step.startswith("SEARCH artifact ") for step in steps)
+    assert [step for step in steps if step.startswith(_WHOLE)] == []
+
+
+_WHOLE = tuple(
+    f"SCAN {name}" for name in ("artifact", "untracked", "logged_model_artifact", "run", "edge")
+)
 
 
 def test_no_statement_of_a_purge_names_more_than_a_database_takes(ledger: Ledger):

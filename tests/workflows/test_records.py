@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from assay.ledger import deleting, purge, runs
+from assay.ledger import deleting, engines, purge, runs
 from assay.ledger.database import open_ledger
+from assay.ledger.exchange.loading import Loader
+from assay.ledger.exchange.records import RunRecord
 from assay.ledger.writer import Artifact, Data, Writer
 from assay.project.workspace import Project
 from assay.workflows import record_state, records
@@ -355,3 +357,37 @@ def test_a_run_that_goes_on_here_again_is_left_alone_by_a_fetch(root: Path, shar
             connection.execute(tables.run.update().values(status="running", end=None))
         make.done(bea, "fetch")
         assert runs.get(ledger, run).status == "running"
+
+
+def loaded(root: Path, begin: int, end: int) -> None:
+    """Take many runs into the ledger at once."""
+    with open_ledger(Project(root).ledger_path) as ledger:
+        loader = Loader(ledger, at=1)
+        loader.add(
+            RunRecord(
+                id=f"r{number:04}", name="n", kind="script", status="finished", experiment="e",
+                start=1, end=2,
+            )
+            for number in range(begin, end)
+        )  # fmt: skip
+        loader.finish()
+
+
+def test_a_fetch_that_cannot_write_the_ledger_notes_no_pack_as_seen(
+    root: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+):
+    other = clone(root, "bea")
+    for begin in (0, 300):
+        loaded(root, begin, begin + 300)
+        make.done(root, "push")
+    assert len(list(shared.rglob("assay/runs/*"))) == 2
+    recorded(other, "own")
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT", 0.2)
+    with open_ledger(Project(other).ledger_path) as ledger, ledger.write() as connection:
+        connection.exec_driver_sql("SELECT 1")
+        said = make.assay(other, "fetch")
+        assert said.code == 255
+        assert "database is locked" in said.err
+    make.done(other, "fetch")
+    with open_ledger(Project(other).ledger_path) as ledger:
+        assert len(runs.list_(ledger, limit=1000)) == 601

@@ -42,14 +42,13 @@ async def post(hub: Hub, _ask: Nothing, request: Request) -> Taken:
 @call("GET", "/api/packs/{run}", version=None)
 def get(hub: Hub, ask: OfRun) -> Response:
     """Answer with the records of a run and of all that it is a part of."""
-    with hub.ledger.read() as connection:
-        ids = gathering.family(connection, ask.run)
-        if not ids:
-            raise errors.missing(f"There is no record of the run {ask.run}, or it goes on")
-        found = list(gathering.records(connection, ids, []))
     with tempfile.TemporaryDirectory(prefix="assay-pack-") as folder:
         path = Path(folder) / "pack"
-        packs.write(path, found)
+        with hub.ledger.read() as connection:
+            ids = gathering.family(connection, ask.run)
+            if not ids:
+                raise errors.missing(f"There is no record of the run {ask.run}, or it goes on")
+            packs.write(path, gathering.records(connection, ids, []))
         return Response(path.read_bytes(), media_type=_GZIP)
 
 
@@ -68,7 +67,7 @@ def _load(hub: Hub, body: bytes) -> Taken:
         )
         try:
             loader.add(found)
-        except packs.TooLarge as error:
+        except packs.PackTooLarge as error:
             raise errors.Refused(
                 "INVALID_PARAMETER_VALUE", error.what, status=413, hint=error.hint
             ) from None

@@ -76,10 +76,11 @@ def reproduce_command(
         lambda content: show_line(content.decode(errors="replace").rstrip("\n")),
     )
     project = workspace.find()
-    verdict = reproduce.reproduce(
-        project, hub_records.bring(project, run), events=events, options=options
-    )
-    hub_records.at_end(project, events.say)
+    name = hub_records.bring(project, run, say=events.say)
+    try:
+        verdict = reproduce.reproduce(project, name, events=events, options=options)
+    finally:  # one that failed is on record, too
+        hub_records.at_end(project, events.say)
     show(verdict, as_json=as_json, text=_verdict_text(verdict))
     return 0 if verdict.is_match else 1
 

@@ -1,6 +1,7 @@
 """Delete runs and bring them back: a deleted run keeps its row until it is purged.
 
-A run takes the runs that are a part of it along, both ways; an experiment takes its runs.
+A run takes the runs that are a part of it along, and brings those back that went with it. An
+experiment takes its runs.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def mark_experiment(ledger: Ledger, name: str, *, deleted: bool, at: int | None 
             raise NotFound(
                 f"there is no experiment {name!r}",
                 hint=did_you_mean(name, [row.name for row in known])
-                or "'assay runs list' shows runs; '--json' has their experiments",
+                or "'assay runs experiments' lists them",
             )
         mark = experiments.delete if deleted else experiments.restore
         if not mark(connection, found.id, at=moment):

@@ -12,7 +12,7 @@ import http.client
 import os
 import ssl
 from collections.abc import Callable, Mapping
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 TIMEOUT = 10.0
 """Seconds that an answer may take."""
+_LONG = 600.0  # seconds for a pack: a hub packs some 200,000 points of metrics in one of them
+_SLOWEST = 20_000  # bytes of a pack that a hub takes in a second
 
 _LATER = frozenset((408, 425, 429, 500, 502, 503, 504, 507))
 _HINTS = {
@@ -49,6 +51,17 @@ class _Answer(msgspec.Struct, frozen=True):
 
 class _Files(msgspec.Struct, frozen=True):
     artifacts: list[Artifact]
+
+
+class _Request(NamedTuple):
+    """What is asked; a good answer goes `into` a function, and takes `timeout` seconds at most."""
+
+    method: str
+    path: str
+    body: bytes | IO[bytes] | None
+    headers: dict[str, str]
+    into: Callable[[bytes], object] | None
+    timeout: float | None
 
 
 class HubSink:
@@ -110,12 +123,14 @@ class HubSink:
 
     def send_pack(self, content: bytes) -> Taken:
         """Send the records of runs that have ended, as `packs.write` makes them."""
-        answer = self._ask("POST", "/api/packs", content, {"Content-Type": "application/gzip"})
+        head = {"Content-Type": "application/gzip"}
+        timeout = min(TIMEOUT + len(content) / _SLOWEST, _LONG)
+        answer = self._ask("POST", "/api/packs", content, head, timeout=timeout)
         return _decoded(answer, Taken, where=self.name)
 
     def pack(self, run: str) -> bytes:
         """Return the records of a run and of all around it, as `packs.read` takes them."""
-        return self._ask("GET", f"/api/packs/{quote(run, safe='')}")
+        return self._ask("GET", f"/api/packs/{quote(run, safe='')}", timeout=_LONG)
 
     def post(self, path: str, body: bytes) -> bytes:
         """Return what the hub answers to a body of MessagePack."""
@@ -170,8 +185,14 @@ class HubSink:
         headers: Mapping[str, str] | None = None,
         *,
         into: Callable[[bytes], object] | None = None,
+        timeout: float | None = None,
     ) -> bytes:
         """Return the body of an answer; that of a good one goes `into` a function, in blocks.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds that the answer may take, where that is not `TIMEOUT`.
 
         Raises
         ------
@@ -182,8 +203,10 @@ class HubSink:
         Error
             If it refuses.
         """
+        given = dict(headers or {}) | self._headers
+        asked = _Request(method, self._path + path, body, given, into, timeout)
         try:
-            status, content = self._exchange(method, path, body, dict(headers or {}), into)
+            status, content = self._exchange(asked)
         except (OSError, http.client.HTTPException, ssl.SSLError) as error:
             self.rest()
             raise Unavailable(
@@ -198,42 +221,31 @@ class HubSink:
             raise NotFound(said or "there is no such thing", where=self.name)
         raise _refusal(status, said, where=self.name)
 
-    def _exchange(
-        self,
-        method: str,
-        path: str,
-        body: bytes | IO[bytes] | None,
-        headers: dict[str, str],
-        into: Callable[[bytes], object] | None,
-    ) -> tuple[int, bytes]:
+    def _exchange(self, asked: _Request) -> tuple[int, bytes]:
         """Send a request; one on a connection that the hub closed meanwhile is sent again."""
         is_kept = self._connection is not None
         try:
-            return self._exchange_once(method, path, body, headers, into)
+            return self._exchange_once(asked)
         except (ConnectionError, http.client.RemoteDisconnected, http.client.BadStatusLine):
             self.rest()
             if not is_kept:
                 raise
-            if not isinstance(body, (bytes, type(None))):
-                body.seek(0)
-            return self._exchange_once(method, path, body, headers, into)
+            if not isinstance(asked.body, (bytes, type(None))):
+                asked.body.seek(0)
+            return self._exchange_once(asked)
 
-    def _exchange_once(
-        self,
-        method: str,
-        path: str,
-        body: bytes | IO[bytes] | None,
-        headers: dict[str, str],
-        into: Callable[[bytes], object] | None,
-    ) -> tuple[int, bytes]:
+    def _exchange_once(self, asked: _Request) -> tuple[int, bytes]:
         if self._connection is None:
             self._connection = self._connect()
-        self._connection.request(method, self._path + path, body, headers | self._headers)
+        if self._connection.sock is None:
+            self._connection.connect()
+        self._connection.sock.settimeout(TIMEOUT if asked.timeout is None else asked.timeout)
+        self._connection.request(asked.method, asked.path, asked.body, asked.headers)
         answer = self._connection.getresponse()
-        if into is None or answer.status >= 300:
+        if asked.into is None or answer.status >= 300:
             return answer.status, answer.read()
         while block := answer.read(CHUNK):
-            into(block)
+            asked.into(block)
         return answer.status, b""
 
     def _connect(self) -> http.client.HTTPConnection:

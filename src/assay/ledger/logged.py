@@ -230,7 +230,7 @@ def add_metrics(
 
     The same point again takes the place of the first.
     """
-    from assay.ledger import rows, tables
+    from assay.ledger import rows, series, tables
 
     if not metrics:
         return
@@ -238,11 +238,10 @@ def add_metrics(
     _need(connection, models)
     found = {}
     for one in metrics:
-        is_nan = math.isnan(one.value)
         row = {
             "model_id": one.model_id, "key": one.key, "step": one.step, "at": one.at,
-            "run_id": run, "value": 0.0 if is_nan else one.value, "is_nan": is_nan,
-            "dataset_name": one.dataset_name, "dataset_digest": one.dataset_digest,
+            "run_id": run, "dataset_name": one.dataset_name,
+            "dataset_digest": one.dataset_digest, **series.stored(one.value),
         }  # fmt: skip
         found[one.model_id, one.key, one.step, one.at] = row
     rows.put(connection, tables.logged_model_metric, list(found.values()))

@@ -16,13 +16,12 @@ from assay.base.errors import Error
 from assay.ledger import deleting, rows, tables
 from assay.ledger.deleting import Deleted
 from assay.ledger.forms import STORED
+from assay.ledger.found import within
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from assay.ledger.database import Ledger
-
-_FEW = 500
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +31,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Named(NamedTuple):
+class Claims(NamedTuple):
     """Objects by their SHA-256s: all, and those that lie under a path of a run or a model."""
 
     objects: set[str]
@@ -103,7 +102,7 @@ def find(
         )
 
 
-def named(ledger: Ledger, what: Purge) -> Named:
+def named(ledger: Ledger, what: Purge) -> Claims:
     """Return the objects that the records of what is to go name.
 
     Profiles are left out: they belong to data, and `gc` knows which of these are still there.
@@ -116,8 +115,8 @@ def named(ledger: Ledger, what: Purge) -> Named:
     with ledger.read() as connection:
 
         def oids(key: Any, oid: Any, ids: set[str]) -> set[str]:
-            query = select(key, oid).where(oid.is_not(None), _among(key, ids))
-            found = {row[1] for row in connection.execute(query) if row[0] in ids}
+            query = select(oid).distinct().where(oid.is_not(None), within(connection, key, ids))
+            found = connection.execute(query).scalars()
             return {one[7:] for one in found if STORED.fullmatch(one)}
 
         kept = oids(tables.artifact.c.run_id, tables.artifact.c.oid, runs)
@@ -125,7 +124,7 @@ def named(ledger: Ledger, what: Purge) -> Named:
         every = kept | oids(run.c.id, run.c.code_diff, runs) | _bundles(connection, runs)
         every |= oids(tables.untracked.c.run_id, tables.untracked.c.oid, runs)
         every |= oids(data.c.run_id, data.c.oid, runs)
-        return Named(every - oids(data.c.run_id, data.c.profile, runs), kept)
+        return Claims(every - oids(data.c.run_id, data.c.profile, runs), kept)
 
 
 def purge(ledger: Ledger, agreed: Purge, *, at: int) -> Purge:
@@ -192,24 +191,17 @@ def _cut_off_parts(connection: Connection, runs: Sequence[str], *, at: int) -> N
             connection.execute(alone.values(parent_id=None, updated=at))
 
 
-def _among(key: Any, ids: set[str]) -> Any:
-    """Return the condition that few ids are a key; of many, who asks looks for them."""
-    from sqlalchemy import true
-
-    return key.in_(sorted(ids)) if len(ids) <= _FEW else true()
-
-
 def _bundles(connection: Connection, runs: set[str]) -> set[str]:
     """Return the bundles that runs descend from or made."""
     from sqlalchemy import select
 
     edge = tables.edge.c
     found: set[str] = set()
+    things = [f"run:{id_}" for id_ in runs]
     for run, bundle in ((edge.source, edge.target), (edge.target, edge.source)):
-        query = select(run, bundle).where(bundle.startswith("bundle:sha256:"))
-        query = query.where(_among(run, {f"run:{id_}" for id_ in runs}))
-        ends = connection.execute(query)
-        found |= {end[7:] for thing, end in ends if thing.removeprefix("run:") in runs}
+        query = select(bundle).where(bundle.startswith("bundle:sha256:"))
+        ends = connection.execute(query.where(within(connection, run, things))).scalars()
+        found |= {end[7:] for end in ends}
     return {one[7:] for one in found if STORED.fullmatch(one)}
 
 
@@ -238,24 +230,25 @@ def _runs(
 ) -> dict[str, Deleted]:
     from sqlalchemy import select
 
-    run, experiment = tables.run, tables.experiment
-    query = select(run, experiment.c.name.label("experiment"))
-    query = query.join(experiment, experiment.c.id == run.c.experiment_id)
-    query = query.where(run.c.deleted.is_not(None)).order_by(run.c.deleted, run.c.id)
+    run, experiment = tables.run.c, tables.experiment.c
+    columns = (run.id, run.name, run.kind, run.start, run.deleted)
+    query = select(*columns, experiment.name.label("experiment"))
+    query = query.join(tables.experiment, experiment.id == run.experiment_id)
+    query = query.where(run.deleted.is_not(None)).order_by(run.deleted, run.id)
     if before is not None:
-        query = query.where(run.c.deleted < before)
-    wanted = None if ids is None else set(ids)
-    return {
-        row.id: deleting.as_deleted(row)
-        for row in connection.execute(query)
-        if wanted is None or row.id in wanted
-    }
+        query = query.where(run.deleted < before)
+    if ids is not None:
+        query = query.where(within(connection, run.id, ids))
+    return {row.id: deleting.as_deleted(row) for row in connection.execute(query)}
 
 
 def _needed(connection: Connection) -> dict[str, str]:
     """Return the runs that registered versions were made of, and which."""
-    version = tables.version
-    query = version.select().where(version.c.run_id.is_not(None), version.c.deleted.is_(None))
+    from sqlalchemy import select
+
+    version = tables.version.c
+    query = select(version.run_id, version.model, version.number)
+    query = query.where(version.run_id.is_not(None), version.deleted.is_(None))
     return {
         row.run_id: f"the version {row.model}/{row.number} was made of it"
         for row in connection.execute(query)

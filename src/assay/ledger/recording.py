@@ -102,7 +102,7 @@ def change(connection: Connection, run: Claim, what: Change, *, at: int) -> None
     row: dict[str, Any] = {key: value for key, value in columns.items() if value is not None}
     if what.status == "running" and run.status != "running":
         row |= {"host": None, "boot": None, "pid": None, "process_start": None}
-    if what.parent is not None and _may_be_part_of(connection, run.id, what.parent):
+    if what.parent is not None and may_be_part_of(connection, run.id, what.parent):
         row["parent_id"] = what.parent
     if what.commit is not None:
         row["code_commit"] = what.commit
@@ -194,7 +194,7 @@ def _is_there(connection: Connection, run: str) -> bool:
     return connection.execute(_parents(), {"run": run}).one_or_none() is not None
 
 
-def _may_be_part_of(connection: Connection, run: str, parent: str) -> bool:
+def may_be_part_of(connection: Connection, run: str, parent: str) -> bool:
     """Tell whether a run can have a parent: it is there, and no part of the run itself."""
     above: str | None = parent
     for _ in range(_MOST_ANCESTORS):

@@ -20,7 +20,7 @@ import msgspec
 from assay.base.clock import now_ms
 from assay.base.files import write_atomic
 from assay.ledger.database import Ledger, open_ledger
-from assay.ledger.purge import Named, Purge
+from assay.ledger.purge import Claims, Purge
 from assay.objects import garbage
 from assay.objects.garbage import Unused
 from assay.project import linked
@@ -121,7 +121,7 @@ def free(place: Place, agreed: Freed, *, now: float | None = None) -> Freed:
     return _freed(what, unused, claims, is_shrunk=is_shrunk)
 
 
-def _freed(what: Purge, unused: _Found, claims: Named, *, is_shrunk: bool = True) -> Freed:
+def _freed(what: Purge, unused: _Found, claims: Claims, *, is_shrunk: bool = True) -> Freed:
     n_artifacts = sum(one.oid in claims.artifacts for one in unused.old)
     return Freed(
         what=what,
@@ -133,12 +133,12 @@ def _freed(what: Purge, unused: _Found, claims: Named, *, is_shrunk: bool = True
     )
 
 
-def _claims(place: Place, ledger: Ledger, what: Purge) -> Named:
+def _claims(place: Place, ledger: Ledger, what: Purge) -> Claims:
     """Return the objects that the records of what goes name, with those that documents name."""
     from assay.ledger import purge
 
     found = purge.named(ledger, what)
-    return Named(live.with_documents(place.objects, found.objects), found.artifacts)
+    return Claims(live.with_documents(place.objects, found.objects), found.artifacts)
 
 
 def _unused(

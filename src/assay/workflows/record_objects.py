@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +15,18 @@ from assay.workflows import live, remote_names
 
 if TYPE_CHECKING:
     from assay.ledger.exchange.loaded import Loaded
-    from assay.ledger.exchange.records import ArtifactRecord, Named, Record
+    from assay.ledger.exchange.passing import Passed
+    from assay.ledger.exchange.records import Named
 
 MOST = 1 << 30
 """Bytes of artifacts that a pull brings unasked, those of the newest runs first."""
 
 
 def send(
-    project: Project, remote: Remote, found: Sequence[Record]
+    project: Project, remote: Remote, passed: Passed
 ) -> tuple[int, list[str]]:  # fmt: skip
     """Send the objects that records name and a remote lacks; return how many, and notes."""
-    named = {file.oid for record in found for file in getattr(record, "files", ())}
+    named = {file.oid for file in passed.files}
     if not named:
         return 0, []
     documents = live.documents(project.objects, named)
@@ -35,16 +36,10 @@ def send(
     remote_names.write(project, remote, known)
     notes = [f"damaged here, and not pushed: {where}" for where in moved.damaged]
     if lost := named & set(moved.missing):
-        kept = {oid for record in found for oid in artifacts_of(record)}
+        kept = {oid for _, oid in passed.artifacts}
         lacking = in_words(len(lost & kept), len(lost - kept))
         notes.append(f"neither here nor on the remote: {lacking} of runs")
     return moved.moved, notes
-
-
-def artifacts_of(record: Record) -> list[str]:
-    """Return the SHA-256s of what a run or a logged model keeps, one for each path."""
-    files: Sequence[ArtifactRecord] = getattr(record, "artifacts", ())
-    return [one.oid.removeprefix("sha256:") for one in files]
 
 
 def in_words(artifacts: int, others: int) -> str:

@@ -1,7 +1,7 @@
 """What this clone knows of the records on a remote, so that only what is new is sent or read.
 
 It is a file of `.assay/records` for each remote and ledger. Where it is lost, all is sent and
-read once more, and nothing comes to harm.
+read once more, and nothing comes to harm; it is forgotten, though, which runs are a hub's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FORM = 1
 
 
 class State(msgspec.Struct, kw_only=True):
-    """What is known of one remote.
+    """What is known of one remote, or of a hub.
 
     Attributes
     ----------
@@ -31,6 +31,9 @@ class State(msgspec.Struct, kw_only=True):
         When each was changed as the remote has it, by id.
     purged : list of str
         The runs of which the remote knows that they are gone.
+    brought : list of str
+        The runs and logged models that came from the hub one by one: it has its own record of
+        them, and what becomes of the copies here, such as a purge, is not for it.
     ledger : list of int
         The ledger's file as it was when all of it was on the remote.
     goes_on : bool
@@ -43,6 +46,7 @@ class State(msgspec.Struct, kw_only=True):
     runs: dict[str, int] = {}
     models: dict[str, int] = {}
     purged: list[str] = []
+    brought: list[str] = []
     ledger: list[int] | None = None
     goes_on: bool = False
 

@@ -7,6 +7,7 @@ never meet; a fetch reads the packs that it has not seen. Runs that go on do not
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -28,8 +29,10 @@ from assay.workflows.record_places import of_project, temporary
 from assay.workflows.record_state import State
 
 if TYPE_CHECKING:
+    from assay.ledger.database import Ledger
     from assay.ledger.exchange.gathering import Known
     from assay.ledger.exchange.loaded import Loaded
+    from assay.ledger.exchange.passing import Passed
     from assay.ledger.exchange.records import Record
 
 PREFIX = "assay/runs"
@@ -105,10 +108,7 @@ def _send(project: Project, remote: Remote, where: Path | str, state: State) -> 
             known = gathering.known(connection)
             state.goes_on = liveness.goes_on(connection)
         for part in list(new_parts(known, state, most=_PACK)):
-            with ledger.read() as connection:
-                found = list(gathering.records(connection, part.runs, part.models))
-            found += purged_records(part)
-            total = _added(total, _send_part(project, remote, found, part, state))
+            total = _added(total, _send_part(project, remote, ledger, part, state))
     return total
 
 
@@ -128,7 +128,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 def new_parts(known: Known, state: State, *, most: int) -> Iterator[Part]:
     """Go through what a remote or a hub has not, so much at a time as goes into one pack."""
-    gone = set(state.purged)
+    gone = {*state.purged, *state.brought}
     changed = [id_ for id_, at in known.runs.items() if state.runs.get(id_) != at]
     runs = [id_ for id_ in changed if id_ not in gone]
     models = [id_ for id_, at in known.models.items() if state.models.get(id_) != at]
@@ -155,14 +155,31 @@ def purged_records(part: Part) -> list[Record]:
     return [PurgedRecord(id=id_, at=at) for id_, at in part.purged.items()]
 
 
+def pack(
+    ledger: Ledger, part: Part, path: Path, *, rest: Iterable[Record] = ()
+) -> Passed:  # fmt: skip
+    """Write what a remote or a hub has not to a file, and return what it names, without `rest`."""
+    from assay.ledger.exchange import gathering, packs
+    from assay.ledger.exchange.passing import Passed
+
+    passed = Passed()
+    with ledger.read() as connection:
+        found = passed.noting(gathering.records(connection, part.runs, part.models))
+        packs.write(path, itertools.chain(found, purged_records(part), rest))
+    return passed
+
+
 def _send_part(
-    project: Project, remote: Remote, found: Sequence[Record], part: Part, state: State
+    project: Project, remote: Remote, ledger: Ledger, part: Part, state: State
 ) -> Travelled:
     """Send one pack: first what it names, so that nobody reads of what is not there."""
-    moved, notes = record_objects.send(project, remote, found)
     old = [n for n, ids in state.packs.items() if not part.purged.keys().isdisjoint(ids)]
-    rest, old = _without(project, remote, old, part.purged.keys()) if old else ([], [])
-    name = _send_pack(project, remote, [*found, *rest])
+    with temporary(of_project(project)) as folder:
+        rest, old = _without(remote, old, part.purged.keys(), Path(folder))
+        path = Path(folder) / "pack"
+        passed = pack(ledger, part, path, rest=rest)
+        moved, notes = record_objects.send(project, remote, passed)
+        name = _send_pack(remote, path)
     remote.remove([f"{PREFIX}/{one}" for one in old if one != name])
     held = [id_ for one in old for id_ in state.packs.pop(one)]
     buried = [id_ for one in old for id_ in state.graves.pop(one, ())]
@@ -176,29 +193,38 @@ def _send_part(
 
 
 def _without(
-    project: Project, remote: Remote, names: Sequence[str], gone: AbstractSet[str]
-) -> tuple[list[Record], list[str]]:
+    remote: Remote, names: Sequence[str], gone: AbstractSet[str], folder: Path
+) -> tuple[Iterator[Record], list[str]]:
     """Return what packs hold beside the records of runs that are gone, and which could be read.
 
     It goes into the new pack, and then the old ones are removed.
     """
-    found: list[Record] = []
-    whole: list[str] = []
-    for name, read in _read(project, remote, names):
-        whole.append(name)
-        found += [one for one in read if _is_buried(one) or getattr(one, "id", None) not in gone]
-    return found, whole
+    from assay.ledger.exchange import packs
+
+    whole = dict(_whole(remote, names, folder))
+    rest = (
+        one
+        for name, path in whole.items()
+        for one in packs.read(path, where=name, complaints=[])
+        if _is_buried(one) or getattr(one, "id", None) not in gone
+    )
+    return rest, list(whole)
 
 
 def _learn(project: Project, remote: Remote, names: Sequence[str], state: State) -> None:
     """Note what packs hold that others wrote, before what they replaced is sent once more."""
-    from assay.ledger.exchange.records import ModelRecord, RunRecord
+    from assay.ledger.exchange import packs
+    from assay.ledger.exchange.records import ModelRecord, PurgedRecord, RunRecord
 
-    for _, read in _read(project, remote, names):
-        state.runs |= {one.id: one.stamp for one in read if isinstance(one, RunRecord)}
-        state.models |= {one.id: one.updated for one in read if isinstance(one, ModelRecord)}
-        gone = {getattr(one, "id", "") for one in read if _is_buried(one)}
-        state.purged = [*{*state.purged, *gone}]
+    with temporary(of_project(project)) as folder:
+        for name, path in _whole(remote, names, Path(folder)):
+            for one in packs.read(path, where=name, complaints=[]):
+                if isinstance(one, RunRecord):
+                    state.runs[one.id] = one.stamp
+                elif isinstance(one, ModelRecord):
+                    state.models[one.id] = one.updated
+                elif isinstance(one, PurgedRecord) and one.id not in state.purged:
+                    state.purged.append(one.id)
 
 
 def _is_buried(record: Record) -> bool:
@@ -207,34 +233,27 @@ def _is_buried(record: Record) -> bool:
     return isinstance(record, PurgedRecord)
 
 
-def _read(
-    project: Project, remote: Remote, names: Sequence[str]
-) -> Iterator[tuple[str, list[Record]]]:
-    """Go through packs of a remote with all that they hold; one that is damaged is left out."""
+def _whole(remote: Remote, names: Sequence[str], folder: Path) -> Iterator[tuple[str, Path]]:
+    """Copy packs of a remote into a folder; go through those of which each record can be read."""
     from assay.ledger.exchange import packs
 
-    with temporary(of_project(project)) as folder:
-        for name in _downloaded(remote, names, Path(folder), []):
-            complaints: list[str] = []
-            place = Path(folder) / PREFIX / name
-            try:
-                found = list(packs.read(place, where=name, complaints=complaints))
-            except Error:
-                continue
-            if not complaints:
-                yield name, found
+    for name in _downloaded(remote, names, folder, []):
+        complaints: list[str] = []
+        path = folder / PREFIX / name
+        try:
+            for _ in packs.read(path, where=name, complaints=complaints):
+                pass
+        except Error:
+            continue
+        if not complaints:
+            yield name, path
 
 
-def _send_pack(project: Project, remote: Remote, found: Iterable[Record]) -> str:
-    from assay.ledger.exchange import packs
-
-    with temporary(of_project(project)) as folder:
-        path = Path(folder) / "pack"
-        packs.write(path, found)
-        oid, _ = hash_file(path, algorithm="sha256")
-        item = Item(f"{PREFIX}/{oid}", path, oid, "sha256")
-        if remote.upload([item], advance=lambda _count: None):
-            raise Error("the records were changed while they were sent", where=path)
+def _send_pack(remote: Remote, path: Path) -> str:
+    oid, _ = hash_file(path, algorithm="sha256")
+    item = Item(f"{PREFIX}/{oid}", path, oid, "sha256")
+    if remote.upload([item], advance=lambda _count: None):
+        raise Error("the records were changed while they were sent", where=path)
     return oid
 
 
@@ -282,14 +301,8 @@ def _load(
         loader = Loader(ledger, at=now_ms())
         for name in _downloaded(remote, new, Path(folder), complaints):
             shown = f"{PREFIX}/{name[:12]}"
-            held = _Held([], [])
-            try:
-                read = packs.read(Path(folder) / PREFIX / name, where=shown, complaints=complaints)
-                loader.add(_noting(read, held))
-            except Error as error:
-                complaints.append(f"{shown}: {error.what}")
-                continue
-            seen[name] = held
+            read = packs.read(Path(folder) / PREFIX / name, where=shown, complaints=complaints)
+            loader.add(_noting(read, name, seen, complaints))
         loaded = loader.finish()
     if len(seen) == len(new) or not loaded.refused:  # else what is missing may still come
         state.packs |= {name: held.ids for name, held in seen.items()}
@@ -308,12 +321,24 @@ class _Held(NamedTuple):
     graves: list[str]
 
 
-def _noting(found: Iterable[Record], held: _Held) -> Iterator[Record]:
-    """Go through records, and note the ids among them."""
-    for record in found:
-        if (id_ := getattr(record, "id", None)) is not None:
-            (held.graves if _is_buried(record) else held.ids).append(id_)
-        yield record
+def _noting(
+    found: Iterable[Record], name: str, seen: dict[str, _Held], complaints: list[str]
+) -> Iterator[Record]:
+    """Go through the records of a pack, and note it as seen after the last, with their ids.
+
+    What is wrong with the pack is a complaint; what is wrong with the ledger, whoever writes to it
+    is told.
+    """
+    held = _Held([], [])
+    try:
+        for record in found:
+            if (id_ := getattr(record, "id", None)) is not None:
+                (held.graves if _is_buried(record) else held.ids).append(id_)
+            yield record
+    except Error as error:
+        complaints.append(f"{PREFIX}/{name[:12]}: {error.what}")
+    else:
+        seen[name] = held
 
 
 def _downloaded(

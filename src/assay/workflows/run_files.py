@@ -15,7 +15,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,13 +24,13 @@ import msgspec
 from assay.base.clock import now_ms
 from assay.base.errors import Error, NotFound, Taken
 from assay.base.files import explain, writing
-from assay.ledger import deleting, liveness, runs
+from assay.ledger import deleting, listing, liveness, runs
 from assay.ledger.database import open_ledger
 from assay.ledger.exchange import gathering, loading, packs
+from assay.ledger.exchange.passing import Passed
 from assay.objects.cache import Cache
 from assay.objects.hashing import hash_file
 from assay.workflows.live import with_documents
-from assay.workflows.record_objects import artifacts_of
 from assay.workflows.record_places import Place, temporary
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    running : int
+        Runs that were left out of all since they go on.
     artifacts, others : int
         Files that the runs and logged models keep under a path; patches, profiles and the like,
         which their records name besides.
@@ -65,6 +67,8 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 
     path: Path
     runs: int
+    ids: list[str]
+    running: int
     artifacts: int
     others: int
     missing: int
@@ -101,11 +105,21 @@ def write(
     names: Sequence[str],
     *,
     experiment: str | None = None,
+    every: bool = False,
     out: Path | None = None,
     artifacts: bool = True,
     overwrite: bool = False,
 ) -> Exported:
     """Write runs with their parts, and what they are a part of, to a file.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As `runs.get` takes them.
+    experiment : str, optional
+        All runs of this one, too.
+    every : bool
+        All runs instead, but for those that go on.
 
     Raises
     ------
@@ -116,15 +130,22 @@ def write(
     Error
         If a run goes on.
     """
-    ids, found = _gathered(place, names, experiment)
-    path = out or Path(f"runs-{ids[0][:13]}.zip")
-    if path.exists() and not overwrite:
-        raise Taken("the file is there already", where=path, hint="give another one, or '--force'")
-    named = _named(place.objects, found if artifacts else ())
-    _pack(place, path, found, named.here)
+    with temporary(place) as folder, open_ledger(place.ledger, create=False) as ledger:
+        liveness.look(ledger, at=now_ms())
+        ids, n_running = _every(ledger) if every else (_chosen(ledger, names, experiment), 0)
+        path = out or Path(f"runs-{ids[0][:13]}.zip")
+        if path.exists() and not overwrite:
+            hint = "give another one, or '--force'"
+            raise Taken("the file is there already", where=path, hint=hint)
+        records = Path(folder) / RECORDS
+        passed = _gather(ledger, ids, records)
+        named = _named(place.objects, passed if artifacts else Passed())
+        _pack(place.objects, path, records, named.here)
     return Exported(
         path=path,
         runs=len(ids),
+        ids=ids,
+        running=n_running,
         artifacts=len(named.artifacts) - sum(oid in named.lacking for oid in named.artifacts),
         others=len(set(named.here).difference(named.artifacts)),
         missing=sum(oid in named.lacking for oid in named.artifacts),
@@ -142,33 +163,28 @@ class _Named(NamedTuple):
     lacking: set[str]
 
 
-def _named(objects: Cache, found: Sequence[Record]) -> _Named:
-    files = [file.oid for one in found for file in getattr(one, "files", ())]
+def _gather(ledger: Ledger, ids: Sequence[str], into: Path) -> Passed:
+    """Write all records that belong to runs to a pack, and return what they name."""
+    passed = Passed()
+    with ledger.read() as connection:
+        models = _models(connection, ids)
+        packs.write(into, passed.noting(gathering.records(connection, ids, models)))
+    return passed
+
+
+def _named(objects: Cache, passed: Passed) -> _Named:
+    files = [file.oid for file in passed.files]
     every = with_documents(objects, files)
     lacking = set(objects.lacking(sorted(every)))
-    artifacts = [oid for one in found for oid in artifacts_of(one)]
+    artifacts = [oid for _, oid in passed.artifacts]
     return _Named(artifacts, files, sorted(every - lacking), lacking)
 
 
-def _pack(place: Place, path: Path, found: Sequence[Record], oids: Sequence[str]) -> None:
-    with temporary(place) as folder:
-        packs.write(Path(folder) / RECORDS, found)
-        with writing(path) as handle, zipfile.ZipFile(handle, "w") as archive:
-            _add(archive, Path(folder) / RECORDS, RECORDS)
-            for oid in oids:
-                _add(archive, place.objects.path(oid), f"objects/{oid[:2]}/{oid[2:]}")
-
-
-def _gathered(
-    place: Place, names: Sequence[str], experiment: str | None
-) -> tuple[list[str], list[Record]]:
-    """Return the ids of the runs that are meant, and all records that belong to them."""
-    with open_ledger(place.ledger, create=False) as ledger:
-        liveness.look(ledger, at=now_ms())
-        ids = _chosen(ledger, names, experiment)
-        with ledger.read() as connection:
-            models = _models(connection, ids)
-            return ids, list(gathering.records(connection, ids, models))
+def _pack(objects: Cache, path: Path, records: Path, oids: Sequence[str]) -> None:
+    with writing(path) as handle, zipfile.ZipFile(handle, "w") as archive:
+        _add(archive, records, RECORDS)
+        for oid in oids:
+            _add(archive, objects.path(oid), f"objects/{oid[:2]}/{oid[2:]}")
 
 
 def _chosen(ledger: Ledger, names: Sequence[str], experiment: str | None) -> list[str]:
@@ -177,8 +193,9 @@ def _chosen(ledger: Ledger, names: Sequence[str], experiment: str | None) -> lis
     if experiment is not None:
         of = runs.list_(ledger, experiment=experiment, limit=1 << 30, top_level=False)
         if not of:
+            listing.check_experiment(ledger, experiment)
             raise NotFound(
-                f"the experiment {experiment!r} has no runs", hint="'assay runs list --all'"
+                f"the experiment {experiment!r} has no runs", hint="'assay runs experiments'"
             )
         ids += [one.id for one in of]
     with ledger.read() as connection:
@@ -191,6 +208,18 @@ def _chosen(ledger: Ledger, names: Sequence[str], experiment: str | None) -> lis
                 hint="export it when it has ended",
             )
     return [id_ for id_ in known if id_ in every]
+
+
+def _every(ledger: Ledger) -> tuple[list[str], int]:
+    """Return all runs that are not deleted and have ended, and how many go on."""
+    found = runs.list_(ledger, limit=1 << 30, top_level=False)
+    with ledger.read() as connection:
+        known = gathering.known(connection).runs
+    there = {one.id for one in found}
+    ids = [id_ for id_ in known if id_ in there]
+    if not ids:
+        raise NotFound("there is no run that has ended", hint="'assay runs list --all'")
+    return ids, sum(one.id not in known for one in found)
 
 
 def _from_the_top(ledger: Ledger, ids: Sequence[str]) -> list[str]:
@@ -207,7 +236,7 @@ def _models(connection: Connection, ids: Sequence[str]) -> list[str]:
     """Return the logged models that runs made or read."""
     known = gathering.known(connection)
     made = [model for id_ in ids for model in known.models_of.get(id_, ())]
-    linked = [link.model_id for one in gathering.of_runs(connection, ids) for link in one.models]
+    linked = gathering.links(connection, ids)
     return [model for model in dict.fromkeys([*made, *linked]) if model in known.models]
 
 
@@ -232,11 +261,12 @@ def read(place: Place, path: Path, *, artifacts: bool = True) -> Imported:
     """
     complaints: list[str] = []
     with temporary(place) as folder:
+        records = Path(folder) / RECORDS
         with _opened(path) as archive:
-            found = _records(archive, Path(folder), path, complaints)
+            passed = _look_through(archive, records, path, complaints)
             came = _objects(archive, place.objects, Path(folder)) if artifacts else None
-        done = _load(place, found)
-    kept = [] if came is None else _kept(place.objects, found, done, came)
+        done = _load(place, packs.read(records, where=str(path), complaints=[]))
+    kept = [] if came is None else _kept(place.objects, passed, done, came)
     purged = [f"the run {id_} was purged here and stays away" for id_ in done.purged]
     return Imported(
         new=len(done.new),
@@ -275,31 +305,32 @@ def _damaged(path: Path) -> Error:
 
 
 def _kept(
-    objects: Cache, found: Sequence[Record], done: Loaded, came: set[str]
+    objects: Cache, passed: Passed, done: Loaded, came: set[str]
 ) -> list[str]:  # fmt: skip
     """Return the artifacts that came, and those of new runs that were here before."""
     new = {*done.new, *done.new_models}
     return [
-        oid
-        for one in found
-        for oid in artifacts_of(one)
-        if oid in came or (getattr(one, "id", None) in new and objects.has(oid))
+        oid for id_, oid in passed.artifacts if oid in came or (id_ in new and objects.has(oid))
     ]
 
 
-def _load(place: Place, found: Sequence[Record]) -> Loaded:
+def _load(place: Place, found: Iterable[Record]) -> Loaded:
     with open_ledger(place.ledger) as ledger:
         loader = loading.Loader(ledger, at=now_ms())
         loader.add(found)
         return loader.finish()
 
 
-def _records(
-    archive: zipfile.ZipFile, folder: Path, path: Path, complaints: list[str]
-) -> list[Record]:  # fmt: skip
-    with archive.open(RECORDS) as source, (folder / RECORDS).open("wb") as target:
+def _look_through(
+    archive: zipfile.ZipFile, into: Path, path: Path, complaints: list[str]
+) -> Passed:  # fmt: skip
+    """Unpack the records, read all of them before one is taken, and return what they name."""
+    with archive.open(RECORDS) as source, into.open("wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
-    return list(packs.read(folder / RECORDS, where=str(path), complaints=complaints))
+    passed = Passed()
+    for record in packs.read(into, where=str(path), complaints=complaints):
+        passed.add(record)
+    return passed
 
 
 def _objects(archive: zipfile.ZipFile, objects: Cache, folder: Path) -> set[str]:

@@ -44,7 +44,7 @@ MODEL_COLUMNS = tuple(
 )
 """The columns of `logged_model` that a record has."""
 MOST_POINTS = 500_000
-"""Points of metrics that are in memory at a time: some 60 MB."""
+"""Points of metrics that are in memory at a time, some 60 MB, where records are not collected."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,19 +112,22 @@ def _from_the_top(id_: str, found: dict[str, Any]) -> list[str]:
 def family(connection: Connection, run: str) -> list[str]:
     """Return the ids of a run, of those that it is a part of, and of all their parts.
 
-    None where one of them goes on: its record is not done.
+    Nothing where one of them goes on, since its record is not done, or where there is no run.
     """
+    from sqlalchemy import select
+
     from assay.ledger import deleting
     from assay.ledger.found import within
 
-    table, top = tables.run, run
-    while row := connection.execute(table.select().where(table.c.id == top)).one_or_none():
-        if row.parent_id is None:
+    table, above = tables.run, [run]
+    parent = select(table.c.parent_id)
+    while top := connection.execute(parent.where(table.c.id == above[-1])).scalar():
+        if top in above:  # in a ledger of before, records of two clones disagree
             break
-        top = row.parent_id
-    every = deleting.with_parts(connection, [top])
+        above.append(top)
+    every = deleting.with_parts(connection, [above[-1]])
     ended = table.c.status.in_(rows.ENDED)
-    query = table.select().where(within(connection, table.c.id, every), ended)
+    query = select(table.c.id).where(within(connection, table.c.id, every), ended)
     n_ended = len(connection.execute(query).all())
     return every if n_ended == len(every) else []
 
@@ -133,6 +136,9 @@ def records(
     connection: Connection, runs: Sequence[str], models: Sequence[str]
 ) -> Iterator[Record]:
     """Go through the records of runs and logged models, after all that they name.
+
+    So few are in memory at a time that their histories fit, if who asks keeps none: see
+    `assay.ledger.exchange.passing`.
 
     Parameters
     ----------
@@ -143,15 +149,13 @@ def records(
     """
     yield from _experiments(connection, runs, models)
     yield from _environments(connection, runs)
-    for portion in portions(connection, runs):
+    for portion in portions(connection, runs, most=MOST_POINTS):
         yield from of_runs(connection, portion)
     for some in rows.chunks(models):
         yield from of_models(connection, some)
 
 
-def portions(
-    connection: Connection, runs: Sequence[str], *, most: int = MOST_POINTS
-) -> Iterator[list[str]]:
+def portions(connection: Connection, runs: Sequence[str], *, most: int) -> Iterator[list[str]]:
     """Go through runs so few at a time that their histories fit into memory.
 
     Parameters
@@ -235,6 +239,20 @@ def of_runs(connection: Connection, ids: Sequence[str]) -> list[RunRecord]:
         for id_ in ids
         if id_ in found
     ]
+
+
+def links(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """Return the logged models that runs read or made, in the order of the runs."""
+    from sqlalchemy import select
+
+    table = tables.run_model.c
+    columns = (table.run_id, table.direction, table.model_id)
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for some in rows.chunks(ids):
+        for run, *link in connection.execute(select(*columns).where(table.run_id.in_(some))):
+            found[run].append((link[0], link[1]))
+    every = (model for id_ in ids for _, model in sorted(found.get(id_, ())))
+    return list(dict.fromkeys(every))
 
 
 def _row(row: Row[Any], names: Sequence[str]) -> dict[str, Any]:

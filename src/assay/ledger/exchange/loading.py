@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from assay.base.errors import Error
-from assay.ledger import lineage, rows, series, tables
-from assay.ledger.exchange import gathering, merging, record_checks
+from assay.ledger import lineage, recording, rows, series, tables
+from assay.ledger.exchange import gathering, merging, record_checks, surroundings
 from assay.ledger.exchange.loaded import Loaded
 from assay.ledger.exchange.records import (
     EnvironmentRecord,
@@ -37,6 +37,9 @@ _BATCH = 500
 
 class Loader:
     """Takes records in, some hundred in a transaction; `finish` says what became of them.
+
+    None is written for sure before `finish` has returned: where a ledger cannot be written, what
+    waits goes into it with the next call, and `finish` raises as long as that fails.
 
     Parameters
     ----------
@@ -85,21 +88,23 @@ class Loader:
             for one in self._orphans
             if one.parent_id not in self.done.purged
         ]
+        self._orphans = []
         if self._links:
             with self._ledger.write() as connection:
-                _put_links(connection, self._links)
+                surroundings.put_links(connection, self._links)
         if self._late:
             with self._ledger.write() as connection:
                 self._put_late(connection)
         return self.done
 
     def _write(self) -> None:
-        batch, self._waiting, self._n_points = self._waiting, [], 0
-        if batch:
-            self._take(batch)
+        """Write what waits; what cannot be written now waits on."""
+        if self._waiting:
+            self._take(self._waiting[:])
+        self._n_points = 0
 
     def _take(self, batch: Sequence[Record]) -> None:
-        """Write records in one transaction, without those that the database does not take."""
+        """Write the first that wait in one transaction, without those that no database takes."""
         before = self.done, self._orphans, self._links, self._late
         self.done, self._orphans, self._links, self._late = Loaded(), [], {}, defaultdict(list)
         try:
@@ -114,6 +119,7 @@ class Loader:
                 self.done.refused.append(
                     f"{record_checks.named(batch[0])} is refused: {error.what}"
                 )
+                del self._waiting[0]
                 return
             middle = len(batch) // 2
             self._take(batch[:middle])
@@ -126,13 +132,14 @@ class Loader:
                 late[oid] += ids
             self.done, self._links, self._late = done, links, late
             self._orphans = orphans + self._orphans
+            del self._waiting[: len(batch)]
 
     def _put(self, connection: Connection, batch: Sequence[Record]) -> None:
         for record in batch:
             if isinstance(record, EnvironmentRecord):
-                _put_environment(connection, record)
+                surroundings.put_environment(connection, record)
             elif isinstance(record, ExperimentRecord):
-                _put_experiment(connection, record)
+                surroundings.put_experiment(connection, record)
             elif isinstance(record, PurgedRecord):
                 self._bury(connection, record)
         self._put_runs(connection, [one for one in batch if isinstance(one, RunRecord)])
@@ -154,7 +161,8 @@ class Loader:
         there = {one.id: one for one in gathering.of_runs(connection, [*wanted])}
         known = _ids(connection, [one.parent_id for one in wanted.values() if one.parent_id])
         known |= there.keys()
-        new: dict[str, RunRecord] = {}
+        new: list[RunRecord] = []
+        old: list[RunRecord] = []
         for id_ in _parents_first(wanted):
             record = wanted[id_]
             if record.parent_id is not None and record.parent_id not in known:
@@ -164,11 +172,10 @@ class Loader:
             self.done.files += record.files
             if record.parent_id is not None:
                 self.done.parts.add(id_)
-            if id_ in there:
-                self._merge(connection, there[id_], record)
-            else:
-                new[id_] = record
-        self._insert(connection, list(new.values()))
+            (old if id_ in there else new).append(record)
+        self._insert(connection, new)
+        for record in old:  # one may be a part of a new one by now
+            self._merge(connection, there[record.id], record)
 
     def _not_purged(
         self, connection: Connection, records: Sequence[RunRecord]
@@ -192,7 +199,7 @@ class Loader:
     def _merge(self, connection: Connection, ours: RunRecord, theirs: RunRecord) -> None:
         if ours.status not in rows.ENDED:  # it was resumed here: what comes of it is newer
             return
-        merged = merging.of_runs(ours, theirs)
+        merged = self._cut(connection, ours, merging.of_runs(ours, theirs))
         if merged != ours:
             self.done.changed.append(merged.id)
             row = self._row(connection, merged)
@@ -204,7 +211,20 @@ class Loader:
         if merged == theirs:
             self.done.runs[merged.id] = merged.stamp
 
-    def _insert(self, connection: Connection, records: list[RunRecord]) -> None:
+    def _cut(self, connection: Connection, ours: RunRecord, merged: RunRecord) -> RunRecord:
+        """Leave a run what it is a part of, where the other clone says that of the two in turn."""
+        parent = merged.parent_id
+        if parent is None or parent == ours.parent_id:
+            return merged
+        if recording.may_be_part_of(connection, ours.id, parent):
+            return merged
+        self.done.refused.append(
+            f"the run '{ours.id}' does not become a part of the run '{parent}', which is a part "
+            "of it here"
+        )
+        return msgspec.structs.replace(merged, parent_id=ours.parent_id)
+
+    def _insert(self, connection: Connection, records: Sequence[RunRecord]) -> None:
         if not records:
             return
         found = [self._row(connection, one) for one in records]
@@ -248,21 +268,20 @@ class Loader:
         """Return the id of an experiment, which is made where it is not there."""
         if name not in self._experiments:
             row = ExperimentRecord(name=name, created=self._at, updated=self._at)
-            self._experiments[name] = _put_experiment(connection, row)
+            self._experiments[name] = surroundings.put_experiment(connection, row)
         return self._experiments[name]
 
     def _put_parts(self, connection: Connection, records: Sequence[RunRecord]) -> None:
-        for table, field in (
-            (tables.untracked, "untracked"),
-            (tables.run_data, "data"),
-            (tables.artifact, "artifacts"),
-        ):
-            found = [
+        def of(field: str) -> list[dict[str, Any]]:
+            return [
                 msgspec.structs.asdict(row) | {"run_id": one.id}
                 for one in records
                 for row in getattr(one, field)
             ]
-            rows.put(connection, table, found)
+
+        rows.put(connection, tables.untracked, of("untracked"))
+        rows.put_data(connection, of("data"))
+        rows.put(connection, tables.artifact, of("artifacts"))
         rows.put(connection, tables.param, [
             {"run_id": one.id, "key": key, "value": text, "type": kind}
             for one in records
@@ -351,46 +370,3 @@ def _parents_first(records: dict[str, RunRecord]) -> list[str]:
             here = records[here].parent_id
         ordered |= dict.fromkeys(reversed(line))
     return list(ordered)
-
-
-def _put_environment(connection: Connection, record: EnvironmentRecord) -> None:
-    rows.add(connection, tables.environment, msgspec.structs.asdict(record))
-
-
-def _put_experiment(connection: Connection, record: ExperimentRecord) -> int:
-    """Write an experiment and return its id; of two, the one that changed last counts."""
-    experiment, tag = tables.experiment, tables.experiment_tag
-    row = {name: getattr(record, name) for name in ("name", "created", "updated", "deleted")}
-    is_new = rows.add(connection, experiment, row)
-    found = connection.execute(
-        experiment.select().where(experiment.c.name == record.name)
-    ).one()  # fmt: skip
-    owner = {"experiment_id": found.id}
-    if is_new or record.updated > found.updated:
-        query = experiment.update().where(experiment.c.id == found.id)
-        connection.execute(query.values(updated=record.updated, deleted=record.deleted))
-        rows.put_tags(connection, tag, owner, record.tags)
-    else:
-        for key, text in record.tags.items():
-            rows.add(connection, tag, {**owner, "key": key, "value": text})
-    return int(found.id)
-
-
-def _put_links(connection: Connection, links: dict[str, tuple[ModelLink, ...]]) -> None:
-    """Write which logged models runs read and made, those that are there."""
-    from sqlalchemy import select
-
-    model = tables.logged_model.c.id
-    wanted = list(dict.fromkeys(one.model_id for some in links.values() for one in some))
-    known = {
-        id_
-        for some in rows.chunks(wanted)
-        for id_ in connection.execute(select(model).where(model.in_(some))).scalars()
-    }
-    found = [
-        msgspec.structs.asdict(one) | {"run_id": run}
-        for run, some in links.items()
-        for one in some
-        if one.model_id in known
-    ]
-    rows.put(connection, tables.run_model, found)

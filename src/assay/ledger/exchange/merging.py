@@ -98,7 +98,10 @@ def _artifacts(
 
 
 def _data(a: Iterable[DataRecord], b: Iterable[DataRecord]) -> tuple[DataRecord, ...]:
-    """Unite what was read and wrote; of each column what is known, of two values the greater."""
+    """Unite what was read and wrote; of each column what is known, of two values the greater.
+
+    What was only seen to be opened, of kind "dep", stays the data set that it was logged as.
+    """
     found: dict[tuple[str, str, str], DataRecord] = {}
     for one in (*a, *b):
         there = found.setdefault((one.direction, one.path, one.oid), one)
@@ -106,6 +109,7 @@ def _data(a: Iterable[DataRecord], b: Iterable[DataRecord]) -> tuple[DataRecord,
             ours, theirs = (msgspec.structs.asdict(x) for x in (there, one))
             known = {k: [v for v in (ours[k], theirs[k]) if v is not None] for k in ours}
             best: dict[str, Any] = {k: max(some, default=None) for k, some in known.items()}
+            best["kind"] = max(known["kind"], key=lambda kind: (kind != "dep", kind))
             found[one.direction, one.path, one.oid] = DataRecord(**best)
     return tuple(found[name] for name in sorted(found))
 

@@ -26,7 +26,7 @@ _PIECE = 1 << 20
 _LEVEL = 6
 
 
-class TooLarge(Error):
+class PackTooLarge(Error):
     """More is packed than who reads takes at once."""
 
 
@@ -83,7 +83,7 @@ def read(
     Raises
     ------
     Error
-        If it is no pack, or one of a newer form; `TooLarge` before the first record.
+        If it is no pack, or one of a newer form; `PackTooLarge` before the first record.
     """
     try:
         with gzip.open(path, "rb") as packed:
@@ -103,7 +103,7 @@ def _check_size(packed: gzip.GzipFile, *, where: str, most: int) -> None:
     while piece := packed.read(_PIECE):
         size += len(piece)
         if size > most:
-            raise TooLarge(
+            raise PackTooLarge(
                 f"the records have more than {most} bytes, unpacked",
                 where=where,
                 hint="send them in several packs",
