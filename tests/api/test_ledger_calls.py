@@ -43,7 +43,12 @@ def test_a_function_answers_with_its_value(hub: mlflow.Server):
 def test_numbers_of_any_size_arrive(hub: mlflow.Server):
     entropy = 334_110_313_512_923_482_910_349_201
     run = StartRun(
-        run=uuid7(), name="a", kind="script", experiment="Default", at=1, process=describe(os.getpid())
+        run=uuid7(),
+        name="a",
+        kind="script",
+        experiment="Default",
+        at=1,
+        process=describe(os.getpid()),
     )
     params = {"entropy": (str(entropy), "int"), "most": ("18446744073709551615", "int")}
     logged = LogParams(run=run.run, params=params)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 import subprocess
 import sys
 import time
@@ -242,7 +243,8 @@ def test_a_wrong_token_is_an_error_that_says_where_to_put_the_right_one(
     with mlflow.hub(tmp_path, env={"ASSAY_TOKEN": "rightright"}) as server:
         monkeypatch.setenv("ASSAY_HUB", server.url)
         monkeypatch.setenv("ASSAY_TOKEN", "wrongwrong")
-        with pytest.raises(assay.Error, match="set ASSAY_TOKEN"), assay.run():
+        said = r"no token, or a wrong one\n.*set ASSAY_TOKEN"
+        with pytest.raises(assay.Error, match=said), assay.run():
             pass
         assert not spool.files(project / ".assay" / "spool")
         monkeypatch.setenv("ASSAY_TOKEN", "rightright")
@@ -251,6 +253,34 @@ def test_a_wrong_token_is_an_error_that_says_where_to_put_the_right_one(
             pass
     with ledger_of(tmp_path) as ledger:
         assert runs.get(ledger, run.id).status == "finished"
+
+
+def test_a_table_at_the_hub_gets_the_rows_of_another_machine(
+    hub: mlflow.Server, tmp_path: Path, project: Path
+):
+    with assay.run() as run:
+        assay.log_table({"x": [1]}, "t.csv")
+    shutil.rmtree(project / ".assay" / "objects")
+    with assay.run(resume=run.id):
+        assay.log_table({"x": [2], "y": [3]}, "t.csv")
+        assay.log_table({"x": [4]}, "u.csv")
+    with ledger_of(tmp_path) as ledger:
+        oids = {one.path: one.oid for one in runs.get(ledger, run.id).artifacts}
+    kept = [hashlib.sha256(text).hexdigest() for text in (b"x,y\n1,\n2,3\n", b"x\n4\n")]
+    assert oids == {"t.csv": f"sha256:{kept[0]}", "u.csv": f"sha256:{kept[1]}"}
+
+
+def test_a_table_of_a_hub_that_is_away_is_not_replaced(
+    hub: mlflow.Server, tmp_path: Path, project: Path
+):
+    with assay.run() as run:
+        assay.log_table({"x": [1]}, "t.csv")
+    with assay.run(resume=run.id):
+        hub.kill()
+        with pytest.raises(assay.Error, match=r"'t\.csv' .* cannot be read .*\n.*try again later"):
+            assay.log_table({"x": [2]}, "t.csv")
+    with ledger_of(tmp_path) as ledger:
+        assert [one.size for one in runs.get(ledger, run.id).artifacts] == [4]
 
 
 def test_a_run_at_the_hub_goes_on_in_another_process(hub: mlflow.Server, tmp_path: Path):

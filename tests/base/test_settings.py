@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from assay.base.errors import Usage
-from assay.base.settings import SETTINGS, check, parse, resolve, variable
+from assay.base.settings import SETTINGS, check, check_address, parse, resolve, variable
 
 
 def test_the_strongest_place_decides_and_without_one_the_default_holds():
@@ -72,3 +72,56 @@ def test_each_setting_has_a_variable_of_its_own_and_a_default_that_fits():
     assert len({variable(key) for key in SETTINGS}) == len(SETTINGS)
     for key, setting in SETTINGS.items():
         check(key, setting.default)
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("localhost:5999", "did you mean 'http://localhost:5999'?"),
+        ("//hub.example.org/team", "did you mean 'http://hub.example.org/team'?"),
+        ("ada:s3cret@hub:80", "did you mean 'http://hub:80'?"),
+        ("notaurl", "did you mean 'http://notaurl'?"),
+        ("http:/hub", "write it as http://HOST:PORT"),
+        ("http://", "write it as http://HOST:PORT"),
+        ("http://hub:port", "write it as http://HOST:PORT"),
+        ("postgresql://db/assay", "write it as http://HOST:PORT"),
+        ("./hub.db", "write it as http://HOST:PORT"),
+    ],
+)
+def test_what_is_no_address_of_a_hub_is_refused_with_what_may_be_meant(given: str, hint: str):
+    for read in (parse, check):
+        with pytest.raises(
+            Usage, match=r"'hub\.url' is .*, which is no address of a hub"
+        ) as caught:
+            read("hub.url", given, where="here")
+        assert (caught.value.where, caught.value.hint) == ("here", hint)
+        assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "http://localhost:5999",
+        "https://ada:x@hub.example.org/team/",
+        "http://[::1]:80",
+        "http://h",
+    ],
+)
+def test_an_address_of_a_hub_is_taken(given: str):
+    assert parse("hub.url", given, where="here") == given
+
+
+@pytest.mark.parametrize("given", ["localhost:5999", "ada:s3cret@db.example.org:5432/assay"])
+def test_a_server_without_its_protocol_is_no_file_of_a_ledger(given: str):
+    with pytest.raises(Usage, match="a server's address, without its protocol") as caught:
+        parse("ledger.url", given, where="here")
+    assert "did you mean 'postgresql://" in str(caught.value.hint)
+    assert "'http://" in str(caught.value.hint)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["", "runs.db", "a/b:1/c.db", "/data/x:1", "~/l.db", "./db:1"])
+def test_the_path_of_a_ledger_is_taken(given: str):
+    check_address("ledger.url", given)
+    check_address("ASSAY_LEDGER", given)

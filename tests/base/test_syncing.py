@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,3 +67,48 @@ def test_an_error_ends_it(tmp_path: Path, synced: list[str]):
         raise ZeroDivisionError
     write_atomic(tmp_path / "a", "x")
     assert len(synced) == 2
+
+
+class Slow(type(Path())):  # type: ignore[misc] # Path itself cannot be a base before 3.12
+    """A folder that another thread is about to note when somebody else comes in between."""
+
+    def __hash__(self) -> int:
+        if threading.current_thread().name == "stage":
+            arrived.set()
+            assert go_on.wait(20)
+        return int(super().__hash__())
+
+
+arrived, go_on = threading.Event(), threading.Event()
+
+
+@pytest.mark.parametrize("when", ["in the block", "at its end"])
+def test_a_folder_that_is_noted_while_others_become_durable_becomes_so_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+):
+    arrived.clear()
+    go_on.clear()
+    asked: list[str] = []
+    real = files._sync_filesystem_of
+
+    def sync_filesystem_of(descriptor: int) -> None:
+        asked.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        real(descriptor)
+
+    monkeypatch.setattr(files, "_sync_filesystem_of", sync_filesystem_of)
+    late = Slow(tmp_path)
+    stage = threading.Thread(target=sync_filesystem, args=(late,), name="stage")
+
+    def note_late() -> None:
+        go_on.set()
+        stage.join(20)
+
+    with syncing_together() as sync:
+        stage.start()
+        assert arrived.wait(20)
+        if when == "in the block":
+            sync()
+            note_late()
+    if when == "at its end":
+        note_late()
+    assert asked == [str(tmp_path)]

@@ -13,7 +13,9 @@ import pytest
 import assay
 from assay.base.errors import Error, NotFound
 from assay.bundle.find import find, newest
-from assay.ledger import lineage, models, runs
+from assay.bundle.golden import Proof
+from assay.bundle.load import Bundle
+from assay.ledger import lineage, models, registry, runs
 from assay.ledger.database import open_ledger
 from assay.project import workspace
 from tests import make
@@ -80,6 +82,29 @@ def test_a_version_and_an_alias_name_a_bundle(inside: Path):
         find("bikes@2")
     with pytest.raises(NotFound, match="no alias 'prod'"):
         find("bikes@prod")
+
+
+def test_an_alias_that_is_called_like_a_version_is_nowhere_taken_for_it(inside: Path):
+    with assay.run("train"):
+        bundle = trained.bundle(Path("bundle"))
+    with open_ledger(workspace.find().ledger_path) as ledger:
+        for _ in range(3):
+            models.register(ledger, "rent", bundle=bundle.id)
+        with ledger.write() as connection:  # our own commands refuse it, MLflow's client does not
+            registry.set_alias(connection, "rent", "1", 3, at=1)
+    for name in ("rent@1", "models:/rent@1"):
+        with pytest.raises(Error, match=r"'rent@1' can mean rent/3 or rent/1") as caught:
+            assay.load(name)
+        assert caught.value.hint == "write rent/3 or rent/1"
+    for command in ("trace", "reproduce", "model show"):
+        shown = make.assay(inside, *command.split(), "rent@1")
+        assert shown.code == 255, command
+        assert "'rent@1' can mean rent/3 or rent/1" in shown.err, command
+        assert "hint: write rent/3 or rent/1" in shown.err, command
+    for name in ("rent/1", "rent/3", "rent@v1", "rent@2", "models:/rent/1"):
+        assert assay.load(name).id == bundle.id
+    assert "version rent@1" in make.done(inside, "trace", "rent/1").splitlines()[0]
+    assert "version rent@3" in make.done(inside, "trace", "rent/3").splitlines()[0]
 
 
 def test_a_damaged_object_is_refused(inside: Path):
@@ -192,3 +217,42 @@ def test_a_bundle_is_found_in_a_folder_without_a_project(tmp_path: Path):
         assert find("bundle").id == find("bundle/bundle.json").id == bundle.id
         with pytest.raises(NotFound, match="not part of a project"):
             find(bundle.id)
+
+
+def test_a_run_that_reads_a_version_says_so_of_the_one_that_was_read(
+    inside: Path, monkeypatch: pytest.MonkeyPatch
+):
+    bundle = trained.bundle(Path("bundle"))
+    with open_ledger(workspace.find().ledger_path) as ledger:
+        models.register(ledger, "bikes", bundle=bundle.id)
+        models.register(ledger, "bikes", bundle=f"sha256:{'0' * 64}")
+        models.set_alias(ledger, "bikes", "live", version=1)
+    with assay.run() as first:
+        assay.load("bikes@live")
+    prove = Bundle.prove
+
+    def prove_slowly(opened: Bundle) -> Proof:
+        with open_ledger(workspace.find().ledger_path) as other:  # a rollout meanwhile
+            models.set_alias(other, "bikes", "live", version=2)
+        return prove(opened)
+
+    monkeypatch.setattr(Bundle, "prove", prove_slowly)
+    with assay.run() as second:
+        assert assay.load("bikes@live").id == bundle.id
+    assert read_by(first.id) == {f"bundle:{bundle.id}", "version:bikes/1"}
+    assert read_by(second.id) == {f"bundle:{bundle.id}"}
+
+
+def test_a_run_that_reads_what_looks_like_a_version_says_that_it_read_the_bundle(inside: Path):
+    bundle = trained.bundle(Path("bundle"))
+    with assay.run() as made:
+        made.log_artifacts("bundle", "models/a@b")
+    with assay.run() as reading:
+        assert assay.load(f"runs:/{made.id}/models/a@b").id == bundle.id
+    assert read_by(reading.id) == {f"bundle:{bundle.id}"}
+
+
+def read_by(run: str) -> set[str]:
+    with open_ledger(workspace.find().ledger_path) as ledger:
+        edges = lineage.edges_to(ledger, f"run:{run}")
+    return {edge.source for edge in edges if edge.relation == "read_by"}

@@ -94,6 +94,14 @@ def test_runs_are_listed_shown_searched_and_compared(project: Path, hub: mlflow.
     assert not (project / ".assay" / "ledger.db").exists()
 
 
+def test_experiments_of_the_hub_are_listed(project: Path):
+    train("counted")
+    [default] = [one for one in said(project, "runs", "experiments") if one["name"] == "Default"]
+    assert default["n_runs"] >= 1
+    shown = make.assay(project, "runs", "list", "--experiment", "Defualt")
+    assert (shown.code, "did you mean 'Default'?" in shown.err) == (255, True)
+
+
 def test_files_of_a_run_come_from_the_hub(project: Path, hub: mlflow.Server, tmp_path: Path):
     run = train("files")
     other = made(tmp_path / "other", hub)

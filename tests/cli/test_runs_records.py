@@ -272,6 +272,51 @@ def test_an_export_of_an_experiment_has_all_runs_with_their_parts(tmp_path: Path
         assert said == f"Imported {count} new runs.\n"
 
 
+def test_all_runs_are_exported_but_those_that_go_on_and_deleted_ones(tmp_path: Path, root: Path):
+    with opened(root) as ledger:
+        top = Writer(ledger).start_run(name="top", kind="script", experiment="tries")
+        recorded(root, "part", {}, parent=top)
+        Writer(ledger).finish_run(top, status="finished")
+        Writer(ledger).start_run(name="long", kind="script")
+    gone = recorded(root, "gone", {})
+    kept = recorded(root, "other", {"model": b"weights"})
+    make.done(root, "runs", "delete", gone)
+    shown = make.assay(root, "runs", "export", "--all", "-o", "all.zip")
+    assert (shown.code, shown.out.split(" to ")[0]) == (0, "Wrote 3 runs and 1 artifact")
+    assert "1 run goes on and is left out; export again when it has ended" in shown.err
+    facts = json.loads(make.done(root, "runs", "export", "--all", "-f", "-o", "all.zip", "--json"))
+    assert (facts["runs"], facts["running"], facts["ids"][-1]) == (3, 1, kept)
+    other = make.project(tmp_path / "everything")
+    assert make.done(other, "runs", "import", str(root / "all.zip")) == (
+        "Imported 3 new runs, 1 artifact.\n"
+    )
+
+
+def test_an_export_without_a_word_says_that_it_took_the_latest_run(root: Path):
+    recorded(root, "a", {})
+    latest = recorded(root, "b", {})
+    shown = make.assay(root, "runs", "export", "-o", "a.zip")
+    assert shown.err == "  this is the latest run alone, with its parts; '--all' takes all runs\n"
+    facts = json.loads(make.done(root, "runs", "export", "-o", "b.zip", "--json"))
+    assert facts["ids"] == [latest]
+
+
+@pytest.mark.parametrize("arguments", [("latest",), ("--experiment", "tries")])
+def test_an_export_of_all_takes_no_other_choice(root: Path, arguments: tuple[str, ...]):
+    recorded(root, "a", {})
+    shown = make.assay(root, "runs", "export", "--all", *arguments, "-o", "a.zip")
+    assert shown.code == 2
+    assert "'--all' means all runs" in shown.err
+    assert not (root / "a.zip").exists()
+
+
+def test_an_export_of_an_experiment_that_is_not_there_names_a_near_one(root: Path):
+    recorded(root, "a", {})
+    shown = make.assay(root, "runs", "export", "--experiment", "trys", "-o", "a.zip")
+    assert "there is no experiment 'trys'\n  hint: did you mean 'tries'?" in shown.err
+    assert not (root / "a.zip").exists()
+
+
 def test_records_alone_are_exported_and_imported(tmp_path: Path, root: Path):
     run = recorded(root, "a", {"model": b"weights"})
     make.done(root, "runs", "export", "--no-artifacts")

@@ -108,7 +108,9 @@ def test_the_log_is_json_csv_and_markdown(filled: Path) -> None:
 
 
 def test_the_log_of_an_experiment_and_of_stages(filled: Path) -> None:
-    assert make.done(filled, "log", "--experiment", "it's") == 'No runs of experiment "it\'s".\n'
+    shown = make.assay(filled, "log", "--experiment", "it's")
+    assert (shown.code, shown.out) == (255, "")
+    assert 'there is no experiment "it\'s"\n  hint: ' in shown.err
     assert len(cells(make.done(filled, "log", "--experiment", "Default", "--all"))) == 5
 
 

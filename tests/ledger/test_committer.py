@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from psycopg.errors import DiskFull
 from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
 
 from assay.base.errors import Error
 from assay.ledger import committer as committers
 from assay.ledger import recording, tables
-from assay.ledger.committer import Committer, Full
+from assay.ledger.committer import Away, Committer, Full
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.sinks import Unavailable
 
@@ -260,3 +262,23 @@ def new_run(ledger: Ledger) -> str:
     from assay.ledger.writer import Writer
 
     return Writer(ledger).start_run(name="a", kind="script")
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("database or disk is full", Full),
+        ('could not extend file "base/16384/2619": No space left on device', Full),
+        ('could not translate host name "db-full" to address: Name or service not known', Away),
+        ('connection to server at "fullstack.example.org", port 5432 failed: refused', Away),
+        ('FATAL:  database "fulfil" does not exist', Away),
+    ],
+)
+def test_a_database_is_full_only_where_it_says_so_of_its_disk(said: str, kind: type[Error]):
+    assert committers.kind_of(OperationalError(None, None, Exception(said)), said) is kind
+
+
+def test_a_server_whose_disk_is_full_is_known_by_its_code_in_any_language():
+    said = "konnte Datei »base/16384/2619« nicht erweitern"
+    error = OperationalError(None, None, DiskFull(said))
+    assert committers.kind_of(error, said) is Full

@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_written_gives_an_error_with_the_next_step(
                 return str(error)
         if os.getuid() == 0:  # to whom nothing is forbidden
             try_it("/dev/null")  # imports what is needed
-            import alembic, assay.ledger.migrations
+            import alembic, assay.ledger.migrations, encodings.ascii
             os.setuid(65534)
         print(try_it(sys.argv[1]))
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assay.base.errors import Error, NotFound, Taken
-from assay.ledger import experiments, runs, tables
+from assay.ledger import deleting, experiments, recording, runs, tables
 from assay.ledger.database import Ledger
 from assay.ledger.writer import Writer
 
@@ -94,8 +94,9 @@ def test_tags_are_set_over_each_other_and_taken_away_once(ledger: Ledger):
 
 def test_a_deleted_run_takes_nothing_until_it_is_restored(ledger: Ledger, run: str):
     writer = Writer(ledger)
-    writer.delete_run(run, at=5)
-    writer.delete_run(run, at=6)
+    with ledger.write() as connection:
+        for at in (5, 6):
+            recording.delete(connection, run, at=at)
     with pytest.raises(Error, match="is deleted; nothing can be added"):
         writer.set_tags(run, {"a": "b"})
     with pytest.raises(Error, match=f"assay runs restore {run}"):
@@ -103,9 +104,9 @@ def test_a_deleted_run_takes_nothing_until_it_is_restored(ledger: Ledger, run: s
     with ledger.read() as connection:
         row = connection.execute(tables.run.select().where(tables.run.c.id == run)).one()
     assert (row.deleted, row.updated) == (5, 5)
-    writer.restore_run(run)
+    deleting.restore(ledger, [run])
     writer.set_tags(run, {"a": "b"})
     assert writer.remove_tag(run, "a")
     assert not writer.remove_tag(run, "a")
     with pytest.raises(NotFound):
-        writer.delete_run("none")
+        deleting.delete(ledger, ["none"])

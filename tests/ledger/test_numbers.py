@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from assay.ledger import decisions, deleting, lineage, models, purge
 from assay.ledger.database import Ledger
-from assay.ledger.deployments import add_deployment, end_deployment
+from assay.ledger.deployments import add_deployment
 from assay.ledger.model_names import NoModel, NoVersion
 from assay.ledger.writer import Writer
 
@@ -53,7 +53,9 @@ def test_the_numbers_of_a_deleted_model_begin_anew(ledger: Ledger):
 def test_what_the_record_names_is_never_the_name_of_another_version(ledger: Ledger):
     for _ in range(4):
         models.register(ledger, "m", bundle="sha256:1")
-    end_deployment(ledger, add_deployment(ledger, "e", version="m/1").id, reason="over")
+    models.register(ledger, "next", bundle="sha256:1")
+    for version in ("m/1", "next/1"):
+        add_deployment(ledger, "e", version=version)
     made = decisions.start(ledger, "e", trigger="hand", window_end=1, at=1)
     assert made is not None
     decisions.update(ledger, made.id, step="registered", version="m/3")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.base.errors import Error, NotFound
-from assay.ledger import operations, recording, runs, tables
+from assay.ledger import deleting, operations, purge, recording, runs, tables
 from assay.ledger.committer import Committer
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.operations import (
@@ -25,6 +25,7 @@ from assay.ledger.operations import (
     LogParams,
     Operation,
     Refusal,
+    ResumeRun,
     SetTags,
     StartRun,
     point,
@@ -239,6 +240,29 @@ def test_a_batch_whose_answer_was_lost_is_refused_what_it_was_refused_before(led
     assert write(ledger, 3, SetTags(run="r", tags={"team": "b"})) == []
     assert write(ledger, 2, *found) == []  # its answer was heard: another one came after it
     assert runs.get(ledger, "r").tags == {"team": "b"}
+
+
+def test_a_batch_that_was_taken_whole_is_told_of_no_refusal_when_it_comes_again(ledger: Ledger):
+    write(ledger, 1, started())
+    found = (
+        LogParams(run="r", params={"lr": ("1", "int")}),
+        FinishRun(run="r", status="failed", at=3),
+    )
+    assert write(ledger, 2, *found) == []
+    going_on = ResumeRun(run="r", at=4, process=WHO), FinishRun(run="r", status="finished", at=5)
+    assert write(ledger, 1, *going_on, sender="elsewhere") == []
+    assert write(ledger, 2, *found) == []
+    deleting.delete(ledger, ["r"], at=6)
+    assert write(ledger, 2, *found) == []
+    purge.purge(ledger, purge.find(ledger), at=7)
+    assert write(ledger, 2, *found) == []
+    begun = started("other"), SetTags(run="other", tags={"team": "a"})
+    ended = FinishRun(run="other", status="finished", at=2)
+    assert write(ledger, 1, *begun, ended, sender="t") == []
+    deleting.delete(ledger, ["other"], at=8)
+    purge.purge(ledger, purge.find(ledger), at=9)
+    assert write(ledger, 1, *begun, ended, sender="t") == []
+    assert runs.list_(ledger) == []
 
 
 @pytest.mark.parametrize("kind", ["path", "metric", "tag", "parameter"])

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from assay.base.errors import Error
 from assay.ledger import lineage, models, registered, registry, tables
 from assay.ledger.database import Ledger, open_ledger
-from assay.ledger.deployments import add_deployment, end_deployment, list_deployments
+from assay.ledger.deployments import add_deployment, list_deployments
 from assay.ledger.model_names import ModelTaken, NoAlias, NoModel, NoVersion, meanings
 from assay.ledger.models import Model, Version
 
@@ -120,17 +120,18 @@ def test_a_model_that_answered_once_keeps_its_record_and_its_numbers(ledger: Led
     for _ in range(3):
         models.register(ledger, "m", bundle="sha256:1", tags={"k": "v"})
     models.set_alias(ledger, "m", "live", version=2)
-    row = add_deployment(ledger, "scores", version="m/2")
+    add_deployment(ledger, "scores", version="m/2", at=1)
     with pytest.raises(Error, match="'scores' answers with m/2"):
         models.delete_model(ledger, "m")
     assert get(ledger, "m").aliases == {"live": 2}
-    end_deployment(ledger, row.id, reason="over")
+    models.register(ledger, "next")
+    add_deployment(ledger, "scores", version="next/1", at=2)
     models.delete_model(ledger, "m")
-    assert models.list_models(ledger) == []
+    assert [one.name for one in models.list_models(ledger)] == ["next"]
     for name in ("m", "m/2", "m@live"):
         with pytest.raises(NoModel):
             models.get_version(ledger, name)
-    assert [one.version for one in list_deployments(ledger, "scores")] == [2]
+    assert [one.version for one in list_deployments(ledger, "scores")] == [1, 2]
     assert lineage.edges_to(ledger, "version:m/2")
     assert lineage.edges_to(ledger, "version:m/3") == []
     make(ledger, "other")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.base.errors import Error, NotFound
-from assay.ledger import lineage, process, runs, values
+from assay.ledger import lineage, process, runs, tables, values
 from assay.ledger.database import Ledger
 from assay.ledger.environment import capture
 from assay.ledger.writer import Artifact, Code, Data, Untracked, Writer
@@ -176,7 +176,11 @@ def test_a_killed_process_has_its_runs_marked_killed(
     ) as doomed:
         assert doomed.stdout is not None
         run = doomed.stdout.readline().strip()
-        child = writer.start_run(name="stage", kind="stage", parent=run)
+        child = writer.start_run(name="part", kind="script", parent=run)
+        with ledger.write() as connection:  # of MLflow's kind: no process says that it lives
+            nobody = dict.fromkeys(["host", "boot", "pid", "process_start", "seen"])
+            connection.execute(tables.run.update().where(tables.run.c.id == child), nobody)
+        lives = writer.start_run(name="lives", kind="script", parent=run)
         mine = writer.start_run(name="mine", kind="script")
         assert writer.mark_killed(at=1) == []
         doomed.send_signal(signal.SIGKILL)
@@ -189,7 +193,9 @@ def test_a_killed_process_has_its_runs_marked_killed(
     found = runs.get(ledger, run)
     assert (found.status, found.end) == ("killed", 2)
     assert "is gone" in (found.reason or "")
-    assert runs.get(ledger, mine).status == "running"
+    assert runs.get(ledger, child).reason == "the run that it is a part of was killed"
+    for one in (lives, mine):  # their process is this one
+        assert runs.get(ledger, one).status == "running"
 
 
 @pytest.mark.parametrize("column", ["boot", "process_start"])

@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+    from typing import Any
 
 
 class Error(Exception):
@@ -32,9 +33,18 @@ class Error(Exception):
         self.where = None if where is None else str(where)
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how another process gets a copy: by attributes, whatever it was made of."""
+        return _again, (type(self), self.args), self.__dict__
+
     def __str__(self) -> str:
         head = self.what if self.where is None else f"{self.where}: {self.what}"
         return head if self.hint is None else f"{head}\n  hint: {self.hint}"
+
+
+def _again(kind: type[Error], args: tuple[Any, ...]) -> Error:
+    """Return an error of a class without its attributes."""
+    return kind.__new__(kind, *args)
 
 
 class Negative(Error):

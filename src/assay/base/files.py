@@ -44,12 +44,16 @@ def writing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
         with temporary.open("xb") as handle:
             yield handle
             handle.flush()
-            if _waiting is None:
+            is_later = _waiting is not None
+            if not is_later:
                 os.fsync(handle.fileno())
         if mode is not None:
             temporary.chmod(mode)
         temporary.replace(path)
-        sync_folder(path.parent)
+        if is_later:
+            sync_filesystem(path.parent)
+        else:
+            sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise explain(error, path) from error
@@ -60,9 +64,7 @@ def writing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable; file systems that cannot do so are left alone."""
-    waiting = _waiting
-    if waiting is not None:
-        waiting.add(folder)
+    if _waits(folder):
         return
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
@@ -78,9 +80,7 @@ def sync_filesystem(folder: Path) -> None:
     For a batch of files this costs a tenth of an fsync each. Where `syncfs` is missing (it is
     Linux's), `sync` does the same for all file systems.
     """
-    waiting = _waiting
-    if waiting is not None:
-        waiting.add(folder)
+    if _waits(folder):
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -100,6 +100,15 @@ def _sync_filesystem_of(descriptor: int) -> None:
 _waiting: set[Path] | None = None  # folders with files that are not durable yet
 
 
+def _waits(folder: Path) -> bool:
+    """Let a folder wait for the end of a block; False where there is none, or it ends just now."""
+    waiting = _waiting
+    if waiting is None:
+        return False
+    waiting.add(folder)
+    return waiting is _waiting
+
+
 @contextlib.contextmanager
 def syncing_together() -> Iterator[Callable[[], None]]:
     """Make what the block writes durable all at once: at its end, or when the result is called.
@@ -112,23 +121,28 @@ def syncing_together() -> Iterator[Callable[[], None]]:
     if _waiting is not None:
         yield _sync_waiting
         return
-    _waiting = set()
+    waiting: set[Path] = set()
+    _waiting = waiting
     try:
         yield _sync_waiting
     finally:
-        try:
-            _sync_waiting()
-        finally:
-            _waiting = None
+        _waiting = None  # who writes from now on waits for the disk alone
+        _sync(waiting)
 
 
 def _sync_waiting() -> None:
+    waiting = _waiting
+    if waiting is not None:
+        _sync(waiting)
+
+
+def _sync(waiting: set[Path]) -> None:
     """Make all durable that was written to the file systems of the folders that wait."""
-    global _waiting  # noqa: PLW0603
-    folders, _waiting = _waiting or set(), None
+    folders = waiting.copy()  # in one step, whatever other threads add
+    waiting.difference_update(folders)  # what they add from now on waits for the next time
     devices: dict[int, int] = {}  # a descriptor of each
     try:
-        for folder in tuple(folders):  # other threads may still add to it
+        for folder in folders:
             descriptor = _open_nearest(folder)
             if devices.setdefault(os.fstat(descriptor).st_dev, descriptor) != descriptor:
                 os.close(descriptor)
@@ -137,7 +151,6 @@ def _sync_waiting() -> None:
     finally:
         for descriptor in devices.values():
             os.close(descriptor)
-        _waiting = set()
 
 
 def _open_nearest(folder: Path) -> int:

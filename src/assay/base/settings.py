@@ -122,6 +122,7 @@ def parse(key: str, value: Any, *, where: str) -> Any:
     found = _read(setting, value) if isinstance(value, str) else value
     if not setting.takes(found):
         raise Usage(f"'{key}' is {value!r}, not {setting.kind}", where=where)
+    check_address(key, found, where=where)
     return found
 
 
@@ -136,6 +137,53 @@ def check(key: str, value: Any, *, where: str | None = None) -> None:
     setting = known(key, where=where)
     if not setting.takes(value):
         raise Usage(f"'{key}' is {value!r}, not {setting.kind}", where=where)
+    check_address(key, value, where=where)
+
+
+def check_address(key: str, value: Any, *, where: str | None = None) -> None:
+    """Refuse a text that is no address of a hub, or one of a server that names no protocol.
+
+    As the path of a ledger, it would become a file in the current folder.
+
+    Parameters
+    ----------
+    key : str
+        ``hub.url`` or ``ledger.url``, or their variable ASSAY_HUB or ASSAY_LEDGER; of any other
+        setting nothing is said.
+
+    Raises
+    ------
+    Usage
+        With the address that may be meant.
+    """
+    if key not in _OF_HUB | _OF_LEDGER or not isinstance(value, str) or not value:
+        return
+    bare = _BARE.fullmatch(value)
+    if key in _OF_HUB and _HUB.fullmatch(value) is None:
+        what = f"'{key}' is {_unsigned(value)!r}, which is no address of a hub"
+        hint = f"did you mean 'http://{bare[1]}'?" if bare else "write it as http://HOST:PORT"
+        raise Usage(what, where=where, hint=hint)
+    if key in _OF_LEDGER and bare is not None and bare[2] is not None:
+        what = f"'{key}' is {_unsigned(value)!r}: a server's address, without its protocol"
+        other = "ASSAY_HUB" if key == "ASSAY_LEDGER" else "hub.url"
+        hint = (
+            f"did you mean 'postgresql://{bare[1]}/DATABASE'? a hub is named by {other}: "
+            f"'http://{bare[1]}'; a file of this name is './{bare[1]}'"
+        )
+        raise Usage(what, where=where, hint=hint)
+
+
+_OF_HUB = frozenset(["hub.url", "ASSAY_HUB"])
+_OF_LEDGER = frozenset(["ledger.url", "ASSAY_LEDGER"])
+_HUB = re.compile(r"https?://([^/@\s]*@)?(\[[0-9A-Fa-f:.]+\]|[^/:@\s\[\]?#]+)(:\d{1,5})?(/\S*)?")
+_BARE = re.compile(
+    r"(?:[^/@\s]*@|//)?((?:[A-Za-z0-9-]+\.)*[A-Za-z0-9-]+(:\d{1,5})?(?:/\S*)?)", re.ASCII
+)
+
+
+def _unsigned(address: str) -> str:
+    """Return an address without who signs in."""
+    return re.sub(r"[^/@]*@", "", address, count=1)
 
 
 def _read(setting: Setting, given: str) -> Any:

@@ -172,8 +172,10 @@ def _note_read(ref: str, opened: Bundle, project: Project | None) -> None:
     with contextlib.suppress(Error):  # it may have ended, or be one of several threads
         active = origin.active_run()
         if active is not None:
+            active.read(f"bundle:{opened.id}")
             version = addresses.version(ref, project=project)
-            active.read(f"bundle:{opened.id}", *([version.thing] if version else []))
+            if version is not None and version.bundle == opened.id:  # an alias may have moved
+                active.read(version.thing)
 
 
 def open_bundle(ref: str | Path, *, force: bool = False, project: Project | None = None) -> Bundle:

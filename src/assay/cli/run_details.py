@@ -1,7 +1,8 @@
-"""`runs artifacts` and `runs metric`: the files that a run keeps, and the points of a metric."""
+"""`runs artifacts`, `runs metric` and `runs experiments`: files, points of a metric, names."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from assay.base.errors import Error, NotFound, did_you_mean
 from assay.base.progress import counted, human_size
 from assay.cli.forms import csv_option, csv_table, one_form
 from assay.cli.output import did, json_option, show, spelled
-from assay.cli.run_places import bring, directory_option, open_runs
+from assay.cli.run_places import bring, directory_option, has_runs, open_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +39,9 @@ def artifacts_command(
         found = runs.get(ledger, run)
     kept = _at(found, path.strip("/"))
     if out is not None:
-        _copy(kept, Path(out), directory)
-        did(kept, as_json=as_json, text=f"{counted(len(kept), 'file')} copied to {out}")
+        copied, problems = _copy(kept, Path(out), directory)
+        did(copied, as_json=as_json, text=f"{counted(len(copied), 'file')} copied to {out}")
+        _all_copied(problems)
         return 0
     rows = [[one.path, human_size(one.size), one.oid.removeprefix("sha256:")[:8]] for one in kept]
     none = f"The run {found.id} keeps no files."
@@ -47,6 +49,15 @@ def artifacts_command(
         kept, as_json=as_json, text=text_table(["path", "size", "sha256"], rows) if rows else none
     )
     return 0
+
+
+def _all_copied(problems: list[Error]) -> None:
+    """Say what could not be copied."""
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        said = "; ".join(f"{one.where}: {one.what}" if one.where else one.what for one in problems)
+        raise Error(f"{len(problems):,} files were not copied: {said}", hint=problems[0].hint)
 
 
 def _at(run: Run, path: str) -> tuple[Artifact, ...]:
@@ -65,10 +76,14 @@ def _at(run: Run, path: str) -> tuple[Artifact, ...]:
     return found
 
 
-def _copy(kept: Sequence[Artifact], folder: Path, directory: Path | None) -> None:
-    """Copy files; where one is not here, or there is another one already, nothing is written."""
-    from assay.base.files import inside
-    from assay.objects import copying
+def _copy(
+    kept: Sequence[Artifact], folder: Path, directory: Path | None
+) -> tuple[list[Artifact], list[Error]]:
+    """Copy files, and return those that were, and why the others were not.
+
+    Where one is not here, or there is another one already, nothing is written.
+    """
+    from assay.ledger.sdk import downloads
 
     oids = [one.oid.removeprefix("sha256:") for one in kept]
     objects = bring(directory, oids)
@@ -77,16 +92,18 @@ def _copy(kept: Sequence[Artifact], folder: Path, directory: Path | None) -> Non
         raise NotFound(
             f"the content of {missing[0]!r} is not here", hint="'assay pull --artifacts' brings it"
         )
-    targets = [inside(folder, one.path) for one in kept]
-    for target in targets:
-        if target.exists():
+    for one in kept:
+        target = folder / one.path
+        if os.path.isfile(target):  # noqa: PTH113 -- false where a name is too long, too
             raise Error("there is a file already", where=target, hint="name another folder")
-    for target, oid in zip(targets, oids, strict=True):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        copied, _ = copying.copy(objects.place(oid), str(target), algorithm="sha256", mode=0o644)
-        if copied != oid:
-            target.unlink()
-            raise objects.damaged(oid)
+    copied, problems = [], []
+    for one, oid in zip(kept, oids, strict=True):
+        try:
+            downloads.copy_one(objects, oid, one.path, folder)
+            copied.append(one)
+        except Error as error:
+            problems.append(error)
+    return copied, problems
 
 
 @click.command("metric")
@@ -113,4 +130,27 @@ def metric_command(run: str, key: str, directory: Path | None, as_json: bool, as
         return 0
     rows = [[str(one.step), iso(one.at), format_number(one.value)] for one in points]
     show(spelled(points), as_json=as_json, text=text_table(["step", "at", "value"], rows))
+    return 0
+
+
+@click.command("experiments")
+@directory_option
+@json_option
+def experiments_command(directory: Path | None, as_json: bool) -> int:
+    """List the experiments: how many runs each has, and when the last one began.
+
+    Runs that are a part of another do not count. The one with the newest run comes first.
+    """
+    from assay.ledger import listing
+    from assay.render.tables import text_table
+
+    if not has_runs(directory):
+        show([], as_json=as_json, text="No runs yet.")
+        return 0
+    with open_runs(directory) as ledger:
+        found = listing.experiments(ledger)
+    rows = [
+        [one.name, f"{one.n_runs:,}", "-" if one.last is None else iso(one.last)] for one in found
+    ]
+    show(found, as_json=as_json, text=text_table(["experiment", "runs", "last run"], rows))
     return 0

@@ -49,7 +49,7 @@ def open_runs(directory: Path | None = None) -> Ledger:
 
     project = places.find_project() if directory is None else own_place(directory).project
     if project is not None:
-        with contextlib.suppress(Error):  # the ledger can be read and not written
+        with contextlib.suppress(Error, OSError):  # the ledger can be read and not written
             killed.settle(project)
     ledger = open_place(directory)
     liveness.look(ledger, at=now_ms())

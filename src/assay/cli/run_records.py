@@ -241,6 +241,7 @@ def _purge_document(found: Freed) -> dict[str, Any]:
 @click.command("export")
 @click.argument("runs", nargs=-1)
 @_of_experiment
+@click.option("--all", "every", is_flag=True, help="All runs, but for those that go on.")
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="The file to write."
 )
@@ -251,6 +252,7 @@ def _purge_document(found: Freed) -> dict[str, Any]:
 def export_command(
     runs: tuple[str, ...],
     experiment: str | None,
+    every: bool,
     out: Path | None,
     no_artifacts: bool,
     force: bool,
@@ -259,16 +261,23 @@ def export_command(
 ) -> int:
     """Write RUNS to one file.
 
-    'assay runs import' reads it: records, parts, artifacts, as a ZIP archive. Without RUNS and
-    --experiment it is the latest run.
+    'assay runs import' reads it: records, parts, artifacts, as a ZIP archive. Without RUNS,
+    --experiment and --all it is the latest run.
     """
     from assay.workflows import run_files
 
+    is_latest = not (runs or every or experiment is not None)
+    if every and (runs or experiment is not None):
+        raise Usage(
+            "'--all' means all runs: it takes neither RUNS nor '--experiment'",
+            hint="leave '--all' out, or the others",
+        )
     say_whose(directory)
     done = run_files.write(
         own_place(directory),
-        runs or (() if experiment is not None else ("latest",)),
+        ("latest",) if is_latest else runs,
         experiment=experiment,
+        every=every,
         out=out,
         artifacts=not no_artifacts,
         overwrite=force,
@@ -276,6 +285,13 @@ def export_command(
     held = "" if no_artifacts else f" and {counted(done.artifacts, 'artifact')}"
     text = f"Wrote {counted(done.runs, 'run')}{held} to {done.path} ({human_size(done.size)})."
     did(done, as_json=as_json, text=text)
+    if is_latest:
+        note("  this is the latest run alone, with its parts; '--all' takes all runs")
+    if done.running:
+        go, are = (
+            ("goes on and is", "it has") if done.running == 1 else ("go on and are", "they have")
+        )
+        note(f"  {counted(done.running, 'run')} {go} left out; export again when {are} ended")
     if done.missing or done.others_missing:
         from assay.workflows.record_objects import in_words
 

@@ -12,7 +12,7 @@ from assay.base.clock import duration, iso
 from assay.base.errors import Usage
 from assay.base.progress import counted, human_size
 from assay.cli.output import json_option, show, spelled
-from assay.cli.run_details import artifacts_command, metric_command
+from assay.cli.run_details import artifacts_command, experiments_command, metric_command
 from assay.cli.run_places import directory_option, has_runs, open_runs
 from assay.cli.run_records import (
     delete_command,
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _SAID = frozenset(["mlflow.runName", "mlflow.user", "mlflow.parentRunId"])
 """Tags of MLflow's clients that say what other lines say."""
+_WIDEST = 32
+"""Characters of the longest name that the column of names is as wide as."""
 _STEERING = re.compile(r"(\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -43,6 +45,7 @@ runs_group.add_command(search_command)
 runs_group.add_command(sync_command)
 runs_group.add_command(artifacts_command)
 runs_group.add_command(metric_command)
+runs_group.add_command(experiments_command)
 
 
 for _command in (
@@ -80,7 +83,7 @@ def runs_list(
     as_json: bool,
 ) -> int:
     """List runs, newest first."""
-    from assay.ledger import runs
+    from assay.ledger import listing, runs
     from assay.render.tables import text_table
 
     if not has_runs(directory):
@@ -96,6 +99,8 @@ def runs_list(
             status=status,  # type: ignore[arg-type]
             experiment=experiment,
         )
+        if experiment is not None and not found:
+            listing.check_experiment(ledger, experiment)
     rows = [_list_row(run) for run in found]
     header = ["run", "name", "kind", "status", "started", "took", "commit"]
     none = "No run is like that." if status or experiment else "No runs yet."
@@ -143,17 +148,23 @@ def runs_show(run: str, directory: Path | None, as_json: bool) -> int:
 
 
 def _shown(run: Run, children: list[Run], models: list[LoggedModel]) -> str:
+    from assay.render.tables import visible
+
     facts = [
         ("run", run.id),
-        ("name", f"{run.name} ({run.kind})"),
+        ("name", f"{visible(run.name)} ({run.kind})"),
         ("part of", run.parent or ""),
-        ("status", run.status + (f": {run.reason}" if run.reason else "")),
+        ("status", run.status + (f": {visible(run.reason)}" if run.reason else "")),
         ("started", _started(run)),
         ("took", "-" if run.seconds is None else duration(run.seconds)),
         ("command", (run.command or "").replace("\n", "; ")),
         ("code", _code(run)),
         *_resources(run),
-        *((f"tag {key}", value) for key, value in run.tags.items() if key not in _SAID),
+        *(
+            (f"tag {visible(key)}", visible(value) or '""')
+            for key, value in run.tags.items()
+            if key not in _SAID
+        ),
     ]
     if run.environment is not None:
         software, host = run.environment.software, run.environment.host
@@ -164,16 +175,16 @@ def _shown(run: Run, children: list[Run], models: list[LoggedModel]) -> str:
                 f"{len(software.packages)} packages, {host.cores} cores of {host.cpu}",
             )
         )
-    width = max(len(name) for name, value in facts if value)
+    width = max(len(name) for name, value in facts if value and len(name) <= _WIDEST)
     parts = ["\n".join(f"{name:<{width}}  {value}" for name, value in facts if value)]
     parts += _blocks(run)
     if models:
-        lines = [f"{one.name}  {one.id}  {one.status}" for one in models]
+        lines = [f"{visible(one.name)}  {one.id}  {one.status}" for one in models]
         parts.append(f"logged models:\n{_indented(lines)}")
     parts += [_child(child) for child in children]
     for one in (run, *children):
         if one.status != "finished" and one.log_tail:
-            parts.append(f"last lines of {one.name}:\n" + _indented(_last(one.log_tail)))
+            parts.append(f"last lines of {visible(one.name)}:\n" + _indented(_last(one.log_tail)))
     return _harmless("\n\n".join(parts))
 
 
@@ -219,7 +230,7 @@ def _resources(run: Run) -> list[tuple[str, str]]:
 
 def _blocks(run: Run) -> list[str]:
     from assay.ledger.values import folded
-    from assay.render.tables import format_number
+    from assay.render.tables import format_number, visible
 
     blocks = {
         "params": [f"{key} = {value}" for key, value in folded(run.params).items()],
@@ -228,7 +239,11 @@ def _blocks(run: Run) -> list[str]:
         "outputs": [f"{d.path}  {_oid(d.oid)}" for d in run.outputs],
         "artifacts": [f"{a.path}  {human_size(a.size)}" for a in run.artifacts],
     }
-    return [f"{title}:\n{_indented(lines)}" for title, lines in blocks.items() if lines]
+    return [
+        f"{title}:\n{_indented([visible(line) for line in lines])}"
+        for title, lines in blocks.items()
+        if lines
+    ]
 
 
 def _for(data: Data) -> str:
@@ -250,17 +265,18 @@ def _indented(lines: list[str]) -> str:
 
 
 def _child(run: Run) -> str:
-    from assay.render.tables import format_number
+    from assay.render.tables import format_number, visible
 
     took = "" if run.seconds is None else f" in {duration(run.seconds)}"
     resources = "".join(f", {text}" for _, text in _resources(run))
     what = f"stage {run.stage}" if run.stage else f"{run.kind} {run.name}"
-    lines = [f"{what} ({run.id[:13]}): {run.status}{took}{resources}"]
-    lines += [f"  {run.reason}"] if run.reason else []
+    inner = f", {counted(len(run.children), 'part')}" if run.children else ""
+    lines = [f"{visible(what)} ({run.id[:13]}): {run.status}{took}{resources}{inner}"]
+    lines += [f"  {visible(run.reason)}"] if run.reason else []
     values = [f"{key} = {format_number(one.value)}" for key, one in run.metrics.items()]
     if values:
         more = f", and {len(values) - 6} more" if len(values) > 6 else ""
-        lines.append(f"  {', '.join(values[:6])}{more}")
+        lines.append(f"  {visible(', '.join(values[:6]))}{more}")
     return "\n".join(lines)
 
 

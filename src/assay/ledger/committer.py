@@ -44,6 +44,9 @@ LONGEST = 0.1
 PATIENCE = 20.0
 """Seconds that a database may be locked or gone before a write fails."""
 _PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)
+_FULL = ("database or disk is full", "No space left on device", "Disk quota exceeded")
+"""What SQLite says, and PostgreSQL of the system; a host may be named "db-full"."""
+_DISK_FULL = "53100"  # PostgreSQL's code
 _log = logging.getLogger("assay.ledger")
 
 
@@ -247,7 +250,10 @@ def kind_of(error: SQLAlchemyError, message: str) -> type[Error]:
     """Return what kind of error it is that a database says."""
     if not _is_of_database(error):
         return Error
-    return Full if "full" in message or "No space" in message else Away
+    is_full = (
+        getattr(getattr(error, "orig", None), "sqlstate", None) == _DISK_FULL
+    )  # in any language
+    return Full if is_full or any(said in message for said in _FULL) else Away
 
 
 def _is_of_database(error: Exception) -> bool:

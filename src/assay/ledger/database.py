@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
+from assay.base import settings
 from assay.base.errors import Error, NotFound
 from assay.base.files import explain, temporary_beside
 from assay.ledger import engines
@@ -231,6 +232,8 @@ def _url(where: Path | str) -> URL:
     from sqlalchemy.exc import ArgumentError
 
     if isinstance(where, Path) or "://" not in where:
+        if isinstance(where, str) and not os.path.exists(where):  # noqa: PTH110 -- it is a text
+            settings.check_address("ASSAY_LEDGER", where)  # other places were looked at before
         return URL.create("sqlite", database=str(Path(where).absolute()))
     try:
         url = make_url(where)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from assay.base.clock import now_ms
-from assay.base.errors import Error, NotFound
+from assay.base.errors import Error
 from assay.base.ids import uuid7
 from assay.ledger import models
 from assay.ledger.askable import askable
@@ -96,17 +96,6 @@ def _put(connection: Connection, made: Deployment) -> None:
         at=made.start,
     )
     lineage.add(connection, [edge])
-
-
-def end_deployment(ledger: Ledger, id_: str, *, reason: str, at: int | None = None) -> None:
-    """Record that an endpoint answers with a version no longer."""
-    from assay.ledger.tables import deployment
-
-    query = deployment.update().where(deployment.c.id == id_, deployment.c.end.is_(None))
-    with ledger.write() as connection:
-        ended = {"end": now_ms() if at is None else at, "end_reason": reason}
-        if connection.execute(query.values(ended)).rowcount == 0:
-            raise NotFound(f"there is no deployment {id_!r} that goes on")
 
 
 @askable

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from assay.base.errors import Error
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -58,16 +61,52 @@ def _as_data_error(context: ExceptionContext) -> BaseException | None:
     return None
 
 
+def _mode(path: Path) -> str:
+    """Return how SQLite opens a file: to be written to, wherever its folder can be.
+
+    In a folder that cannot, such as that of a snapshot, it is read. Its log, the file that ends in
+    ``-wal``, is read with it where the index of that, ``-shm``, is there, too. Without a log
+    nobody writes at this moment, and all is in the file itself.
+
+    Raises
+    ------
+    Error
+        If there is a log that cannot be read: the file alone is not what was recorded last.
+    """
+    folder = path.parent
+    if os.access(folder, os.W_OK) or not os.access(path, os.R_OK):
+        return "mode=rw"  # what is wrong with a file that cannot be read is SQLite's to say
+    log, index = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))
+    if log.exists() and index.exists():
+        return (
+            "mode=rw" if all(os.access(one, os.W_OK) for one in (path, log, index)) else "mode=ro"
+        )
+    if log.exists() and log.stat().st_size:
+        raise Error(
+            f"the log beside it, {log.name!r}, cannot be read without writing to this folder, and "
+            "it holds what was recorded last",
+            where=path,
+            hint="copy the folder to where you may write, with all files of this name, and look "
+            "there with '--directory'",
+        )
+    return "mode=ro&immutable=1"
+
+
 def _of_file(path: Path) -> Engine:
     import sqlite3
 
     from sqlalchemy import create_engine, event
     from sqlalchemy.exc import OperationalError
 
+    class Still(sqlite3.Connection):
+        """A connection that takes its file for one that nobody changes."""
+
     def connect() -> sqlite3.Connection:  # never makes a file: an empty one would cost an old log
+        mode = _mode(path)
         return sqlite3.connect(
-            f"{path.as_uri()}?mode=rw",
+            f"{path.as_uri()}?{mode}",
             uri=True,
+            factory=Still if "immutable" in mode else sqlite3.Connection,
             timeout=BUSY_TIMEOUT,
             isolation_level=None,
             check_same_thread=False,
@@ -79,6 +118,11 @@ def _of_file(path: Path) -> Engine:
     def configure(connection: Any, _: object) -> None:
         connection.execute("PRAGMA foreign_keys = on")
         connection.execute("PRAGMA synchronous = normal")  # safe in WAL mode
+
+    @event.listens_for(engine, "checkin")
+    def leave(connection: Any, record: Any) -> None:  # its owner may write before the next one
+        if isinstance(connection, Still):
+            record.invalidate()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

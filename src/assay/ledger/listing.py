@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from assay.base.errors import NotFound, did_you_mean
 from assay.ledger import found
 from assay.ledger.askable import askable
 from assay.ledger.found import FoundRun
@@ -90,6 +91,54 @@ def stages_of_some(ledger: Ledger, runs: Sequence[str]) -> list[FoundRun]:
         query = select(run.c.id).where(within, run.c.deleted.is_(None), run.c.kind == "stage")
         query = query.order_by(run.c.start)
         return found.load(connection, list(connection.execute(query).scalars()))
+
+
+class ExperimentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An experiment as a list shows it; `n_runs` are those that are no part of another."""
+
+    name: str
+    n_runs: int
+    last: int | None  # when the newest of them began
+
+
+@askable
+def experiments(ledger: Ledger) -> list[ExperimentRow]:
+    """Return the experiments that are not deleted, the one with the newest run first."""
+    from sqlalchemy import and_, func, select
+
+    from assay.ledger.tables import experiment, run
+
+    of = and_(
+        run.c.experiment_id == experiment.c.id, run.c.deleted.is_(None), run.c.parent_id.is_(None)
+    )
+    query = (
+        select(experiment.c.name, func.count(run.c.id), func.max(run.c.start))
+        .select_from(experiment.outerjoin(run, of))
+        .where(experiment.c.deleted.is_(None))
+        .group_by(experiment.c.id, experiment.c.name)
+    )
+    with ledger.read() as connection:
+        rows = [
+            ExperimentRow(name=name, n_runs=n_runs, last=last)
+            for name, n_runs, last in connection.execute(query)
+        ]
+    return sorted(rows, key=lambda one: (-(one.last or 0), one.name))
+
+
+def check_experiment(ledger: Ledger, name: str) -> None:
+    """Refuse the name of an experiment that is not there.
+
+    Raises
+    ------
+    NotFound
+        With the name that is near, if one is.
+    """
+    known = [one.name for one in experiments(ledger)]
+    if name not in known:
+        raise NotFound(
+            f"there is no experiment {name!r}",
+            hint=did_you_mean(name, known) or "'assay runs experiments' lists them",
+        )
 
 
 @askable

@@ -1,9 +1,10 @@
 """Whether a run still goes on: by its process on this host, by its heartbeat from another.
 
-A run's process says every few seconds that it lives (`run.seen`), from the beginning of the run. A
-process of this host is looked at itself. Of another host only the heartbeat is known: one that is
-five minutes old means that the run was killed. Where that was wrong (a host without a network for
-a while), the next heartbeat puts it right.
+A process says every few seconds that it lives (`run.seen`), first a second after a run began; by
+that it speaks for all of its runs. A process of this host is looked at itself. Of another host
+only the heartbeat is known: one that is five minutes old means that the process is gone, and its
+runs were killed. Where that was wrong (a host without a network for a while), the next heartbeat
+puts it right.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ BEAT = 5.0
 """Seconds between two heartbeats."""
 
 LOST = 300_000
-"""Milliseconds without a heartbeat after which a run of another host counts as killed."""
+"""Milliseconds without a heartbeat after which a process of another host counts as gone."""
+
+_PROCESS = ("host", "boot", "pid", "process_start")  # the columns that name one
 
 
 def look(ledger: Ledger, *, at: int) -> None:
@@ -84,7 +87,7 @@ def resume(connection: Connection, run: str, who: Process, *, at: int) -> None:
     row = connection.execute(table.select().where(table.c.id == run)).one()
     if row.deleted is not None:
         raise Error(f"the run {run} is deleted", hint=f"assay runs restore {run}")
-    if is_running(row, at=at):
+    if is_running(connection, row, at=at):
         return
     values = {
         "status": "running", "end": None, "reason": None, "exit_status": None, "log_tail": None,
@@ -93,17 +96,22 @@ def resume(connection: Connection, run: str, who: Process, *, at: int) -> None:
     connection.execute(table.update().where(table.c.id == run).values(values))
 
 
-def is_running(row: Any, *, at: int) -> bool:
-    """Tell whether the run of a row goes on, as far as is known here."""
-    return (
-        row.status == "running"
-        and row.pid is not None
-        and _problem(row, seen=row.seen, at=at) is None
-    )
+def is_running(connection: Connection, row: Any, *, at: int) -> bool:
+    """Tell whether the run of a row goes on, as far as is known here; as `gone` judges it."""
+    from sqlalchemy import func, select
+
+    from assay.ledger.tables import run as table
+
+    if row.status != "running" or row.pid is None:
+        return False
+    same = [table.c[name].is_not_distinct_from(getattr(row, name)) for name in _PROCESS]
+    query = select(func.max(table.c.seen)).where(table.c.status == "running", *same)
+    seen = None if row.seen is None else connection.execute(query).scalar()
+    return _problem(row, seen=seen, at=at) is None
 
 
 def mark_killed(connection: Connection, *, at: int) -> list[str]:
-    """Mark runs whose process is gone, with their children, and return their ids."""
+    """Mark runs whose process is gone, and parts of them that have none; return their ids."""
     from assay.ledger.tables import run as table
 
     found = gone(connection, at=at)
@@ -129,9 +137,10 @@ def gone(connection: Connection, *, at: int) -> dict[str, str]:
     found = {
         row.id: problem for row in rows if (problem := _problem(row, seen=_seen(row, seen), at=at))
     }
+    without = [row for row in rows if row.pid is None]  # a part with a process lives by that
     grown = bool(found)
     while grown:
-        children = {row.id for row in rows if row.parent_id in found} - set(found)
+        children = {row.id for row in without if row.parent_id in found} - set(found)
         found |= dict.fromkeys(sorted(children), "the run that it is a part of was killed")
         grown = bool(children)
     return found
@@ -148,7 +157,7 @@ def goes_on(connection: Connection) -> bool:
 
 
 def _process(row: Any) -> tuple[object, ...]:
-    return row.host, row.boot, row.pid, row.process_start
+    return tuple(getattr(row, name) for name in _PROCESS)
 
 
 def _seen(row: Any, seen: dict[tuple[object, ...], int]) -> int | None:

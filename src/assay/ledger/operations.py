@@ -224,8 +224,8 @@ def apply(
 ) -> list[Refusal]:
     """Write a batch in a transaction of the caller, unless it was written before.
 
-    The last batch of a sender may come again, since the answer to it was lost: it is refused what
-    it was refused before.
+    The last batch of a sender may come again, since the answer to it was lost: it is told what it
+    was refused, as far as that is known (see `assay.ledger.resent`).
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ def apply(
     NotFound
         If a run is not known; nothing is written then.
     """
-    from assay.ledger import tables
+    from assay.ledger import resent, tables
 
     table = tables.batch
     query = table.select().where(table.c.id == batch.sender).with_for_update()
@@ -245,7 +245,7 @@ def apply(
     if known is not None and batch.number < known.number:
         return []
     if known is not None and batch.number == known.number:
-        return _refused_before(connection, batch, problems)
+        return resent.refused(connection, batch, problems)
     refused = apply_all(connection, batch.operations, problems=problems)
     row = {"number": batch.number, "at": at}
     if known is None:
@@ -254,19 +254,6 @@ def apply(
     else:
         connection.execute(table.update().where(table.c.id == batch.sender).values(row))
     return refused
-
-
-def _refused_before(
-    connection: Connection, batch: Batch, problems: Mapping[int, str] | None
-) -> list[Refusal]:
-    """Return what is refused of a batch that was written before, and write nothing."""
-    again = connection.begin_nested()
-    try:
-        return apply_all(connection, batch.operations, problems=problems)
-    except NotFound:  # its run was purged since
-        return []
-    finally:
-        again.rollback()
 
 
 def apply_all(

@@ -55,7 +55,7 @@ def known(connection: Connection, name: str, *, at: int) -> Known:
         id=one.id,
         experiment=str(connection.execute(experiment).scalar()),
         status=one.status,
-        is_running=liveness.is_running(one, at=at),
+        is_running=liveness.is_running(connection, one, at=at),
         deleted=one.deleted is not None,
         params={row.key: row.value for row in connection.execute(texts)},
         environment=environment,

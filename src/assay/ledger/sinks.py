@@ -170,10 +170,11 @@ class LedgerSink:
 
 
 def _is_passing(cause: BaseException | None) -> bool:
-    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+    """Tell whether it may be better later; of a database that is away or full that is known."""
+    from sqlalchemy.exc import DBAPIError
 
     if isinstance(cause, DBAPIError):
-        return isinstance(cause, (OperationalError, InterfaceError)) or "malformed" in str(cause)
+        return "malformed" in str(cause.orig)  # until the file is mended
     return isinstance(cause, OSError) and not isinstance(
         cause, (PermissionError, IsADirectoryError)
     )

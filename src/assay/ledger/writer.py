@@ -127,13 +127,12 @@ class Writer:
 
         start = now_ms() if at is None else at
         run = id_ or uuid7()
-        who = who or process.describe(os.getpid() if pid is None else pid)
         row = {
             "id": run, "name": values.key_text("run", name), "kind": kind, "status": "running",
             "parent_id": parent, "stage": stage, "command": command, "directory": directory,
-            "owner": owner or process.user(), "start": start, "host": who.host, "boot": who.boot,
-            "pid": who.pid, "process_start": who.start, "seen": start,
-            "environment_oid": environment.oid if environment else None, **_code_row(code),
+            "owner": owner or process.user(), "start": start, "seen": start, **_code_row(code),
+            **_process_row(who or process.describe(os.getpid() if pid is None else pid)),
+            "environment_oid": environment.oid if environment else None,
         }  # fmt: skip
         with self.ledger.write() as connection:
             row["experiment_id"] = _experiment(connection, experiment, at=start)
@@ -231,22 +230,6 @@ class Writer:
         with self.ledger.write() as connection:
             _claim(connection, run)
             return recording.remove_tag(connection, run, key)
-
-    def delete_run(self, run: str, *, at: int | None = None) -> None:
-        """Mark a run as deleted: lists leave it out, and nothing can be added to it."""
-        from assay.ledger import recording, rows
-
-        with self.ledger.write() as connection:
-            rows.claim_run(connection, run)
-            recording.delete(connection, run, at=now_ms() if at is None else at)
-
-    def restore_run(self, run: str, *, at: int | None = None) -> None:
-        """Bring a deleted run back."""
-        from assay.ledger import recording, rows
-
-        with self.ledger.write() as connection:
-            rows.claim_run(connection, run)
-            recording.restore(connection, run, at=now_ms() if at is None else at)
 
     def add_inputs(self, run: str, data: Sequence[Data], *, at: int | None = None) -> None:
         """Record what a run reads, and that it came before the run."""
@@ -377,6 +360,10 @@ def _code_row(code: Code | None) -> dict[str, object]:
         "code_directory": code.directory, "code_is_reproducible": code.reproducible,
         "code_reason": code.reason,
     }  # fmt: skip
+
+
+def _process_row(who: process.Process) -> dict[str, object]:
+    return {"host": who.host, "boot": who.boot, "pid": who.pid, "process_start": who.start}
 
 
 def _add_code(connection: Connection, run: str, code: Code, *, at: int) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -80,8 +81,10 @@ class Store:
         return Path(base) / "assay" / "config.toml"
 
     def value(self, key: str) -> Any:
-        """Return one of our settings, typed."""
-        return settings.resolve(key, self._places())
+        """Return one of our settings, typed; an error names the variable that it stands in."""
+        places = self._places()
+        _, environment = next(places)
+        return settings.resolve(key, chain([(settings.variable(key), environment)], places))
 
     def get(self, key: str, *, level: Level | None = None) -> Setting | None:
         """Return a setting as a person names it, or None where it is not set (in that file)."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import assay
@@ -248,3 +249,39 @@ def test_what_is_refused_of_a_process_of_a_run_is_said_at_its_end(scripted: Path
         "assay: a part of a run was not recorded: parameter 'depth' of the run is '5' already; it "
         "cannot become '6'\n  hint: log it under another name"
     )
+
+
+def test_a_part_of_a_run_begins_while_the_beginning_of_the_whole_still_waits_elsewhere(
+    channel: Channel, sink: Noting, tmp_path: Path
+):
+    open_ledger(sink.name).close()
+    part = msgspec.structs.replace(begun("part"), parent="whole")
+    channel.begin(part)
+    channel.point("part", "loss", 1.0, step=1, at=1)
+    assert sink.taken == []
+    parent = Channel(LedgerSink(sink.name), folder=tmp_path / "of its parent")
+    parent.begin(begun("whole"))
+    parent.leave()
+    channel.end("part", FinishRun(run="part", status="finished", at=2))
+    with open_ledger(sink.name) as ledger:
+        found = runs.get(ledger, "part")
+    assert (found.parent, found.status, found.metrics["loss"].value) == ("whole", "finished", 1.0)
+
+
+def test_a_run_says_soon_after_its_beginning_that_it_lives_whenever_the_next_time_is(
+    channel: Channel, sink: Noting, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(liveness, "BEAT", 1000.0)
+
+    def beats() -> list[tuple[str, str | None]]:
+        return [(one.run, one.log_tail) for one in sink.taken if isinstance(one, Beat)]
+
+    channel.begin(begun("first"), beat=lambda _: "a line")
+    wait_until(beats)
+    assert beats() == [("first", "a line")]
+    channel.begin(begun("second"))
+    wait_until(lambda: len(beats()) > 1)
+    assert beats() == [("first", "a line"), ("first", "a line"), ("second", None)]
+    for run in ("first", "second"):
+        channel.end(run, FinishRun(run=run, status="finished", at=2))
+    assert len(beats()) == 3

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from assay.base.errors import NotFound
 from assay.ledger import operations, runs
 from assay.ledger.database import Ledger
 from assay.ledger.operations import Batch, Refusal, SetTags, StartRun
 from assay.ledger.process import Process
 from assay.ledger.sdk.delivery import deliver
+from assay.ledger.sinks import Unavailable
 
 WHO = Process(host="h", boot="b", pid=1, start="1")
 
@@ -46,3 +49,18 @@ def test_runs_that_are_above_each_other_do_not_go_round(ledger: Ledger):
     batch = Batch(sender="s", number=1, operations=(SetTags(run="a", tags={}),))
     assert deliver(batch, send, started) == []
     assert sent == ["a", "b", "a", "a"]
+
+
+def test_a_part_of_a_run_that_another_process_still_has_to_begin_waits(ledger: Ledger):
+    def send(batch: Batch) -> list[Refusal]:
+        with ledger.write() as connection:
+            return operations.apply(connection, batch, at=5)
+
+    part = begun("part", "whole")
+    batch = Batch(sender="worker", number=1, operations=(part,))
+    with pytest.raises(Unavailable, match="no run 'whole'") as caught:
+        deliver(batch, send, {"part": part})
+    assert isinstance(caught.value.__cause__, NotFound)
+    assert send(Batch(sender="parent", number=1, operations=(begun("whole", None),))) == []
+    assert deliver(batch, send, {"part": part}) == []
+    assert runs.get(ledger, "part").parent == "whole"

@@ -82,7 +82,7 @@ def test_a_child_that_is_forked_in_a_transaction_writes_nothing_into_it(
 PRINT = """
 import os, signal, threading
 import assay
-from assay.ledger import tail
+from assay.ledger.sdk import tail
 
 held, go = threading.Event(), threading.Event()
 
@@ -117,7 +117,7 @@ def test_a_child_and_a_signal_handler_can_print_in_a_run(project: Path):
 
 ORDER = """
 import os, pathlib, threading
-from assay.ledger import channels
+from assay.ledger.sdk import channels
 from assay.ledger.database import open_ledger
 
 ledger, found = open_ledger(pathlib.Path("ledger.db")), []

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from assay.ledger import operations
-from assay.ledger.operations import Beat
+from assay.ledger.operations import Beat, ResumeRun, StartRun
+from assay.ledger.process import Process
 from assay.ledger.sdk import outbox, spool
 from assay.ledger.sdk.outbox import Outbox
+
+WHO = Process(host="h", boot="b", pid=1, start="1")
 
 
 class Counted(deque[Any]):
@@ -115,3 +118,26 @@ def test_a_batch_that_is_taken_back_leaves_the_others(
     assert box.written == 2  # the second is none that anybody waits for
     box.leave()
     assert moments(tmp_path) == ([0, 2] if lies_in_the_file else [2])
+
+
+@pytest.mark.parametrize("lies_in_the_file", [False, True])
+def test_a_run_whose_beginning_is_taken_back_is_in_no_file_that_comes_after(
+    box: Outbox, tmp_path: Path, lies_in_the_file: bool
+):
+    for run in ("kept", "refused"):
+        box.add([StartRun(run=run, name="a", kind="script", experiment="e", at=1, process=WHO)])
+        box.add([ResumeRun(run="kept", at=2, process=WHO)])
+    if lies_in_the_file:
+        box.keep(at_once=True)
+    assert box.forget(4)
+    assert set(box.started) == {"kept", "refused"}  # a run that goes on began before
+    assert box.forget(3)
+    assert set(box.started) == {"kept"}
+    for number in (1, 2):
+        box.done(number)
+    add(box, 5)
+    box.leave()
+    (path,) = spool.files(tmp_path)
+    with spool.claimed(path) as left:
+        assert left is not None
+        assert [one.run for one in left.header.started] == ["kept"]

@@ -43,3 +43,19 @@ def test_a_data_set_that_is_opened_too_keeps_what_was_logged_of_it(
     assert (data.path, data.kind, data.context) == ("data.csv", "dataset", "training")
     assert (data.details or {})["schema"] == '{"x": "int"}'
     assert (more.path, more.kind, more.context) == ("more.csv", "dep", None)
+
+
+def test_a_file_that_was_read_and_is_written_counts_as_written_at_the_bound_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(reads, "_MOST", 3)
+    for name in "abcd":
+        (tmp_path / name).write_text(name)
+    heard = Reads()
+    heard.begin(tmp_path)
+    for name in "abcd":
+        (tmp_path / name).read_text()
+    (tmp_path / "c").write_text("new")
+    (tmp_path / "d").write_text("new")
+    assert {Path(path).name for path in heard.end()} == {"a", "b"}
+    assert len(heard._read) + len(heard._written) == 4  # no path more than was known

@@ -285,6 +285,45 @@ def test_a_folder_of_artifacts_keeps_its_paths(project: workspace.Project, ledge
 
 
 @SLOW_IN_POSTGRESQL
+def test_links_of_a_folder_are_followed_and_what_is_no_file_is_named(
+    project: workspace.Project, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+):
+    root = project.root
+    for folder in ("sl/real", "outside/deep"):
+        (root / folder).mkdir(parents=True)
+    (root / "sl" / "real" / "f").write_text("f")
+    (root / "outside" / "deep" / "g").write_text("g")
+    for name, target in {
+        "ln": "../outside", "twice": "../outside", "lf": "real/f", "dangle": "nowhere",
+        "real/up": "..", "self": "self",
+    }.items():  # fmt: skip
+        (root / "sl" / name).symlink_to(target)
+    os.mkfifo(root / "sl" / "pipe")
+    with assay.run() as run:
+        assay.log_artifacts("sl")
+    kept = [artifact.path for artifact in runs.get(ledger, run.id).artifacts]
+    assert kept == ["lf", "ln/deep/g", "real/f", "twice/deep/g"]
+    assert [line for line in capsys.readouterr().err.splitlines() if "not kept" in line] == [
+        (
+            "assay: not kept with the run: sl/dangle (a broken link), "
+            "sl/pipe (neither file nor folder), "
+            "sl/real/up (leads back to a folder around it), sl/self (a broken link)"
+        )
+    ]
+
+
+@SLOW_IN_POSTGRESQL
+def test_a_run_shows_its_name_its_id_and_whether_it_is_open(
+    project: workspace.Project, ledger: Ledger
+):
+    with assay.run("first") as run:
+        assert repr(run) == f"<run 'first', {run.id}, open>"
+    assert repr(run) == f"<run 'first', {run.id}, ended>"
+    with assay.run(resume=run.id) as again:
+        assert repr(again) == f"<run {run.id}, open>"
+
+
+@SLOW_IN_POSTGRESQL
 def test_an_artifact_that_cannot_be_kept_is_an_error_with_the_next_step(
     project: workspace.Project, ledger: Ledger
 ):

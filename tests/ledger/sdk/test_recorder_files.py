@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import collections
+import datetime as dt
+import enum
 import json
 import math
 from collections.abc import Iterator
@@ -120,6 +123,7 @@ def test_a_copy_that_was_changed_comes_back_as_it_was_logged(ledger: Ledger):
         (lambda: assay.log_text("x", ""), "names no file"),
         (lambda: assay.log_dataset([1]), "data in memory has no name"),
         (lambda: assay.log_dataset("missing.csv"), "no such file or folder"),
+        (lambda: assay.log_dataset("https://x/y.csv"), "https://x/y.csv: this is a URL"),
     ],
 )
 def test_what_cannot_be_kept_is_an_error_that_changes_nothing(
@@ -160,6 +164,74 @@ def test_a_table_in_json_has_the_values_that_it_was_given(table: dict[str, list[
     found = json.loads(renderings.table(table, "t.json"))
     rows = [list(row) for row in zip(*table.values(), strict=True)]
     assert found == {"columns": list(table), "data": rows}
+
+
+class NaTType:
+    """As pandas has it: it equals nothing."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return "NaT"
+
+
+class NAType:
+    """As pandas has it: it is neither true nor false."""
+
+    def __bool__(self) -> bool:
+        raise TypeError
+
+    def __str__(self) -> str:
+        return "<NA>"
+
+
+def test_missing_values_of_a_table_are_empty_cells_and_null():
+    table = {"a": [None, 1], "b": [NaTType(), "x"], "c": [math.nan, 0.5], "d": [NAType(), 7]}
+    assert renderings.table(table, "t.csv") == b"a,b,c,d\n,,,\n1,x,0.5,7\n"
+    rows = json.loads(renderings.table(table, "t.json"))["data"]
+    assert rows == [[None] * 4, [1, "x", 0.5, 7]]
+
+
+class Colour(str, enum.Enum):  # noqa: UP042 -- its text is another than its value
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("value", "held"),
+    [
+        (np.int64(3), 3),
+        (np.float32(0.5), 0.5),
+        (np.float64(0.1), 0.1),
+        (np.bool_(1), True),
+        (np.str_("a"), "a"),
+        (np.array([[1, 2]]), [[1, 2]]),
+        (np.array([7]), [7]),
+        (np.array(7), 7),
+        ((1, np.int8(2)), [1, 2]),
+        (Colour.RED, "red"),
+        (collections.OrderedDict(a=np.int64(1)), {"a": 1}),
+    ],
+)
+def test_a_mapping_of_numpys_values_is_the_same_in_json_and_yaml(value: Any, held: Any):
+    import yaml
+
+    found = json.loads(renderings.mapping({"v": value}, "a.json"))
+    assert found == yaml.safe_load(renderings.mapping({"v": value}, "a.yaml")) == {"v": held}
+
+
+def test_a_date_is_iso_text_in_json_and_a_date_in_yaml():
+    import yaml
+
+    day, moment = dt.date(2026, 1, 2), dt.datetime(2026, 1, 2, 3, 4)  # noqa: DTZ001
+    given = {"day": day, "moment": moment, "cell": np.datetime64("2026-01-02")}
+    text = renderings.mapping(given, "a.json")
+    assert json.loads(text) == {
+        "day": "2026-01-02", "moment": "2026-01-02T03:04:00", "cell": "2026-01-02",
+    }  # fmt: skip
+    assert yaml.safe_load(renderings.mapping(given, "a.yml")) == given | {"cell": day}
 
 
 def test_what_a_run_does_not_keep_is_an_error_that_names_what_it_does(ledger: Ledger):

@@ -20,7 +20,7 @@ from tests import make
 FULL = """
 import resource, sys
 import assay
-from assay.ledger import unkept
+from assay.ledger.sdk import unkept
 
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import assay
 from assay.ledger import runs
 from assay.ledger.database import Ledger, open_ledger
-from assay.ledger.sdk import channels
+from assay.ledger.sdk import channels, inherited, places
+from assay.ledger.sdk.active import ActiveRun
 from tests import make, mlflow
 
 POOL = """
@@ -85,6 +87,100 @@ def test_workers_of_a_pool_log_to_the_run_that_it_is_in(
     assert len(runs.list_(ledger)) == 2
     for name in ("first", "second"):  # a server of forks began with the first one
         has_all(ledger, name)
+
+
+ENDED = """
+import multiprocessing, sys
+import assay
+
+
+def work(number):
+    assay.log_param(f"p{number}", number)
+    for step in range(3):
+        assay.log_metric("w", number, step=step + 3 * number)
+
+
+if __name__ == "__main__":
+    with assay.run(), multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
+        pool.map(work, range(8))
+"""
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_is_lost_when_a_pool_kills_its_workers_at_its_end(
+    project: Path, ledger: Ledger, method: str
+):
+    make.write(project, {"train.py": ENDED})
+    call(project, "train.py", method)
+    run = runs.get(ledger, "latest")
+    assert run.status == "finished"
+    assert run.params == {f"p{number}": number for number in range(8)}
+    assert sorted(point.step for point in runs.history(ledger, run.id, "w")) == [*range(24)]
+    assert not list((project / ".assay" / "spool").glob("*"))
+
+
+REUSED = """
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from joblib import Parallel, delayed
+import assay
+
+
+def work(number, step):
+    assay.log_metric("score", number, step=step)
+    with assay.run("part"):
+        assay.log_metric("inner", number)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "joblib":  # its workers live as long as the script
+        for number in range(3):
+            with assay.run(str(number)):
+                Parallel(n_jobs=2)(delayed(work)(number, step) for step in range(2))
+    else:
+        with ProcessPoolExecutor(2, mp_context=get_context(sys.argv[1])) as pool:
+            for number in range(3):
+                with assay.run(str(number)):
+                    list(pool.map(work, [number] * 2, range(2)))
+"""
+
+
+@pytest.mark.parametrize("method", ["joblib", *METHODS])
+def test_a_worker_that_is_used_again_logs_to_the_run_that_its_task_is_done_in(
+    project: Path, ledger: Ledger, method: str
+):
+    make.write(project, {"train.py": REUSED})
+    call(project, "train.py", method)
+    found = {row.name: runs.get(ledger, row.id) for row in runs.list_(ledger)}
+    assert sorted(found) == ["0", "1", "2"]
+    for name, run in found.items():
+        points = [(p.step, p.value) for p in runs.history(ledger, run.id, "score")]
+        assert sorted(points) == [(0, float(name)), (1, float(name))]
+        parts = [runs.get(ledger, child) for child in run.children]
+        assert [part.metrics["inner"].value for part in parts] == [float(name)] * 2
+
+
+LATE = """
+import subprocess, sys
+import assay
+
+if __name__ == "__main__":
+    with assay.run("first"):
+        late = subprocess.Popen([sys.executable, "late.py"], stdin=subprocess.PIPE)
+    with assay.run("second"):
+        late.communicate(b"go on")
+"""
+
+
+def test_a_program_that_outlives_its_run_logs_to_that(project: Path, ledger: Ledger):
+    program = "import assay, sys\nsys.stdin.read()\nassay.log_metric('late', 1)\n"
+    make.write(project, {"train.py": LATE, "late.py": program})
+    call(project, "train.py")
+    found = {row.name: runs.get(ledger, row.id).metrics for row in runs.list_(ledger)}
+    assert {name: set(metrics) for name, metrics in found.items()} == {
+        "first": {"late"}, "second": set(),
+    }  # fmt: skip
 
 
 def test_workers_log_to_the_run_where_it_is_recorded_by_a_hub(project: Path, tmp_path: Path):
@@ -230,3 +326,24 @@ def test_what_is_no_run_in_the_variable_is_no_run(project: Path, ledger: Ledger)
             check=False,
         )
         assert "no run is active" in done.stderr
+
+
+def test_a_program_records_to_the_hub_of_its_run_where_the_clone_has_another_place(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    make.commit(project)
+    tree = tmp_path / "tree"
+    make.git(project, "worktree", "add", "-q", str(tree), "-b", "loop")
+    make.write(tree, {"assay.yaml": "settings:\n  hub:\n    url: http://127.0.0.1:1\n"})
+    monkeypatch.chdir(tree)
+    place = places.find(places.find_project())
+    script = "from assay.ledger.sdk import inherited; print(inherited.find().place.where)"
+    try:
+        inherited.tell(ActiveRun("r", place=place))
+        assert (call(tree, "-c", script), place.where) == ("http://127.0.0.1:1\n", place.where)
+        secret = msgspec.structs.replace(place, where="http://ada:secret@127.0.0.1:1")
+        inherited.tell(ActiveRun("r", place=secret))
+        assert "secret" not in os.environ["ASSAY_ACTIVE_RUN"]
+    finally:
+        inherited.tell(None)
+        channels._channels.clear()

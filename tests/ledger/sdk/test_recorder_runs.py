@@ -405,6 +405,37 @@ def test_however_a_process_ends_all_is_written(project: Path, ledger: Ledger, en
 
 
 @SLOW_IN_POSTGRESQL
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        ("s = contextlib.ExitStack(); s.enter_context(assay.run())", "finished"),
+        ("s = assay.run(); s.__enter__(); sys.exit(4)", "finished"),
+        ("s = assay.run(); s.__enter__(); raise ValueError('no')", "failed"),
+        ("s = steps(); next(s)", "finished"),
+    ],
+)
+def test_a_run_that_is_open_when_the_process_ends_has_ended(
+    project: Path, ledger: Ledger, script: str, status: str
+):
+    code = f"""if True:
+        import assay, contextlib, sys
+        def steps():
+            with assay.run():
+                yield 1
+        def log():
+            for step in range(500): assay.log_metric("loss", step, step=step)
+        {script.replace("sys.exit", "log(); sys.exit").replace("raise", "log(); raise")}
+        log()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, check=False, capture_output=True, timeout=60
+    )
+    assert b"ignored" not in done.stderr, done.stderr
+    found = latest(ledger)
+    assert (found.status, len(runs.history(ledger, found.id, "loss"))) == (status, 500)
+
+
+@SLOW_IN_POSTGRESQL
 def test_no_thread_is_left_after_the_last_run(ledger: Ledger):
     with assay.run():
         assay.log_metric("loss", 1)

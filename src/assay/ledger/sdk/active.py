@@ -12,6 +12,7 @@ from assay.base.errors import Error, NotFound, with_article
 from assay.ledger import operation_checks, recording, values
 from assay.ledger.operations import AddArtifacts, AddEdges, AddInputs, LogParams, SetTags
 from assay.ledger.sdk import unkept
+from assay.ledger.sdk.tables import Tables
 from assay.ledger.writer import DEFAULT_EXPERIMENT, Artifact
 
 if TYPE_CHECKING:
@@ -41,8 +42,10 @@ class ActiveRun:
         environment: Environment | None = None,
         params: Mapping[str, str] | None = None,
         is_part: bool = False,
+        name: str | None = None,
+        is_new: bool = False,
     ) -> None:
-        self.id, self.experiment = id_, experiment
+        self.id, self.name, self.experiment = id_, name, experiment
         self.place, self.code, self.environment = place, code, environment
         self.is_open, self.is_part = True, is_part
         self.pid = os.getpid()
@@ -50,7 +53,11 @@ class ActiveRun:
         self.heart: Heart | None = None  # of a run that this process began
         self._params = dict(params or {})  # as text
         self._keys: set[object] = set()  # of metrics, that are known to be good
-        self.datasets: set[tuple[str, str]] = set()  # that were logged: path and oid
+        self._tables = Tables(is_new=is_new)
+
+    def __repr__(self) -> str:
+        name = "" if self.name is None else f"{self.name!r}, "
+        return f"<run {name}{self.id}, {'open' if self.is_open else 'ended'}>"
 
     def log_param(self, key: str, value: object) -> None:
         """Record a parameter; it cannot get another value later."""
@@ -118,18 +125,21 @@ class ActiveRun:
         self._keep({file.name: file}, to)
 
     def log_artifacts(self, folder: str | Path, to: str | None = None) -> None:
-        """Keep all files of a folder with the run, in the folder `to` of its artifacts."""
+        """Keep all files of a folder with the run, in the folder `to` of its artifacts.
+
+        Links are followed. One that leads nowhere, or back to a folder around it, and what is
+        neither file nor folder is left out; a line on stderr says so.
+        """
+        from assay.ledger.sdk import folders
+
         root = Path(folder)
         if not root.is_dir():
             raise NotFound(
                 "there is no such folder", where=root, hint="a single file: assay.log_artifact()"
             )
-        files = {
-            file.relative_to(root).as_posix(): file
-            for file in sorted(root.rglob("*"))
-            if file.is_file()
-        }
-        self._keep(files, to)
+        found = folders.find(root)
+        self._keep(found.files, to)
+        folders.tell(found.left_out)
 
     def log_text(self, text: str, path: str) -> None:
         """Keep a text as the file `path` of the run's artifacts."""
@@ -155,10 +165,18 @@ class ActiveRun:
         self._keep_bytes(renderings.mapping(mapping, path), path)
 
     def log_table(self, data: Any, path: str) -> None:
-        """Keep columns, rows or a data frame as `.csv`, `.json` (as MLflow) or `.parquet`."""
+        """Keep columns, rows or a data frame as `.csv`, `.json` (as MLflow) or `.parquet`.
+
+        Rows come after those of a table that the run has at the path; each call writes all of it.
+        """
         from assay.ledger.sdk import renderings
 
-        self._keep_bytes(renderings.table(data, path), path)
+        self._check_open()
+
+        def keep(before: bytes | None) -> None:
+            self._keep_bytes(renderings.table(data, path, before=before), path)
+
+        self._tables.extend(self, str(_inside_artifacts(path)), keep)
 
     def log_figure(self, figure: Any, path: str) -> None:
         """Keep a figure (Matplotlib, Plotly, Altair, Pillow) in the form of the path's ending."""
@@ -183,7 +201,6 @@ class ActiveRun:
             data, name=name, source=source, schema=schema, context=context,
             project=places.find_project(),
         )  # fmt: skip
-        self.datasets.add((found.path, found.oid))
         self.channel.put(AddInputs(run=self.id, data=(found,), at=now_ms()))
 
     def set_tag(self, key: str, value: object) -> None:
@@ -268,6 +285,7 @@ class ActiveRun:
             raise problem
         _check_files(Artifact(path=path, oid=_NO_OID, size=0) for path in files)
         unkept.of_process.hold(self, files, problem)
+        self._tables.note_waiting(self, files)
 
     def _add_artifacts(self, found: Iterable[Artifact]) -> None:
         kept = _check_files(found)
@@ -275,6 +293,7 @@ class ActiveRun:
             unkept.of_process.replaced(self.id, (one.path for one in kept))
             unkept.of_process.retry()
         if kept:
+            self._tables.note(kept)
             self.channel.put(AddArtifacts(run=self.id, artifacts=kept, at=now_ms()))
 
     def _check_open(self) -> None:

@@ -8,6 +8,7 @@ lines of what is printed.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import resource
@@ -46,6 +47,9 @@ _LOG_TAIL = 4000  # characters of a traceback that are kept
 _MOST_SEEDS = 10  # of generators that one run makes
 _joined: set[str] = set()
 """Runs that the environment names: their seeds are heard as long as this process lives."""
+_open: dict[str, Callable[[Outcome, str | None], None]] = {}
+"""Runs whose end is this process's to record, the innermost last, and what does that."""
+_hooked = 0  # the process that has `_end_what_is_open` at its end
 _FILES = frozenset({__file__, str(Path(__file__).with_name("recorder.py"))})
 _FRAMES = frozenset({"_recorded", "ending", "now", "later"})
 """Functions in which the code of a block, or of a decorated function, is run."""
@@ -73,7 +77,7 @@ def start(*, name: str | None, experiment: str | None, parent: ActiveRun | None)
     )
     active = ActiveRun(
         begun.run, place=place, experiment=belongs_to, code=code, environment=environment,
-        is_part=parent is not None,
+        is_part=parent is not None, name=begun.name, is_new=True,
     )  # fmt: skip
     active.heart = Heart(active, project)
     active.channel.begin(begun, beat=active.heart.beat)
@@ -132,6 +136,13 @@ def ending(active: ActiveRun, *, is_recorded: bool) -> Iterator[None]:
     """Write what waits at the end of a block and, if that is to be, how the run ended."""
     with _listening(active, to_all=is_recorded) as log:
         cpu = time.process_time()
+
+        def end(status: Outcome, reason: str | None) -> None:
+            _end(active, status, reason, None, cpu=cpu, log_tail=log())
+
+        if is_recorded:
+            _see_to_what_is_open()
+            _open[active.id] = end
         try:
             yield
         except BaseException as error:
@@ -149,6 +160,30 @@ def ending(active: ActiveRun, *, is_recorded: bool) -> Iterator[None]:
                 _end(active, "finished", None, 0, cpu=cpu, log_tail=log())
             else:
                 active.flush()
+        finally:
+            _open.pop(active.id, None)
+
+
+def _see_to_what_is_open() -> None:
+    global _hooked  # noqa: PLW0603 -- one end of one process
+    if _hooked != os.getpid():
+        _hooked = os.getpid()
+        atexit.register(_end_what_is_open)  # comes before the end of the channels, which is older
+
+
+def _end_what_is_open() -> None:
+    """Record the end of runs whose block has not ended when the process does.
+
+    A generator that is not at its end holds its block open, and so does a block that was entered
+    by hand; the interpreter leaves such a block when threads can no longer be started.
+    """
+    error = getattr(sys, "last_value", None)  # what the interpreter has just printed
+    status, reason, _ = _outcome(error) if error is not None else ("finished", None, 0)
+    for end in reversed(list(_open.values())):
+        try:
+            end(status, reason)
+        except Error as failure:
+            sys.stderr.write(f"assay: the end of a run was not recorded: {failure}\n")
 
 
 def _end(
@@ -160,6 +195,8 @@ def _end(
     cpu: float,
     log_tail: str,
 ) -> None:
+    if not active.is_open:  # ended with the process
+        return
     if os.getpid() != active.pid:  # a forked process that leaves the block
         active.flush()
         return
@@ -265,12 +302,7 @@ def _added(before: str | None, seed: str) -> str:
 
 def _note_reads(active: ActiveRun, project: Project, paths: set[str]) -> None:
     with contextlib.suppress(Error, OSError):  # a file that is gone by now
-        found = tuple(
-            one
-            for one in reads.tracked(project, paths)
-            if (one.path, one.oid)
-            not in active.datasets  # its row says more than that it was read
-        )
+        found = reads.tracked(project, paths)
         if found and os.getpid() == active.pid:
             active.channel.add(AddInputs(run=active.id, data=found, at=now_ms()))
 

@@ -23,7 +23,7 @@ from assay.base.clock import now_ms
 from assay.base.errors import Error
 from assay.ledger import liveness
 from assay.ledger.operations import Batch, Beat, Operation
-from assay.ledger.sdk import replay
+from assay.ledger.sdk import pools, replay, spool
 from assay.ledger.sdk.batches import batches
 from assay.ledger.sdk.delivery import deliver
 from assay.ledger.sdk.notice import Notice
@@ -65,6 +65,7 @@ class Channel:
         self._begin_anew()
 
     def _begin_anew(self) -> None:
+        self._is_hurried = False
         self._queue: deque[Waiting] = deque()
         self._outbox = Outbox(self._folder, to=self.sink.name)
         self._threads: list[threading.Thread] = []
@@ -93,6 +94,8 @@ class Channel:
             self._wake()
         elif len(self._queue) > _MOST:
             self._gather()
+        if self._is_hurried:
+            self._keep()
 
     def put(self, operation: Operation) -> None:
         """Write an operation soon; raise what was refused of the run before."""
@@ -104,6 +107,14 @@ class Channel:
         """Write an operation soon, whatever was refused before."""
         self._queue.append(operation)
         self._wake()
+        if self._is_hurried:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Put what waits into a file, for a process that may be killed as soon as a call ends."""
+        self._gather()
+        with contextlib.suppress(Error):  # no space: it waits in memory
+            self._outbox.keep(after=0)
 
     def join(self) -> None:
         """Keep the channel open until `leave`."""
@@ -172,6 +183,7 @@ class Channel:
         self._alive.pop(run, None)
         if operation is not None:
             self._queue.append(operation)
+            self._take_in()
         try:
             self._hasten()
             if not len(self._outbox):
@@ -224,6 +236,12 @@ class Channel:
         with self._asking():
             return replay.replay(self._folder, self.sink.send, to=self.sink.name)
 
+    def _take_in(self) -> None:
+        """Write what workers of this process left that were killed."""
+        if self._away is None and spool.files(self._folder):
+            with contextlib.suppress(Error):  # it waits for the next one
+                self.resend()
+
     def find(self, run: str) -> Known:
         """Return what is known of a run, after what was left behind of it was written."""
         with contextlib.suppress(Error):  # said by the next line, where it matters
@@ -250,9 +268,10 @@ class Channel:
     def _start(self) -> None:
         """Start the threads, where they do not run and can be started."""
         with self._lock:
-            if self._threads:
+            if self._threads or sys.is_finalizing():  # a thread would never begin
                 return
             self._begun()
+            self._is_hurried = pools.is_worker()  # `with Pool():` kills its workers at its end
             self._stop = stop = threading.Event()
             both = (self._gather_on, "assay-gather"), (self._send_on, _SENDER)
             found = [

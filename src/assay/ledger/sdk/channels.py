@@ -18,6 +18,7 @@ from assay.ledger import (
     database,  # noqa: F401 -- before a fork, its hook waits for what `_before_fork` here ends
     sinks,
 )
+from assay.ledger.sdk import pools
 from assay.ledger.sdk.channel import Channel
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def _rest_all() -> None:
             sys.stderr.write(f"assay: the last of a run was not recorded: {error}\n")
         for refused in one.untold():
             sys.stderr.write(f"assay: a part of a run was not recorded: {refused}\n")
+    pools.take_down()
 
 
 def _before_fork() -> None:

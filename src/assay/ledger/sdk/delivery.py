@@ -66,15 +66,15 @@ def _begun_again(
     batch: Batch, send: Send, started: Mapping[str, StartRun], unknown: NotFound
 ) -> list[Refusal]:
     runs = _with_those_above({one.run for one in batch.operations}, started)
-    for run in runs:
-        again = Batch(sender=f"{batch.sender}/{run}", number=1, operations=(started[run],))
-        for refused in send(again):
-            raise Unfit(refused.what, where=refused.where, hint=refused.hint) from unknown
-    if runs:
-        try:
+    try:
+        for run in runs:
+            again = Batch(sender=f"{batch.sender}/{run}", number=1, operations=(started[run],))
+            for refused in send(again):
+                raise Unfit(refused.what, where=refused.where, hint=refused.hint) from unknown
+        if runs:
             return send(batch)
-        except NotFound as error:
-            unknown = error
+    except NotFound as error:  # also of what a run is a part of: another process begins that
+        unknown = error
     raise Unavailable(unknown.what, where=unknown.where, hint=unknown.hint) from unknown
 
 

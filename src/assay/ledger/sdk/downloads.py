@@ -6,18 +6,21 @@ they are asked for again. `assay.load("runs:/RUN/PATH")` returns their path.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from assay.base.errors import NotFound, did_you_mean
-from assay.base.files import inside
+from assay.base.errors import Error, NotFound, did_you_mean
+from assay.base.files import explain, inside
 from assay.objects import copying
 
 if TYPE_CHECKING:
     from assay.ledger.sdk.places import Place
     from assay.ledger.sinks import Sink
     from assay.ledger.writer import Artifact
+    from assay.objects.cache import Cache
 
 RUNS = "runs:/"
 
@@ -68,8 +71,41 @@ def write(place: Place, run: str, found: Sequence[Artifact], path: str) -> Path:
     folder = inside(place.folder / "artifacts", run)
     for one in found:
         target = inside(folder, one.path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
-        source = place.objects.place(one.oid.removeprefix("sha256:"))
-        copying.copy(source, str(target), algorithm="sha256", mode=0o644)
+        with contextlib.suppress(OSError):  # what is in the way is said below
+            target.unlink()
+        copy_one(place.objects, one.oid.removeprefix("sha256:"), one.path, folder)
     return folder / path if path else folder
+
+
+def copy_one(objects: Cache, oid: str, path: str, folder: Path) -> None:
+    """Copy a file of a run to its path in a folder, where there is none.
+
+    Raises
+    ------
+    Error
+        If the file system does not take it there, or it is damaged. Nothing is there then.
+    """
+    target = inside(folder, path)
+    source = objects.place(oid)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copied, _ = copying.copy(source, str(target), algorithm="sha256", mode=0o644)
+    except OSError as error:
+        raise _in_the_way(folder, path) or explain(error, target) from error
+    if copied != oid:
+        target.unlink()
+        raise objects.damaged(oid)
+
+
+def _in_the_way(folder: Path, path: str) -> Error | None:
+    """Return the error of a run that keeps a file where another one of it needs a folder."""
+    hint = "copy it alone to another folder: 'assay runs artifacts RUN PATH --out DIR'"
+    target = folder / path
+    if os.path.isdir(target):  # noqa: PTH112 -- false where a name is too long
+        return Error("a folder is there, with other files of this name", where=target, hint=hint)
+    above = [folder / one for one in PurePosixPath(path).parents if one.name]
+    for one in above:
+        if os.path.isfile(one):  # noqa: PTH113
+            what = f"the folder for it cannot be made: there is a file {one.name!r}"
+            return Error(what, where=target, hint=hint)
+    return None

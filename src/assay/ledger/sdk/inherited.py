@@ -3,11 +3,13 @@
 A forked process has the run of its parent in its memory. Another one is told: a program by the
 variable ASSAY_ACTIVE_RUN, a worker of `multiprocessing` by what its parent gives it as well, since
 a server of forks has the environment of when it began. What was told counts where the variables
-that name a run or its place are still the same: `assay repro` tells its stages another run.
+that name a run or its place are still the same: `assay repro` tells its stages another run. A
+worker of a pool is told by its script again and again (`assay.ledger.sdk.pools`).
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import threading
@@ -18,6 +20,7 @@ from typing import Any
 import msgspec
 
 from assay.base.errors import NotFound
+from assay.ledger.sdk import pools
 from assay.ledger.sdk.active import ActiveRun
 
 VARIABLE = "ASSAY_ACTIVE_RUN"
@@ -31,8 +34,9 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     experiment: str
     folder: str
-    where: str | None = None  # not in the environment: it may hold a password
+    where: str | None = None  # in the environment a hub's only: it may hold a password
     beside: tuple[tuple[str, str], ...]  # the variables of a run or its place that were set
+    board: str | None = None  # of a worker: where its script writes which run it is in
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,14 +52,18 @@ def tell(active: ActiveRun | None) -> None:
     given = _given()  # before this process overwrites what it was told
     to_programs, to_workers = given.in_environment, given.of_parent
     if active is not None:
+        place = active.place
         told = Told(
             run=active.id,
             experiment=active.experiment,
-            folder=str(active.place.folder),
+            folder=str(place.folder),
+            where=place.where if place.is_hub and "@" not in place.where else None,
             beside=_beside(),
         )
-        to_programs = _dump(told)
-        to_workers = _dump(msgspec.structs.replace(told, where=active.place.where))
+        board = pools.board(place.folder)
+        to_programs = _dump(msgspec.structs.replace(told, board=board))
+        to_workers = _dump(msgspec.structs.replace(told, where=place.where, board=board))
+        pools.write(to_workers)
     _put(os.environ, VARIABLE, to_programs)
     _put(_configuration(), _KEY, to_workers)
 
@@ -70,15 +78,27 @@ def find() -> ActiveRun | None:
     if text is None:
         return None
     with _lock:
-        try:
-            told = msgspec.convert(json.loads(text), Told)
-        except (ValueError, msgspec.MsgspecError):
+        told = _parsed(text)
+        if told is None or (given.of_parent is None and told.beside != _beside()):
             return None
-        if given.of_parent is None and told.beside != _beside():
-            return None
+        if told.board is not None and pools.is_worker():
+            now = pools.read(told.board)
+            told = (_parsed(now) if now else None) or told
         if told not in _found:
+            before = list(_found)
             _found[told] = _joined(told)
+            for other in before:  # a worker may see thousands of runs
+                left = _found.pop(other)
+                left.channel.end(left.id, None)
         return _found[told]
+
+
+@functools.lru_cache(maxsize=2)
+def _parsed(text: str) -> Told | None:
+    try:
+        return msgspec.convert(json.loads(text), Told)
+    except (ValueError, msgspec.MsgspecError):
+        return None
 
 
 def _joined(told: Told) -> ActiveRun:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from assay.project.workspace import Project
 
 PARAMS_FILE = "params.yaml"
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def dataset(
@@ -36,6 +38,13 @@ def dataset(
 ) -> Data:
     """Return a dataset as a run keeps it; the parameters are those of `assay.log_dataset`."""
     if isinstance(data, (str, os.PathLike)):
+        if _URL.match(str(data)):
+            raise Error(
+                "this is a URL, and a file of this machine is expected",
+                where=str(data),
+                hint="download it, and log the file: assay.log_dataset(PATH, source=URL); "
+                "'assay import-url URL' keeps it as data of the project",
+            )
         path, oid, size, n_files = _on_disk(Path(data), project)
         name, source, kind = name or path, source or path, "local"
     else:

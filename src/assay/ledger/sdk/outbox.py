@@ -28,11 +28,12 @@ _AFTER = 0.06  # seconds that a batch is in memory alone
 class _Item:
     """A batch on its way; `place` is where it lies in the spool."""
 
-    __slots__ = ("batch", "made", "number", "place", "run")
+    __slots__ = ("batch", "begun", "made", "number", "place", "run")
 
     def __init__(self, batch: Batch) -> None:
         self.batch: Batch | None = batch
         self.number, self.run = batch.number, batch.operations[0].run
+        self.begun = [one.run for one in batch.operations if isinstance(one, StartRun)]
         self.made = time.monotonic()
         self.place: tuple[int, int] | None = None
 
@@ -92,11 +93,13 @@ class Outbox:
                 self._count_written()
 
     def forget(self, number: int) -> bool:
-        """Drop a batch that nobody is to write; tell whether it was still there."""
+        """Drop a batch that nobody is to write, and the runs it begins; tell if it was there."""
         with self._lock:
             found = [item for item in self._items if item.number == number]
             for item in found:
                 self._items.remove(item)
+                for run in item.begun:
+                    self.started.pop(run, None)
                 if item.place is None:
                     self._fresh.remove(item)
                 else:
@@ -109,8 +112,15 @@ class Outbox:
         if not self._items:
             self.spool.clear()
 
-    def keep(self, *, at_once: bool = False) -> None:
+    def keep(self, *, at_once: bool = False, after: float | None = None) -> None:
         """Put what waits for longer into the spool, each batch once.
+
+        Parameters
+        ----------
+        at_once : bool
+            All of it, and durably.
+        after : float, optional
+            Seconds that a batch may wait; a moment, where not given.
 
         Raises
         ------
@@ -118,7 +128,8 @@ class Outbox:
             If the file cannot be written; the batches stay in memory.
         """
         with self._lock:
-            until = time.monotonic() - (0 if at_once else _AFTER)
+            may_wait = _AFTER if after is None else after
+            until = time.monotonic() - (0 if at_once else may_wait)
             due = list(itertools.takewhile(lambda item: item.made <= until, self._fresh))
             if due:
                 lines = [operations.encode(item.batch) for item in due if item.batch is not None]

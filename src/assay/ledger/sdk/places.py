@@ -111,7 +111,7 @@ def find(project: Project | None) -> Place:
     NotFound
         If that is nowhere: there is neither a project nor a variable that names a place.
     """
-    where = os.environ.get("ASSAY_LEDGER") or hub(project)
+    where = _named("ASSAY_LEDGER") or hub(project)
     if where is None:
         from assay.project import settings, workspace
 
@@ -125,14 +125,29 @@ def own(project: Project) -> Place:
     """Return the ledger of a project, whatever hub scripts record to; a stage's is its run's."""
     from assay.project import settings
 
-    where = os.environ.get("ASSAY_LEDGER") or str(settings.ledger_where(project))
+    where = _named("ASSAY_LEDGER") or str(settings.ledger_where(project))
     return Place(where=where, folder=project.assay_dir, token=token(project))
 
 
 def hub(project: Project | None) -> str | None:
     """Return the address of the hub that scripts record to; None where it is the ledger."""
-    named = os.environ.get("ASSAY_HUB") or setting("hub.url", project)
+    named = _named("ASSAY_HUB") or setting("hub.url", project)
     return named.rstrip("/") if named else None
+
+
+def _named(variable: str) -> str | None:
+    """Return the place that a variable names, if any.
+
+    Raises
+    ------
+    Usage
+        If it is an address without its protocol: that would be the name of a file.
+    """
+    from assay.base import settings
+
+    found = os.environ.get(variable)
+    settings.check_address(variable, found)
+    return found or None
 
 
 def token(project: Project | None) -> str | None:

@@ -68,9 +68,11 @@ class Reads:
             if not isinstance(name, (str, bytes)):
                 return
             path = os.path.join(os.getcwd(), os.fsdecode(name))  # noqa: PTH109, PTH118 -- often
-            if path.startswith(self._root) and self._has_space:
+            if path.startswith(self._root):
+                path = os.path.normpath(path)
                 writes = flags & _WRITES if mode is None else set(mode) & set("wax+")
-                (self._written if writes else self._read).add(os.path.normpath(path))
+                if path in self._read or self._has_space:
+                    (self._written if writes else self._read).add(path)
 
 
 of_process = Reads()

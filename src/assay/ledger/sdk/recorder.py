@@ -12,6 +12,7 @@ import contextlib
 import functools
 import inspect
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -21,7 +22,7 @@ from typing import Any, TypeVar, overload
 
 from assay.base.errors import Error, Usage
 from assay.ledger import values
-from assay.ledger.sdk import block, inherited
+from assay.ledger.sdk import block, inherited, pools
 from assay.ledger.sdk.active import ActiveRun
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -257,6 +258,8 @@ def log_dict(mapping: Mapping[str, object] | Sequence[object], path: str) -> Non
 def log_table(data: Any, path: str) -> None:
     """Keep a table with the active run, as `.csv`, `.json` (as MLflow reads it) or `.parquet`.
 
+    Rows come after those of a table that the run has at the path; each call writes all of it.
+
     Parameters
     ----------
     data : mapping of columns, sequence of mappings, or data frame
@@ -334,6 +337,8 @@ def _found() -> ActiveRun | None:
 
 def _tell_children() -> None:
     """Name the innermost run of the main thread, or of the only one, to processes started now."""
+    if sys.is_finalizing():  # nothing can be imported, or started
+        return
     open_ = list(_open)
     threads = {thread for thread, _ in open_}
     main = threading.main_thread().ident
@@ -344,7 +349,12 @@ def _tell_children() -> None:
 def _mine() -> ActiveRun | None:
     """Return the run whose block this thread or task is in."""
     active = _inner.get()
-    return active if active is not None and active.is_open else None
+    return active if active is not None and active.is_open and _is_ours(active) else None
+
+
+def _is_ours(active: ActiveRun) -> bool:
+    """Tell whether a run counts here: a forked worker of a pool has those of its script, too."""
+    return active.pid == os.getpid() or not pools.is_worker()
 
 
 def _outer() -> ActiveRun | None:
@@ -356,13 +366,13 @@ def _outer() -> ActiveRun | None:
     found = _mine()
     if found is not None or threading.get_ident() == main:
         return found
-    of_main = [active for thread, active in list(_open) if thread == main]
+    of_main = [one for thread, one in list(_open) if thread == main and _is_ours(one)]
     return of_main[-1] if of_main else None
 
 
 def _lone() -> ActiveRun | None:
     """Return the innermost open run, unless several threads have one each."""
-    open_ = list(_open)
+    open_ = [entry for entry in list(_open) if _is_ours(entry[1])]
     if len({thread for thread, _ in open_}) > 1:
         raise Error(
             "several threads have a run each, and this thread has none",

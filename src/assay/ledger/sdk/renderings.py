@@ -6,7 +6,7 @@ because somebody made the figure with it.
 
 from __future__ import annotations
 
-import csv
+import datetime as dt
 import io
 import json
 import math
@@ -17,6 +17,9 @@ from typing import Any
 from assay.base.errors import Error, with_article
 from assay.ledger.values import scalar
 
+_PLAIN: dict[type, Callable[[Any], Any]] = {
+    str: str.__str__, int: int.__int__, float: float.__float__,
+}  # fmt: skip
 _DEEPEST = 100  # levels that are looked through for what cannot be written
 
 
@@ -71,31 +74,40 @@ def _of_pillow(found: Any, ending: str) -> bytes | None:
     return buffer.getvalue()
 
 
-def table(data: Any, path: str) -> bytes:
+def table(data: Any, path: str, *, before: bytes | None = None) -> bytes:
     """Return a table as CSV, as JSON in the form that MLflow reads, or as Parquet.
+
+    A missing value (None, not a number, pandas' NaT and NA) is an empty cell, or null.
 
     Parameters
     ----------
     data : mapping of columns, sequence of mappings, or data frame
         Parquet is written by the data frame itself.
+    before : bytes, optional
+        A table of the same form, whose rows come first. A column that only one of the two has is
+        missing in the rows of the other, as in MLflow.
     """
+    from assay.ledger.sdk import appending
+
     ending = PurePosixPath(path).suffix.lower()
     if ending == ".parquet":
-        return _parquet(data, path)
+        return _parquet(data if before is None else appending.frame(before, data, path), path)
+    if ending not in {".csv", ".json"}:
+        raise Error(
+            f"a table is not written as {ending!r}",
+            where=path,
+            hint="name it .csv, .json or .parquet",
+        )
     columns = as_columns(data, where=path)
-    rows = zip(*columns.values(), strict=True)
     if ending == ".csv":
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-        return text.getvalue().encode()
-    if ending == ".json":
-        plain = {"columns": list(columns), "data": [[_plain(one) for one in row] for row in rows]}
-        return _json(plain, where=path)
-    raise Error(
-        f"a table is not written as {ending!r}", where=path, hint="name it .csv, .json or .parquet"
-    )
+        cells = {
+            name: ["" if _is_missing(one) else one for one in column]
+            for name, column in columns.items()
+        }
+        return appending.as_csv(cells, before, path)
+    plain = {name: [_plain(one) for one in column] for name, column in columns.items()}
+    names, rows = appending.as_rows(plain, before, path)
+    return _json({"columns": names, "data": rows}, where=path)
 
 
 def as_columns(data: Any, *, where: str) -> dict[str, list[Any]]:
@@ -128,20 +140,64 @@ def as_columns(data: Any, *, where: str) -> dict[str, list[Any]]:
 
 
 def mapping(found: Any, path: str) -> bytes:
-    """Return a mapping or list as JSON, or as YAML where the path ends so."""
+    r"""Return a mapping or list as JSON, or as YAML where the path ends so.
+
+    NumPy's scalars and arrays are written as what they hold, and dates in JSON as ISO text.
+
+    Examples
+    --------
+    >>> mapping({"day": dt.date(2026, 1, 2)}, "a.yaml")
+    b'day: 2026-01-02\n'
+    >>> mapping({"day": dt.date(2026, 1, 2)}, "a.json")
+    b'{\n "day": "2026-01-02"\n}\n'
+    """
     if PurePosixPath(path).suffix.lower() in {".yaml", ".yml"}:
         import yaml
 
         try:
-            return yaml.safe_dump(found, sort_keys=False, allow_unicode=True).encode()
+            return _as_yaml(found)
         except (yaml.YAMLError, UnicodeEncodeError, RecursionError) as error:
             raise _unwritable(found, "YAML", _is_yaml, where=path, cause=error) from error
     return _json(found, where=path)
 
 
+def _as_yaml(found: Any) -> bytes:
+    import yaml
+
+    plain = _held(found, dates_as_text=False)
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode()
+
+
+def _as_json(found: Any) -> bytes:
+    plain = _held(found, dates_as_text=True)
+    return json.dumps(plain, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def _held(found: Any, *, dates_as_text: bool) -> Any:
+    """Return a value in Python's own types, as far as it is made of what both forms can hold."""
+    if found is None or type(found) in {str, int, float, bool}:
+        return found
+    if isinstance(found, Mapping):
+        return {
+            _held(key, dates_as_text=dates_as_text): _held(one, dates_as_text=dates_as_text)
+            for key, one in found.items()
+        }
+    if isinstance(found, (list, tuple)):
+        return [_held(one, dates_as_text=dates_as_text) for one in found]
+    if hasattr(found, "dtype") and hasattr(found, "tolist"):  # NumPy's, of any shape
+        inner = found.tolist()
+        return found if inner is found else _held(inner, dates_as_text=dates_as_text)
+    for kind, plain in _PLAIN.items():  # a subclass, such as an enumeration's member
+        if isinstance(found, kind):
+            return plain(found)
+    if dates_as_text and isinstance(found, (dt.date, dt.time)):
+        return found.isoformat()
+    return scalar(found)
+
+
 def _json(found: Any, *, where: str) -> bytes:
     try:
-        return json.dumps(found, ensure_ascii=False, indent=1, default=scalar).encode() + b"\n"
+        return _as_json(found)
     except (TypeError, ValueError, RecursionError) as error:
         raise _unwritable(found, "JSON", _is_json, where=where, cause=error) from error
 
@@ -178,7 +234,7 @@ def _first_bad(found: Any, is_written: Callable[[Any], bool]) -> tuple[str, Any]
 
 def _is_json(found: Any) -> bool:
     try:
-        json.dumps(found, ensure_ascii=False, default=scalar).encode()
+        _as_json(found)
     except (TypeError, ValueError, RecursionError):
         return False
     return True
@@ -188,17 +244,25 @@ def _is_yaml(found: Any) -> bool:
     import yaml
 
     try:
-        yaml.safe_dump(found, allow_unicode=True).encode()
+        _as_yaml(found)
     except (yaml.YAMLError, UnicodeEncodeError, RecursionError):
         return False
     return True
 
 
 def _plain(value: Any) -> Any:
-    """Return a cell as JSON has it; what is no number is nothing."""
-    if isinstance(value, float) and not math.isfinite(value):
+    """Return a cell as JSON has it; what is missing or no number is nothing."""
+    value = scalar(value)
+    if _is_missing(value) or (isinstance(value, float) and not math.isfinite(value)):
         return None
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _is_missing(value: Any) -> bool:
+    """Tell whether a cell of a table is none, as pandas has it."""
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or type(value).__name__ in {"NaTType", "NAType"}
 
 
 def _listed(column: Any) -> list[Any]:

@@ -56,6 +56,11 @@ class Unkept:
     def __len__(self) -> int:
         return len(self._files)
 
+    def content(self, run: str, path: str) -> bytes | None:
+        """Return a file that waits; None where none does."""
+        found = self._files.get((run, path))
+        return None if found is None else found.content
+
     def hold(self, run: ActiveRun, files: Mapping[str, bytes | Path], problem: Exception) -> None:
         """Let files wait, by their paths among the run's artifacts; say so once."""
         with self._lock:
