@@ -37,8 +37,8 @@ assay runs search "status = 'failed' AND start > '2026-11-01'" --columns run_id,
 Fields are metrics.NAME, params.NAME, tags.NAME, dataset.name, dataset.digest, dataset.context,
 and run_id, run_name, status, experiment, kind, stage, owner, start, end, duration (seconds),
 commit, branch, command, parent, lifecycle. There are = != < <= > >= LIKE ILIKE IN BETWEEN,
-IS NULL, NOT, AND, OR and parentheses. Names with other characters stand in backticks. A parameter
-that is compared with a number is compared as one.
+IS NULL, IS NAN, NOT, AND, OR and parentheses. Names with other characters stand in backticks. A
+parameter that is compared with a number is compared as one.
 """
 
 
@@ -118,6 +118,11 @@ def log_command(
     name = None if experiment is None else _quoted(experiment)
     query = RunQuery(filter="" if name is None else f"experiment = {name}", top_level=not every)
     runs, _ = _found(query, directory, limit=last, merges=not every)
+    if experiment is not None and not runs and has_runs(directory):
+        from assay.ledger import listing
+
+        with open_runs(directory) as ledger:
+            listing.check_experiment(ledger, experiment)
     if sort is not None:
         runs = _sorted(runs, sort)
     chosen = _chosen(columns, runs)
@@ -154,11 +159,16 @@ def _whole_name(name: str, runs: Sequence[FoundRun]) -> str:
         if name == heading:
             return attribute
     if any(name in run.metrics for run in runs):
-        return f"metrics.`{name}`"
+        return f"metrics.{_ticked(name)}"
     for key in (name, f"{PARAMS_FILE}{name}"):
         if any(key in run.params for run in runs):
-            return f"params.`{key}`"
+            return f"params.{_ticked(key)}"
     return name
+
+
+def _ticked(key: str) -> str:
+    """Return a key in backticks, as a query names it."""
+    return "`" + key.replace("`", "``") + "`"
 
 
 def _show_count(query: RunQuery, directory: Path | None, *, as_json: bool) -> int:

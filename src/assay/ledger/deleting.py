@@ -41,7 +41,7 @@ class Deleted(msgspec.Struct, frozen=True, kw_only=True):
 
 @askable
 def delete(ledger: Ledger, names: Sequence[str], *, at: int | None = None) -> list[str]:
-    """Delete runs with their parts, all or none, and return the ids.
+    """Delete runs with their parts, all or none; return the ids, without what was deleted before.
 
     Raises
     ------
@@ -63,9 +63,12 @@ def delete(ledger: Ledger, names: Sequence[str], *, at: int | None = None) -> li
                 f"the run {row.id} ({row.name}) goes on; nothing was deleted",
                 hint="end it first, or wait for its end",
             )
-        for id_ in every:
+        query = run.select().where(within(connection, run.c.id, every), run.c.deleted.is_(None))
+        there = {row.id for row in connection.execute(query)}
+        found = [id_ for id_ in every if id_ in there]
+        for id_ in found:
             recording.delete(connection, id_, at=moment)
-    return every
+    return found
 
 
 @askable

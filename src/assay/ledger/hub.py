@@ -38,6 +38,7 @@ _LONG = 600.0  # seconds for a pack: a hub packs some 200,000 points of metrics 
 _SLOWEST = 20_000  # bytes of a pack that a hub takes in a second
 
 _LATER = frozenset((408, 425, 429, 500, 502, 503, 504, 507))
+_WORDS = {401: "the request has no token, or a wrong one"}  # an answer to HEAD has none
 _HINTS = {
     401: "set ASSAY_TOKEN, or: assay config hub.token TOKEN",
     403: "see 'assay hub --help' for who may ask it",
@@ -267,7 +268,7 @@ def _refusal(status: int, said: str | None, *, where: str) -> Error:
         return Unavailable(f"the hub says: {said or status}", where=where)
     if status == 413:
         return TooLarge("this is more than the hub takes at once", where=where)
-    what = f"the hub refuses: {said or f'status {status}'}"
+    what = f"the hub refuses: {said or _WORDS.get(status) or f'status {status}'}"
     if status in {400, 422} and said is not None:
         return Unfit(what, where=where)
     return Error(what, where=where, hint=_HINTS.get(status))

@@ -72,6 +72,19 @@ def ledger_of(project: Path) -> Path:
     return project / ".assay" / "ledger.db"
 
 
+def test_rows_of_a_table_that_waits_for_space_are_all_there_afterwards(project: Path):
+    shown = script(
+        project,
+        "with assay.run('train') as run:\n    assay.log_table({'x': [1]}, 't.csv')\n"
+        "    fill()\n    assay.log_table({'x': [2]}, 't.csv')\n"
+        "    assay.log_table({'x': [3]}, 't.csv')\n    free()\n    run.flush()\n"
+        "    assay.log_table({'x': [4]}, 't.csv')\n"
+        "print(assay.load(f'runs:/{run.id}/t.csv').read_text())",
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.split() == ["x", "1", "2", "3", "4"]
+
+
 @pytest.mark.parametrize(
     "end",
     [

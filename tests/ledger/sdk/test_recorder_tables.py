@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,13 @@ def test_columns_that_one_side_has_alone_are_missing_on_the_other(ledger: Ledger
     assert json.loads(text(run.id, "t.json")) == {  # as MLflow 3.17.2, but for 1.0 and 2.0
         "columns": ["a", "b", "c"], "data": [[1, "x", None], [2, None, None], [None, "y", 1.5]],
     }  # fmt: skip
+
+
+@SLOW_IN_POSTGRESQL
+def test_threads_that_log_to_one_table_lose_no_row(ledger: Ledger):
+    with assay.run() as run, futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: run.log_table({"x": [number]}, "t.csv"), range(40)))
+    assert sorted(map(int, text(run.id, "t.csv").split()[1:])) == [*range(40)]
 
 
 @SLOW_IN_POSTGRESQL

@@ -35,6 +35,8 @@ def _leaf(leaf: Comparison, row: Row) -> bool:
     there = [value for value in values if value is not None]
     if leaf.operator in {"IS NULL", "IS NOT NULL"}:
         return bool(there) == (leaf.operator == "IS NOT NULL")
+    if leaf.operator in {"IS NAN", "IS NOT NAN"}:
+        return any(math.isnan(value) == (leaf.operator == "IS NAN") for value in there)
     return any(compare(leaf.operator, value, leaf.value) for value in there)
 
 

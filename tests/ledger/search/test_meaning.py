@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from assay.ledger import tables
 from assay.ledger.database import Ledger, open_ledger
@@ -19,8 +19,8 @@ from assay.ledger.search.conditions import Conditions
 from assay.ledger.search.parser import parse
 from assay.ledger.search.runs import RunQuery, count, find
 from assay.ledger.search.sources import source
-from assay.ledger.search.targets import MLFLOW_RUNS, NULLS, RUNS
-from assay.ledger.search.tree import And, Comparison, Not, Or, Tree
+from assay.ledger.search.targets import MLFLOW_RUNS, NANS, NULLS, RUNS
+from assay.ledger.search.tree import And, BadQuery, Comparison, Not, Or, Tree
 from tests import databases
 from tests.ledger.search.meaning import Row, is_true
 
@@ -64,27 +64,32 @@ def fill(ledger: Ledger, drawn: list[Row]) -> list[str]:
     with ledger.write() as connection:
         connection.execute(tables.run.delete())
         for run, row in zip(ids, drawn, strict=True):
-            values = {
-                "id": run, "name": row["run_name"], "kind": "script", "status": row["status"],
-                "experiment_id": 0, "owner": row["user_id"], "stage": row["stage"],
-                "start": row["start_time"], "end": row["end_time"],
-            }  # fmt: skip
-            connection.execute(tables.run.insert(), values)
-            of = {"run_id": run}
-            for key, value in row["metric"].items():
-                is_nan = math.isnan(value)
-                point = {"value": 0.0 if is_nan else value, "is_nan": is_nan, "step": 0, "at": 0}
-                connection.execute(tables.latest_metric.insert(), {**of, "key": key, **point})
-            for key, value in row["param"].items():
-                text = {"key": key, "value": value, "type": "str"}
-                connection.execute(tables.param.insert(), {**of, **text})
-            for key, value in row["tag"].items():
-                connection.execute(tables.tag.insert(), {**of, "key": key, "value": value})
-            for one in row["dataset"]:
-                data = {"path": one["name"], "oid": one["digest"], "context": one["context"]}
-                kind = {"direction": "input", "kind": "dataset"}
-                connection.execute(tables.run_data.insert(), {**of, **data, **kind})
+            put(connection, run, row)
     return ids
+
+
+def put(connection: Connection, run: str, row: Row) -> None:
+    """Write a run."""
+    values = {
+        "id": run, "name": row["run_name"], "kind": "script", "status": row["status"],
+        "experiment_id": 0, "owner": row["user_id"], "stage": row["stage"],
+        "start": row["start_time"], "end": row["end_time"],
+    }  # fmt: skip
+    connection.execute(tables.run.insert(), values)
+    of = {"run_id": run}
+    for key, value in row["metric"].items():
+        is_nan = math.isnan(value)
+        point = {"value": 0.0 if is_nan else value, "is_nan": is_nan, "step": 0, "at": 0}
+        connection.execute(tables.latest_metric.insert(), {**of, "key": key, **point})
+    for key, value in row["param"].items():
+        text = {"key": key, "value": value, "type": "str"}
+        connection.execute(tables.param.insert(), {**of, **text})
+    for key, value in row["tag"].items():
+        connection.execute(tables.tag.insert(), {**of, "key": key, "value": value})
+    for one in row["dataset"]:
+        data = {"path": one["name"], "oid": one["digest"], "context": one["context"]}
+        kind = {"direction": "input", "kind": "dataset"}
+        connection.execute(tables.run_data.insert(), {**of, **data, **kind})
 
 
 @st.composite
@@ -101,7 +106,7 @@ def comparisons(draw: st.DrawFn) -> Comparison:
     else:
         key, field = draw(keys), RUNS.free[entity]
     operator = draw(st.sampled_from(sorted(field.operators)))
-    if operator in NULLS:
+    if operator in NULLS | NANS:
         return Comparison(entity=entity, key=key, operator=operator)  # type: ignore[arg-type]
     numbers = st.sampled_from([0, 1, 3, 0.1, -1.0, 1000, 1e300])
     if operator in {"LIKE", "NOT LIKE", "ILIKE", "NOT ILIKE"}:
@@ -181,7 +186,7 @@ def compared(entity: str, key: str) -> Iterator[Comparison]:
     numbers: list[Any] = [*FIGURES] if field.type in {"number", "moment", "any"} else []
     words: list[Any] = [*TEXTS] if field.type in {"text", "any"} else []
     for operator in sorted(field.operators):
-        values: list[Any] = [None] if operator in NULLS else [*numbers, *words]
+        values: list[Any] = [None] if operator in NULLS | NANS else [*numbers, *words]
         if "LIKE" in operator:
             values = [*TEXTS, *PATTERNS]
         if "IN" in operator and operator not in NULLS and "LIKE" not in operator:
@@ -365,3 +370,43 @@ def test_parents_of_matching_children_are_found(three: Ledger) -> None:
     assert numbers_of(three, "metrics.a > 0", of_children=True) == [2]
     assert numbers_of(three, "metrics.a > 1", of_children=True) == []
     assert numbers_of(three, "", top_level=True) == [1, 2]
+
+
+def test_a_key_with_every_quote_is_named_in_doubled_backticks(ledger: Ledger) -> None:
+    key = "a\"b`c'd``"
+    fill(ledger, [EMPTY | {"metric": {key: 1.0}}, EMPTY | {"metric": {key: 2.0}}, EMPTY])
+    named = "metrics.`a\"b``c'd`````"
+    assert numbers_of(ledger, f"{named} = 1") == [0]
+    with ledger.read() as connection:
+        ids = find(connection, RunQuery(order_by=(f"{named} DESC",)), limit=None).ids
+    assert [int(run, 16) for run in ids] == [1, 0, 2]
+
+
+def test_what_is_not_a_number_is_asked_for(ledger: Ledger) -> None:
+    fill(ledger, [EMPTY | {"metric": {"c": value}} for value in (math.nan, 0.0, 1.0)] + [EMPTY])
+    assert numbers_of(ledger, "metrics.c IS NAN") == [0]
+    assert numbers_of(ledger, "metrics.c is not nan") == [1, 2]
+    assert numbers_of(ledger, "NOT metrics.c IS NAN AND metrics.c < 1") == [1]
+    assert numbers_of(ledger, "metrics.c IS NAN OR metrics.c IS NULL") == [0, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("metrics.c = nan", "nan is found where a number is expected.*write IS NAN"),
+        ("metrics.c IS nothing", "nothing is found where NULL or NAN is expected"),
+        ("params.c IS NAN", "IS NAN does not go with params.c"),
+        ("start IS NOT NAN", "IS NOT NAN does not go with start"),
+    ],
+)
+def test_a_wrong_question_for_what_is_not_a_number_is_explained(text: str, message: str) -> None:
+    with pytest.raises(BadQuery, match="(?s)" + message):
+        parse(text, RUNS)
+
+
+def test_mlflow_has_no_nan_and_no_doubled_backticks() -> None:
+    with pytest.raises(BadQuery, match="NULL is expected"):
+        parse("metrics.c IS NAN", MLFLOW_RUNS)
+    leaf = parse("metrics.`a``b` = 1", MLFLOW_RUNS)
+    assert isinstance(leaf, Comparison)
+    assert leaf.key == "a``b"

@@ -153,7 +153,9 @@ class RunRecord(
         found = [(self.code_diff, 0), *((one.oid, one.size) for one in self.untracked)]
         found += [(one.oid, one.size) for one in self.artifacts]
         for one in self.data:
-            found += [(one.oid, one.size or 0), (one.profile, 0)]
+            if one.kind != "dataset":  # of what was in memory only the hash is kept
+                found.append((one.oid, one.size or 0))
+            found.append((one.profile, 0))
         bundles = [end for edge in self.edges for end in (edge.source, edge.target)]
         made = [(end[7:], 0) for end in bundles if end.startswith("bundle:")]
         return [*_named_by(found, at=self.start), *_named_by(made, at=self.start, bundle=True)]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+_LETTERS = dict(zip(b'"\\\a\b\t\n\v\f\r', (b'"', b"\\", *map(str.encode, "abtnvfr")), strict=True))
+
 
 def patch(root: Path, name: str) -> bytes:
     """Return the patch that adds the link `name` of a work tree; the text is the link's own."""
@@ -36,7 +38,7 @@ def _quoted(prefix: str, name: str) -> bytes:
     Examples
     --------
     >>> _quoted("b/", "a b"), _quoted("b/", 'say "hi"'), _quoted("b/", "a\nb")
-    (b'b/a b', b'"b/say \\"hi\\""', b'"b/a\\012b"')
+    (b'b/a b', b'"b/say \\"hi\\""', b'"b/a\\nb"')
     """
     path = os.fsencode(f"{prefix}{name}")
     if not any(sign < 0x20 or sign == 0x7F or sign in b'"\\' for sign in path):
@@ -45,6 +47,6 @@ def _quoted(prefix: str, name: str) -> bytes:
 
 
 def _escaped(sign: int) -> bytes:
-    if sign in b'"\\':
-        return b"\\%c" % sign
+    if sign in _LETTERS:
+        return b"\\" + _LETTERS[sign]
     return b"\\%03o" % sign if sign < 0x20 or sign == 0x7F else b"%c" % sign

@@ -45,10 +45,14 @@ class Tables:
 
     def note_waiting(self, run: ActiveRun, files: Mapping[str, bytes | Path]) -> None:
         """Remember files that wait for space; of one that is lost, what was before goes on."""
-        for path in files:
-            content = unkept.of_process.content(run.id, path)
-            if content is not None and PurePosixPath(path).suffix.lower() in _ENDINGS:
-                self._oids[path] = hashlib.sha256(content).hexdigest()
+        for path, found in files.items():
+            waiting = unkept.of_process.content(run.id, path)
+            content = found if waiting is None and isinstance(found, bytes) else waiting
+            if content is None or PurePosixPath(path).suffix.lower() not in _ENDINGS:
+                continue
+            oid = hashlib.sha256(content).hexdigest()
+            if waiting is not None or run.place.objects.has(oid):  # a heartbeat kept it meanwhile
+                self._oids[path] = oid
 
     def extend(self, run: ActiveRun, path: str, keep: Callable[[bytes | None], None]) -> None:
         """Give the file at a path, or None where there is none, to what keeps the next one."""

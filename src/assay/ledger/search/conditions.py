@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from assay.ledger.search.sources import Source
+from assay.ledger.search.targets import NANS, NULLS
 from assay.ledger.search.tree import And, Comparison, Not, Slot, Tree, Value
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Conditions:
     def leaf(self, leaf: Comparison) -> ColumnElement[bool]:
         """Return the condition that one comparison is true."""
         if leaf.entity == "attribute":
-            value, is_nullable = self.source.attributes[leaf.key]
+            value, is_nullable, _ = self.source.attributes[leaf.key]
             if leaf.operator in {"IS NULL", "IS NOT NULL"}:
                 return value.is_(None) if leaf.operator == "IS NULL" else value.is_not(None)
             condition = self.compared(value, leaf)
@@ -98,7 +99,9 @@ class Conditions:
         where = [table.c[rows.key] == leaf.key]
         if leaf.entity in self.also:
             where.append(self.also[leaf.entity](table))
-        if leaf.operator not in {"IS NULL", "IS NOT NULL"}:
+        if leaf.operator in NANS:
+            where.append(table.c.is_nan if leaf.operator == "IS NAN" else ~table.c.is_nan)
+        elif leaf.operator not in NULLS:
             condition = self.compared(table.c[rows.value], leaf)
             if "is_nan" in table.c:  # not-a-number fulfils != alone, as in MLflow
                 differs = leaf.operator in {"!=", "NOT IN"}

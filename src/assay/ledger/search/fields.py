@@ -26,6 +26,8 @@ def named(token: Token, target: Target, *, text: str) -> tuple[str, Field]:
     entity = target.entities[written] if dot else "attribute"
     key = key if dot else token.text
     plain = unquoted(unquoted(key, "'\""), "`")
+    if target.is_open and plain != key and key.startswith("`"):
+        plain = plain.replace("``", "`")
     if entity in target.free:
         of_any = target.free[entity]
         return entity, Field(plain, of_any.type, of_any.operators, of_any.is_ordered)
@@ -62,8 +64,14 @@ def read_value(token: Token, field: Field, target: Target, *, text: str) -> Valu
     if found is None:
         shown = token.text or "the end"
         expected = _EXPECTED[field.type]
-        raise BadQuery(f"{shown} is found where {expected} is expected", text=text, at=token.at)
+        what = f"{shown} is found where {expected} is expected"
+        raise BadQuery(what, text=text, at=token.at, hint=_hint(token, field))
     return _chosen(found, token, field, target, text) if field.choices else found
+
+
+def _hint(token: Token, field: Field) -> str | None:
+    is_nan = token.text.lower() == "nan" and "IS NAN" in field.operators
+    return "write IS NAN, or IS NOT NAN" if is_nan else None
 
 
 _EXPECTED = {

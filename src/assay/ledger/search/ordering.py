@@ -1,7 +1,7 @@
 """The order of what was found: by keys that were asked for, then by what makes it unique.
 
 Missing values are last whichever way it goes, and metrics that are not a number before them; text
-goes by its characters, not by a language.
+goes by its first characters, not by a language. How a page begins behind a row: `following`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,48 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause
 
 
-MOST_KEYS = 50  # each may be a join, and SQLite has 64 of them
+MOST_KEYS = 30  # of two terms each, with two that make it unique: at 64 terms SQLite 3.40 crashes
+LONGEST_TEXT = 500
+"""So many characters of a text count in an order: a page token has those of its last row."""
+
+
+class Key(NamedTuple):
+    """One key of an order: what is compared, and which rows are last whichever way it goes."""
+
+    value: ColumnElement[Any]
+    is_descending: bool
+    missing: ColumnElement[bool] | None = None  # where it may be
+    is_nan: ColumnElement[bool] | None = None  # where it may be; comes before what is missing
+
+    @property
+    def by(self) -> list[ColumnElement[Any]]:
+        """What a select is ordered by."""
+        from sqlalchemy import case
+
+        way = self.value.desc() if self.is_descending else self.value.asc()
+        if self.missing is None:
+            return [way]
+        if self.is_nan is None:
+            return [self.missing, way]
+        return [case((self.missing, 2), (self.is_nan, 1), else_=0), way]
 
 
 class Ordering(NamedTuple):
-    """What a select is ordered by, and the outer joins that this takes."""
+    """The keys of an order, of which the last make it unique, and the outer joins they take."""
 
-    by: list[ColumnElement[Any]]
+    keys: list[Key]
     joins: list[tuple[FromClause, ColumnElement[bool]]]
+
+    @property
+    def by(self) -> list[ColumnElement[Any]]:
+        """What a select is ordered by."""
+        return [one for key in self.keys for one in key.by]
+
+    def of(self, table: Any) -> Any:
+        """Return a table with what is joined to it."""
+        for beside, on in self.joins:
+            table = table.outerjoin(beside, on)
+        return table
 
 
 def parse_orders(texts: Sequence[str], target: Target) -> list[Order]:
@@ -61,20 +95,20 @@ def ordering(
     found = Ordering([], [])
     keys = {(order.entity, order.key) for order in orders}
     for order in (*orders, *(one for one in last if (one.entity, one.key) not in keys)):
+        is_nan, is_whole = None, False
         if order.entity == "attribute":
-            value, is_nullable = source.attributes[order.key]
-            if is_nullable:
-                found.by.append(value.is_(None))
+            value, is_nullable, is_whole = source.attributes[order.key]
+            missing = value.is_(None) if is_nullable else None
         else:
             table, on = (beside or _joined(source))(order)
             found.joins.append((table, on))
-            rows = source.free[order.entity]
-            value = table.c[rows.value]
+            value = table.c[source.free[order.entity].value]
             if order.entity == "tag" and order.key in source.derived_tags:
                 value = _first(value, source.table.c[source.derived_tags[order.key]])
-            found.by.append(_missing(table, value))
-        value = _by_characters(value) if is_postgres else value
-        found.by.append(value.desc() if order.is_descending else value.asc())
+            missing = value.is_(None)
+            is_nan = table.c.is_nan if "is_nan" in table.c else None
+        value = _by_characters(value, is_whole=is_whole, is_postgres=is_postgres)
+        found.keys.append(Key(value, order.is_descending, missing, is_nan))
     return found
 
 
@@ -82,15 +116,6 @@ def _first(*values: ColumnElement[Any]) -> ColumnElement[Any]:
     from sqlalchemy import func
 
     return func.coalesce(*values)
-
-
-def _missing(table: Any, value: ColumnElement[Any]) -> ColumnElement[Any]:
-    from sqlalchemy import case
-
-    rank: list[tuple[Any, int]] = [(value.is_(None), 2)]
-    if "is_nan" in table.c:
-        rank.append((table.c.is_nan, 1))
-    return case(*rank, else_=0)
 
 
 def _joined(source: Source) -> Callable[[Order], tuple[FromClause, ColumnElement[bool]]]:
@@ -105,7 +130,13 @@ def _joined(source: Source) -> Callable[[Order], tuple[FromClause, ColumnElement
     return of
 
 
-def _by_characters(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    from sqlalchemy import String
+def _by_characters(
+    value: ColumnElement[Any], *, is_whole: bool, is_postgres: bool
+) -> ColumnElement[Any]:
+    from sqlalchemy import String, Text, func
 
-    return value.collate("C") if isinstance(value.type, String) else value
+    if not isinstance(value.type, String):
+        return value
+    if not is_whole:
+        value = func.substr(value, 1, LONGEST_TEXT, type_=Text())
+    return value.collate("C") if is_postgres else value

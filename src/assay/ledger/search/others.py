@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from assay.base.errors import Error
-from assay.ledger.search import pages
+from assay.ledger.search import following, pages
 from assay.ledger.search.conditions import TOGETHER, Conditions
-from assay.ledger.search.ordering import ordering, parse_orders
+from assay.ledger.search.ordering import Key, Ordering, ordering, parse_orders
 from assay.ledger.search.parser import Order, parse
 from assay.ledger.search.sources import PROMPT, source
 from assay.ledger.search.targets import (
@@ -45,15 +45,24 @@ class Rows(NamedTuple):
     """What selects a page, and one row more."""
 
     query: Select[Any]
+    connection: Connection
+    keys: Sequence[Key]
     place: pages.Place
     limit: int
 
     def cut(self, found: Sequence[T]) -> tuple[list[T], str | None]:
-        """Return the page of what was selected, and the token of the next one."""
+        """Return the page of what was selected, and the token of the next one.
+
+        It is to be called in the transaction that the rows were selected in.
+        """
         if len(found) <= self.limit:
             return list(found), None
-        after = msgspec.structs.replace(self.place, offset=self.place.offset + self.limit)
-        return list(found[: self.limit]), pages.dump(after)
+        place = self.place
+        if self.limit:
+            last = self.query.with_only_columns(*following.columns(self.keys))
+            row = self.connection.execute(last.limit(1).offset(self.limit - 1)).one()
+            place = pages.Place(query=place.query, after=following.written(self.keys, row))
+        return list(found[: self.limit]), pages.dump(place)
 
 
 def experiments(
@@ -71,8 +80,8 @@ def experiments(
     last = (_by("experiment_id", down=True),) if orders else _NEWEST
     place = pages.load(paging.token, pages.mark("experiments", filter_, order_by, view))
     condition = _condition(connection, target, parse(filter_, target))
-    query = _ordered(connection, target, orders, last=last).where(*alive[view], condition)
-    return _page(query, place, paging.limit)
+    order = _ordering(connection, target, orders, last=last)
+    return _page(connection, target, order, [*alive[view], condition], place, paging.limit)
 
 
 def models(
@@ -103,9 +112,9 @@ def _registered(
     place = pages.load(paging.token, pages.mark(target.name, filter_, order_by))
     tree = _prompts_apart(parse(filter_, target))
     orders = parse_orders(order_by, target)
-    query = _ordered(connection, target, orders, last=last)
-    there = _table(target).c.deleted.is_(None)
-    return _page(query.where(there, _condition(connection, target, tree)), place, paging.limit)
+    order = _ordering(connection, target, orders, last=last)
+    where = [_table(target).c.deleted.is_(None), _condition(connection, target, tree)]
+    return _page(connection, target, order, where, place, paging.limit)
 
 
 class Dataset(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,8 +165,8 @@ def logged_models(
     def beside(order: Order) -> tuple[FromClause, ColumnElement[bool]]:
         return _latest(table, order, by_order[order.entity, order.key])
 
-    query = _ordered(connection, target, orders, last=_NEWEST_MODELS, beside=beside)
-    return _page(query.where(*where), place, paging.limit)
+    order = _ordering(connection, target, orders, last=_NEWEST_MODELS, beside=beside)
+    return _page(connection, target, order, where, place, paging.limit)
 
 
 _NEWEST = (
@@ -191,28 +200,37 @@ def _condition(
     return Conditions(of, is_postgres=is_postgres, one_by_one=many, also=also).of(tree)
 
 
-def _ordered(
+def _ordering(
     connection: Connection,
     target: Target,
     orders: Sequence[Order],
     *,
     last: Sequence[Order],
     beside: Callable[[Order], tuple[FromClause, ColumnElement[bool]]] | None = None,
-) -> Select[Any]:
-    from sqlalchemy import select
-
+) -> Ordering:
     of = source(target.name, is_open=False)
     is_postgres = connection.dialect.name == "postgresql"
-    order = ordering(orders, of, is_postgres=is_postgres, last=last, beside=beside)
-    joined: Any = of.table
-    for table, on in order.joins:
-        joined = joined.outerjoin(table, on)
-    return select(of.table).select_from(joined).order_by(*order.by)
+    return ordering(orders, of, is_postgres=is_postgres, last=last, beside=beside)
 
 
-def _page(query: Select[Any], place: pages.Place, limit: int) -> Rows:
-    query = query.limit(limit + 1)
-    return Rows(query.offset(place.offset) if place.offset else query, place, limit)
+def _page(
+    connection: Connection,
+    target: Target,
+    order: Ordering,
+    where: Sequence[ColumnElement[bool]],
+    place: pages.Place,
+    limit: int,
+) -> Rows:
+    from sqlalchemy import select
+
+    table = _table(target)
+    query = select(table).select_from(order.of(table)).where(*where).order_by(*order.by)
+    if place.after:
+        behind = following.read(order.keys, place.after)
+        if behind is None:
+            raise pages.unreadable()
+        query = query.where(*following.behind(order.keys, behind.ranks)).params(behind.values)
+    return Rows(query.limit(limit + 1), connection, order.keys, place, limit)
 
 
 def _prompts_apart(tree: Tree) -> Tree:

@@ -15,13 +15,16 @@ class BadToken(Error):
     """A page token was changed, or belongs to another query."""
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where the next page begins: after so many rows, or behind one by its order."""
+class Place(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """Where the next page begins: behind the row whose keys of the order have these values.
+
+    Without values it is the first page. What a value is says `assay.ledger.search.following`.
+    """
 
     query: str
-    offset: int = 0
-    start: int | None = None
-    id: str | None = None
+    after: tuple[str | int | None, ...] = ()
 
 
 def mark(*parts: object) -> str:
@@ -44,20 +47,23 @@ def load(token: str | None, query: str) -> Place:
 
     Examples
     --------
-    >>> load(dump(Place(query="q", offset=3)), "q").offset, load("", "q").offset
-    (3, 0)
+    >>> load(dump(Place(query="q", after=(3, "a"))), "q").after, load("", "q").after
+    ((3, 'a'), ())
     """
     if not token:
         return Place(query=query)
     try:
         place = msgspec.json.decode(base64.b64decode(token, altchars=b"-_"), type=Place)
     except (binascii.Error, ValueError, msgspec.MsgspecError):
-        raise BadToken(
-            "the page token cannot be read", hint="give one as it was answered, or none"
-        ) from None
-    if place.query != query or place.offset < 0:
+        raise unreadable() from None
+    if place.query != query:
         raise BadToken(
             "the page token belongs to another query",
             hint="ask with the filter, order and experiments that it was answered for",
         )
     return place
+
+
+def unreadable() -> BadToken:
+    """Return the error that a token was changed."""
+    return BadToken("the page token cannot be read", hint="give one as it was answered, or none")

@@ -12,7 +12,7 @@ import msgspec
 
 from assay.ledger.search.fields import named, read_value
 from assay.ledger.search.lexer import Token, tokens
-from assay.ledger.search.targets import LISTS, NULLS, PATTERNS, Field, Target
+from assay.ledger.search.targets import LISTS, NANS, NULLS, PATTERNS, Field, Target
 from assay.ledger.search.tree import (
     EVERYTHING,
     And,
@@ -210,7 +210,7 @@ class _Reader:
         value: Value | tuple[Value, ...] | None = None
         if operator in LISTS:
             value = self.values(field)
-        elif operator not in NULLS:
+        elif operator not in NULLS | NANS:
             value = self.value(field, operator)
         return Comparison(entity=entity, key=field.name, operator=operator, value=value)
 
@@ -252,8 +252,11 @@ class _Reader:
         if not self.took("IS"):
             raise self.unexpected("an operator")
         is_negated = self.took("NOT")
+        if self.target.is_open and self.here.kind == "field" and self.here.text.upper() == "NAN":
+            self.take()
+            return "IS NOT NAN" if is_negated else "IS NAN"
         if not self.took("NULL"):
-            raise self.unexpected("NULL")
+            raise self.unexpected("NULL or NAN" if self.target.is_open else "NULL")
         return "IS NOT NULL" if is_negated else "IS NULL"
 
     def value(self, field: Field, operator: str) -> Value:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 import msgspec
 
 from assay.ledger.found import as_one
-from assay.ledger.search import pages, selects
+from assay.ledger.search import following, pages, selects
 from assay.ledger.search.ordering import parse_orders
 from assay.ledger.search.parser import Order, parse
 from assay.ledger.search.selects import LAST, Counting, Form, Made, Way
@@ -69,21 +69,28 @@ def find(
     place = pages.load(token, _mark(query, target))
     asked = _asked(connection, query, tree, target=target, orders=tuple(orders))
     given: dict[str, Any] = {"n_rows": _NO_LIMIT if limit is None else limit + 1}
-    where: Literal["", "offset", "id"] = "offset" if place.offset else ""
-    if place.id is not None and place.start is not None:
-        where = "id"
-        given |= {"start": place.start, "id": place.id}
-    elif where:
-        given["offset"] = place.offset
-    page = asked.made(selects.page)(asked.form, asked.ways, where)
+    ranks = None
+    if place.after:
+        behind = following.read(asked.made(selects.last)(asked.form).keys, place.after)
+        if behind is None:
+            raise pages.unreadable()
+        ranks, given = behind.ranks, given | behind.values
+    page = asked.made(selects.page)(asked.form, asked.ways, ranks)
     rows = asked.rows(page, asked.also | given)
     if limit is None or len(rows) <= limit:
         return Page([row[0] for row in rows], None)
-    after = msgspec.structs.replace(place, offset=place.offset + limit)
-    if not orders:
-        last_id, last_start = rows[limit - 1]
-        after = pages.Place(query=place.query, start=last_start, id=last_id)
-    return Page([row[0] for row in rows[:limit]], pages.dump(after))
+    if limit:
+        place = pages.Place(query=place.query, after=_after(asked, *rows[limit - 1]))
+    return Page([row[0] for row in rows[:limit]], pages.dump(place))
+
+
+def _after(asked: _Asked, run: str, start: int) -> tuple[following.Value, ...]:
+    """Return where a run is in the order that is asked for."""
+    if not asked.form.orders:
+        return start, run
+    last = asked.made(selects.last)(asked.form)
+    row = asked.connection.execute(last.select, {"id": run}).one()
+    return following.written(last.keys, row)
 
 
 def count(connection: Connection, query: RunQuery, *, target: Target = RUNS) -> int:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 
 from assay.ledger.found import among
+from assay.ledger.search import following
 from assay.ledger.search.conditions import TOGETHER, Conditions
-from assay.ledger.search.ordering import Ordering, ordering
+from assay.ledger.search.following import Rank
+from assay.ledger.search.ordering import Key, Ordering, ordering
 from assay.ledger.search.parser import Order
 from assay.ledger.search.sources import Source, source
 from assay.ledger.search.targets import NULLS, PATTERNS
@@ -59,6 +61,10 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     def dialect(self) -> str:
         """Which of the two databases it is."""
         return "postgresql" if self.is_postgres else "sqlite"
+
+    def ordering(self) -> Ordering:
+        """Return its order, which is unique."""
+        return ordering(self.orders, self.source, is_postgres=self.is_postgres, last=LAST)
 
     @property
     def parts(self) -> tuple[Tree, ...]:
@@ -132,25 +138,44 @@ def counting(form: Form) -> Counting:
 
 
 @functools.lru_cache(maxsize=128)
-def page(form: Form, ways: tuple[Way, ...], place: Literal["", "offset", "id"]) -> Made:
-    """Return what selects the ids and the beginnings of a page of runs, `n_rows` of them."""
-    from sqlalchemy import BigInteger, Text, bindparam, select
+def page(form: Form, ways: tuple[Way, ...], place: tuple[Rank, ...] | None) -> Made:
+    """Return what selects the ids and the beginnings of a page of runs, `n_rows` of them.
+
+    Parameters
+    ----------
+    place : tuple of str, optional
+        What the row behind which the page begins has of the keys of the order.
+    """
+    from sqlalchemy import BigInteger, bindparam, select
 
     run = form.source.table
     conditions, where, by_few = _where(form, ways)
-    order = ordering(form.orders, form.source, is_postgres=form.is_postgres, last=LAST)
-    query = select(run.c.id, run.c.start).select_from(_from(form.source, order)).where(*where)
+    order = form.ordering()
+    query = select(run.c.id, run.c.start).select_from(order.of(run)).where(*where)
     if by_few and not form.orders:
         query = query.order_by(_unindexed(run.c.start).desc(), run.c.id)
     else:
         query = query.order_by(*order.by)
-    if place == "id":
-        start, id_ = bindparam("start", type_=BigInteger()), bindparam("id", type_=Text())
-        later = (run.c.start == start) & (run.c.id > id_)
-        query = query.where(run.c.start <= start, (run.c.start < start) | later)
-    elif place == "offset":
-        query = query.offset(bindparam("offset", type_=BigInteger()))
+    if place is not None:
+        query = query.where(*following.behind(order.keys, place))
     return Made(query.limit(bindparam("n_rows", type_=BigInteger())), conditions.bound)
+
+
+class Last(NamedTuple):
+    """The keys of an order, and what selects their values of the run `id`."""
+
+    keys: list[Key]
+    select: Select[Any]
+
+
+@functools.lru_cache(maxsize=128)
+def last(form: Form) -> Last:
+    """Return what selects where a run is in an order."""
+    from sqlalchemy import Text, bindparam, select
+
+    run, order = form.source.table, form.ordering()
+    query = select(*following.columns(order.keys)).select_from(order.of(run))
+    return Last(order.keys, query.where(run.c.id == bindparam("id", type_=Text())))
 
 
 @functools.lru_cache(maxsize=64)
@@ -200,13 +225,6 @@ def _by_rows(
         return among(form.dialect, run.c.id, bindparam(ids))
     table, where = conditions.rows(part)
     return run.c.id.in_(select(table.c.run_id).where(*where).correlate(None))
-
-
-def _from(of: Source, order: Ordering) -> Any:
-    joined: Any = of.table
-    for table, on in order.joins:
-        joined = joined.outerjoin(table, on)
-    return joined
 
 
 def _unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:

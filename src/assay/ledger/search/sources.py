@@ -18,6 +18,7 @@ class Attribute(NamedTuple):
 
     value: ColumnElement[Any]
     is_nullable: bool = False
+    is_whole: bool = False  # whether an order compares all of its text: it is short, or a key
 
 
 class Rows(NamedTuple):
@@ -60,19 +61,19 @@ def source(target: str, *, is_open: bool) -> Source:
 
 @functools.cache
 def _runs(is_open: bool) -> Source:
-    from sqlalchemy import Double, case, cast, func, literal_column, select
+    from sqlalchemy import Double, Text, case, cast, func, literal_column, select
 
     from assay.ledger import tables
 
     run, experiment = tables.run, tables.experiment
     name = select(experiment.c.name).where(experiment.c.id == run.c.experiment_id)
     seconds = (cast(run.c.end, Double) - run.c.start) / literal_column("1000.0")
-    status = run.c.status if is_open else func.upper(run.c.status)
+    status = run.c.status if is_open else func.upper(run.c.status, type_=Text())
     alive = case((run.c.deleted.is_(None), "active"), else_="deleted")
     attributes = {
-        "run_id": Attribute(run.c.id),
+        "run_id": Attribute(run.c.id, is_whole=True),
         "run_name": Attribute(run.c.name),
-        "status": Attribute(status),
+        "status": Attribute(status, is_whole=True),
         "user_id": Attribute(run.c.owner, is_nullable=True),
         "artifact_uri": Attribute(_artifact_uri()),
         "start_time": Attribute(run.c.start),
@@ -80,13 +81,13 @@ def _runs(is_open: bool) -> Source:
         "duration": Attribute(seconds, is_nullable=True),
         "experiment": Attribute(name.correlate(run).scalar_subquery()),
         "experiment_id": Attribute(run.c.experiment_id),
-        "kind": Attribute(run.c.kind),
+        "kind": Attribute(run.c.kind, is_whole=True),
         "stage": Attribute(run.c.stage, is_nullable=True),
-        "commit": Attribute(run.c.code_commit, is_nullable=True),
+        "commit": Attribute(run.c.code_commit, is_nullable=True, is_whole=True),
         "branch": Attribute(run.c.code_branch, is_nullable=True),
         "command": Attribute(run.c.command, is_nullable=True),
-        "parent": Attribute(run.c.parent_id, is_nullable=True),
-        "lifecycle": Attribute(alive),
+        "parent": Attribute(run.c.parent_id, is_nullable=True, is_whole=True),
+        "lifecycle": Attribute(alive, is_whole=True),
     }
     free = {
         "metric": Rows(tables.latest_metric, ("run_id",)),
@@ -126,7 +127,10 @@ def _models(is_open: bool) -> Source:  # noqa: ARG001 -- one dialect has them
     from assay.ledger import tables
 
     table = tables.model
-    attributes = {"name": Attribute(table.c.name), "last_updated": Attribute(table.c.updated)}
+    attributes = {
+        "name": Attribute(table.c.name, is_whole=True),
+        "last_updated": Attribute(table.c.updated),
+    }
     return Source(table, ("name",), attributes, {"tag": Rows(tables.model_tag, ("model",))})
 
 
@@ -138,7 +142,7 @@ def _versions(is_open: bool) -> Source:  # noqa: ARG001 -- one dialect has them
 
     table = tables.version
     attributes = {
-        "name": Attribute(table.c.model),
+        "name": Attribute(table.c.model, is_whole=True),
         "run_id": Attribute(func.coalesce(table.c.run_id, table.c.foreign_run), is_nullable=True),
         "source_path": Attribute(table.c.source, is_nullable=True),
         "version_number": Attribute(table.c.number),
@@ -158,11 +162,11 @@ def _logged_models(is_open: bool) -> Source:  # noqa: ARG001 -- one dialect has 
     table = tables.logged_model
     attributes = {
         "name": Attribute(table.c.name),
-        "model_id": Attribute(table.c.id),
+        "model_id": Attribute(table.c.id, is_whole=True),
         "model_type": Attribute(table.c.type, is_nullable=True),
-        "status": Attribute(func.upper(table.c.status)),
+        "status": Attribute(func.upper(table.c.status, type_=Text()), is_whole=True),
         "source_run_id": Attribute(table.c.run_id, is_nullable=True),
-        "experiment_id": Attribute(cast(table.c.experiment_id, Text)),
+        "experiment_id": Attribute(cast(table.c.experiment_id, Text), is_whole=True),
         "creation_timestamp_ms": Attribute(table.c.created),
         "last_updated_timestamp_ms": Attribute(table.c.updated),
     }

@@ -15,6 +15,7 @@ NUMBERS = frozenset({"=", "!=", "<", "<=", ">", ">="})
 TEXTS = frozenset({"=", "!=", "LIKE", "ILIKE"})
 LISTS = frozenset({"IN", "NOT IN"})
 NULLS = frozenset({"IS NULL", "IS NOT NULL"})
+NANS = frozenset({"IS NAN", "IS NOT NAN"})
 PATTERNS = frozenset({"LIKE", "ILIKE", "NOT LIKE", "NOT ILIKE"})
 EVERY = NUMBERS | TEXTS | LISTS | NULLS | PATTERNS
 
@@ -209,7 +210,7 @@ RUNS = Target(
         ),
     },
     free={
-        "metric": Field("", "number", NUMBERS | LISTS | NULLS),
+        "metric": Field("", "number", NUMBERS | LISTS | NULLS | NANS),
         "param": Field("", "any", EVERY),
         "tag": Field("", "any", EVERY),
     },

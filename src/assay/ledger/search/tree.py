@@ -14,7 +14,7 @@ from assay.base.errors import Error
 
 Operator = Literal[
     "=", "!=", "<", "<=", ">", ">=", "LIKE", "NOT LIKE", "ILIKE", "NOT ILIKE", "IN", "NOT IN",
-    "IS NULL", "IS NOT NULL",
+    "IS NULL", "IS NOT NULL", "IS NAN", "IS NOT NAN",
 ]  # fmt: skip
 Value = str | int | float
 
@@ -33,7 +33,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     entity: str  # attribute, metric, param, tag, dataset
     key: str
     operator: Operator
-    value: Value | Slot | tuple[Value | Slot, ...] | None = None  # several for IN, none for NULL
+    value: Value | Slot | tuple[Value | Slot, ...] | None = None  # several for IN, none for IS
 
 
 class And(msgspec.Struct, frozen=True):
