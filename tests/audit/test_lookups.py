@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from assay.audit import difference, junit, steps
 from assay.base.errors import Error
 from assay.pipeline.record import Plan, Step
+from assay.project import git
 from assay.project.lock import Entry
 from assay.project.stages import Row
+from tests import make
 from tests.audit import built
 
 
@@ -85,6 +89,20 @@ def test_a_patch_is_told_apart_by_file_and_by_content():
     assert list(changed[2]) == ["x y.py", "a/old.py b/new.py"]
     assert changed[2]["x y.py"] == changed[0]["x y.py"]
     assert difference.changed(b"", lambda _: True) == {}
+
+
+def test_a_file_with_an_odd_name_is_known_by_that_name_in_a_patch(tmp_path: Path):
+    """As git writes it: with its bytes above ASCII and its quotes written as numbers."""
+    root = make.repository(tmp_path / "project")
+    names = ("café.dvc", "café.py", 'quo"te.dvc', "my b.dvc", "plain.py")
+    make.write(root, dict.fromkeys(names, "1\n"))
+    make.commit(root)
+    make.write(root, dict.fromkeys(names, "2\n"))
+    patch = git.snapshot(root).patch
+    assert patch is not None
+    assert b"caf\\303\\251.dvc" in patch
+    found = difference.changed(patch, lambda path: not path.endswith(".dvc"))
+    assert {*found} == {"café.py", "plain.py"}
 
 
 def test_results_of_tests_are_counted():

@@ -61,6 +61,22 @@ def family(root: Path) -> tuple[str, str]:
     return top, part
 
 
+def test_a_part_that_was_deleted_before_is_not_counted_again(root: Path):
+    top, part = family(root)
+    with opened(root) as ledger:
+        writer = Writer(ledger)
+        other = writer.start_run(name="other", kind="script", parent=top)
+        below = writer.start_run(name="below", kind="script", parent=part)
+        for run in (below, other):
+            writer.finish_run(run, status="finished")
+    assert make.done(root, "runs", "delete", below, other).startswith("Deleted 2 runs;")
+    assert make.done(root, "runs", "delete", part).startswith("Deleted 1 run;")
+    said = make.done(root, "runs", "delete", "--json", top)
+    assert json.loads(said)["runs"] == [top]
+    assert make.done(root, "runs", "restore", top) == "Restored 1 run.\n"
+    assert ids(root) == [top]
+
+
 def way_back(said: str) -> list[str]:
     """Return the command that brings back what was deleted, as a person pastes it."""
     return said.split("'")[1].split()[1:]

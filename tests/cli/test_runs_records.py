@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import assay
 from assay.ledger import deleting, runs
 from assay.ledger.database import Ledger, open_ledger
 from assay.ledger.writer import Artifact, Code, Metric, Untracked, Writer
@@ -256,6 +257,23 @@ def test_patches_that_come_after_their_run_are_told_of(tmp_path: Path, root: Pat
     assert (
         make.done(other, "runs", "import", str(root / "a.zip")) == "All of it is here already.\n"
     )
+
+
+def test_data_in_memory_is_not_missed_in_a_file(root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(root)
+    make.write(root, {"rows.csv": "a\n1\n"})
+    with assay.run("reads"):
+        assay.log_dataset({"a": [1]}, name="mem")
+        assay.log_dataset("rows.csv")
+    done = make.assay(root, "runs", "export", "latest", "--json", "-o", "all.zip")
+    found = json.loads(done.out)
+    assert (done.code, found["missing"], found["others_missing"]) == (0, 0, 0)
+    assert "left out" not in done.err
+    other = make.project(root.parent / "other")
+    make.done(other, "runs", "import", str(root / "all.zip"))
+    with opened(other) as ledger:
+        read = runs.get(ledger, "latest").inputs
+    assert [one.path for one in read] == ["mem", "rows.csv"]
 
 
 def test_an_export_of_an_experiment_has_all_runs_with_their_parts(tmp_path: Path, root: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -238,3 +239,146 @@ def test_names_of_a_record_do_not_steer_the_terminal(tmp_path: Path):
     shown = make.assay(folder, "reproduce", "--environment", "current")
     assert "a\\x1b[2J is missing, recorded 1" in shown.out
     assert "\x1b" not in shown.out + shown.err
+
+
+def counted(folder: Path, code: str) -> tuple[Path, Callable[[], int]]:
+    """Make and run a project of one stage; return also what counts the runs of it since then."""
+    calls = folder / "calls"
+    root = one(folder, f"open({str(calls)!r}, 'a').write('x')\n{code}")
+    calls.unlink()
+
+    def count() -> int:
+        n_runs = len(calls.read_text())
+        calls.unlink()
+        return n_runs
+
+    return root, count
+
+
+RANDOM = "import os\nopen('out.txt', 'w').write(os.urandom(9).hex())\n"
+HASHED = "open('out.txt', 'w').write(str([hash(c) for c in 'abcdef']))\n"
+
+
+def test_a_stage_is_run_three_times_at_most_and_twice_where_that_tells_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    outside = make.write(tmp_path, {"outside": "1"}) / "outside"
+    elsewhere = f"open('out.txt', 'w').write(open({str(outside)!r}).read())\n"
+    projects = {
+        kind: counted(tmp_path / kind, code)
+        for kind, code in (("random", RANDOM), ("hash_seed", HASHED), ("unknown", elsewhere))
+    }
+    outside.write_text("2")
+    for kind, n_runs in (("random", 3), ("hash_seed", 3), ("unknown", 2)):
+        folder, count = projects[kind]
+        assert [one["kind"] for one in again(folder, code=1)["causes"]] == [kind]
+        assert count() == n_runs, kind
+    folder, count = projects["unknown"]
+    outside.write_text("1")
+    assert again(folder)["sameness"] == "identical"
+    assert count() == 1
+
+
+def test_variables_that_differ_are_tried_all_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    folder, count = counted(tmp_path, THREADS)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    monkeypatch.setenv("PYTHONHASHSEED", "8")
+    (cause,) = again(folder, "--environment", "current", code=1)["causes"]
+    assert cause["is_shown"]
+    assert cause["text"] == (
+        "PYTHONHASHSEED is 8, recorded 7; threads: OMP_NUM_THREADS is 4, recorded 2; "
+        "as recorded, the result is the same"
+    )
+    assert count() == 3
+
+
+def took_minutes(folder: Path) -> None:
+    """Write into the record that its runs took longer, as those of a real training do."""
+    with sqlite3.connect(folder / ".assay" / "ledger.db") as ledger:
+        ledger.execute("update run set start = start - 61000")
+    ledger.close()
+
+
+def test_a_stage_that_took_minutes_is_run_once_unless_it_is_asked_why(tmp_path: Path):
+    folder, count = counted(tmp_path, RANDOM)
+    took_minutes(folder)
+    found = again(folder, code=1)
+    assert count() == 1
+    assert (found["parted"], found["is_cause_sought"], found["causes"]) == ("made", False, [])
+    assert found["stages"][1]["deterministic"] is None
+    text = make.assay(folder, "reproduce").out
+    assert count() == 1
+    assert (
+        "The cause was not looked for, since stage 'made' takes more than a minute and would be "
+        "run again, up to twice: '--why' does that.\n"
+    ) in text
+    found = again(folder, "--why", code=1)
+    assert count() == 3
+    assert found["is_cause_sought"]
+    assert [one["kind"] for one in found["causes"]] == ["random"]
+    found = again(folder, "--twice", code=1)
+    assert count() == 2
+    assert [one["kind"] for one in found["causes"]] == ["random"]
+
+
+def test_a_stage_that_took_minutes_has_what_differs_around_it_named(tmp_path: Path):
+    folder, count = counted(tmp_path, RANDOM)
+    took_minutes(folder)
+    edited(folder, lambda recorded: recorded["software"]["packages"].append("zzz-then==1.2"))
+    text = make.assay(folder, "reproduce", "--environment", "current").out
+    assert count() == 1
+    assert "Perhaps: other versions: zzz-then is missing, recorded 1.2.\n" in text
+    assert "'--why' does that" in text
+
+
+def test_a_script_that_took_minutes_is_run_once_unless_it_is_asked_why(tmp_path: Path):
+    calls = tmp_path / "calls"
+    code = (
+        f"import os, assay\nopen({str(calls)!r}, 'a').write('x')\n"
+        "with assay.run('r'):\n    assay.log_metric('x', int.from_bytes(os.urandom(6), 'big'))\n"
+    )
+    folder = make.write(make.project(tmp_path / "project"), {"s.py": code})
+    make.commit(folder)
+    subprocess.run([sys.executable, "s.py"], cwd=folder, check=True, capture_output=True)
+    took_minutes(folder)
+    calls.unlink()
+    text = make.assay(folder, "reproduce").out
+    assert calls.read_text() == "x"
+    assert "since the script takes more than a minute" in text
+    assert [one["kind"] for one in again(folder, "--why", code=1)["causes"]] == ["random"]
+    assert calls.read_text() == "xxxx"
+
+
+def test_what_is_the_same_each_time_now_has_a_cause_beside_what_is_random(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    code = (
+        "import json, os\nopen('out.txt', 'w').write(os.environ.get('MYENV', 'none'))\n"
+        "json.dump({'x': int.from_bytes(os.urandom(6), 'big')}, open('m.json', 'w'))\n"
+    )
+    monkeypatch.setenv("MYENV", "a")
+    folder = one(tmp_path, code, more="    metrics: [{m.json: {cache: false}}]\n")
+    monkeypatch.delenv("MYENV")
+    text = make.assay(folder, "reproduce").out
+    assert (
+        "Cause: 'm.json' gives something else each time it runs: a seed that is not set, a clock, "
+        "the order of files or of threads.\n"
+        "Perhaps: 'out.txt' gives the same each time now, and nothing that is on record differs: "
+        "it may read a clock, the network, a file outside the project, or a variable.\n"
+    ) in text
+    edited(folder, lambda recorded: recorded["software"]["packages"].append("zzz-then==1.2"))
+    found = again(folder, "--environment", "current", code=1)
+    assert [(one["kind"], one["is_shown"]) for one in found["causes"]] == [
+        ("random", True), ("versions", False),
+    ]  # fmt: skip
+    assert found["causes"][1]["text"] == (
+        "'out.txt' gives the same each time now; other versions: zzz-then is missing, recorded 1.2"
+    )
+    monkeypatch.setenv("MYENV", "a")
+    found = again(folder, "--environment", "current", code=1)
+    assert [one["kind"] for one in found["causes"]] == ["random"]

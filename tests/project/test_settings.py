@@ -191,3 +191,42 @@ def test_a_secret_is_not_shown_and_stands_in_no_file_that_git_keeps(
     assert shown.code == 255
     assert "is a secret, and git would keep it for everybody" in shown.err
     assert "hint: assay config hub.token VALUE" in shown.err
+
+
+def test_an_address_of_a_hub_without_its_protocol_is_refused_wherever_it_stands(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    before = make.snapshot(project, without=(".git",))
+    shown = make.assay(project, "config", "hub.url", "localhost:5999")
+    assert shown.code == 2
+    assert f"{project}/.assay/config.toml: 'hub.url' is 'localhost:5999'" in shown.err
+    assert "hint: did you mean 'http://localhost:5999'?" in shown.err
+    for variable in ("ASSAY_HUB_URL", "ASSAY_HUB", "ASSAY_LEDGER"):
+        with monkeypatch.context() as environment:
+            environment.setenv(variable, "localhost:5999")
+            shown = make.assay(project, "runs", "list")
+            assert (shown.code, variable in shown.err) == (2, True), shown
+            assert "'http://localhost:5999'" in shown.err
+    assert make.snapshot(project, without=(".git",)) == before
+    (project / "assay.yaml").write_text("settings:\n  hub:\n    url: notaurl\n")
+    shown = make.assay(project, "runs", "list")
+    assert "error: assay.yaml:3: 'hub.url' is 'notaurl'" in shown.err
+    assert "hint: did you mean 'http://notaurl'?" in shown.err
+    assert not (project / "notaurl").exists()
+
+
+def test_a_script_does_not_record_to_a_file_that_is_named_like_a_hub(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import assay
+
+    monkeypatch.chdir(project)
+    for variable in ("ASSAY_HUB", "ASSAY_LEDGER"):
+        with monkeypatch.context() as environment:
+            environment.setenv(variable, "localhost:5999")
+            with (
+                pytest.raises(assay.Error, match=f"'{variable}' is 'localhost:5999'"),
+                assay.run(),
+            ):
+                pass
+    assert not (project / "localhost:5999").exists()

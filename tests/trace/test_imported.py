@@ -58,7 +58,7 @@ def shown(nodes: list[dict[str, Any]]) -> list[Any]:
 def test_the_data_sets_of_an_imported_run_and_where_they_are_said_to_be_from(folder: Path):
     assert shown(came_from(folder, PARENT)) == [
         ("read", "wine  a581ccc7", ("said to be from", "s3://wines/a.csv")),
-        ("ran", "script 'child'", ("read", "beer  1e443497")),
+        ("has part", "script 'child'", ("read", "beer  1e443497")),
     ]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +104,11 @@ def test_a_run_leads_to_what_its_stages_made(ran: Path):
         "ran stage 'train'...", "ran stage 'evaluate'...",
     ]  # fmt: skip
     assert lines(found["came_from"]) == [
-        "ran stage 'prep'", "  read data.csv", "    is tracked by data.csv.dvc",
+        "has part stage 'prep'", "  read data.csv", "    is tracked by data.csv.dvc",
         "  code of commit",
-        "ran stage 'train'", "  read clean.csv", "    written by stage 'prep'...",
+        "has part stage 'train'", "  read clean.csv", "    written by stage 'prep'...",
         "  with parameters lr=0.1, seed=7", "  code of commit",
-        "ran stage 'evaluate'", "  read model.txt", "    written by stage 'train'...",
+        "has part stage 'evaluate'", "  read model.txt", "    written by stage 'train'...",
         "  code of commit",
         "code of commit",
     ]  # fmt: skip
@@ -141,7 +143,7 @@ def test_a_reproduction_does_not_hide_the_first_run(ran: Path, tmp_path: Path):
     make.done(folder, "reproduce")
     assert trace(folder, "model.txt")["came_from"] == before
     assert lines(trace(folder, "latest")["came_from"])[:4] == [
-        "ran stage 'prep'", "  read data.csv", "    is tracked by data.csv.dvc",
+        "has part stage 'prep'", "  read data.csv", "    is tracked by data.csv.dvc",
         "  code of commit",
     ]  # fmt: skip
 
@@ -315,10 +317,24 @@ def test_what_a_run_read_itself_stands_beside_the_runs_within_it(nested: Path):
     assert found["thing"]["label"] == "metric mm = 1"
     assert lines(found["came_from"]) == [
         "logged by script 'nested'", "  read in.txt", "    is in git",
-        "  ran script 'kid'", "    with parameters beta=2", "    code of commit",
+        "  has part script 'kid'", "    with parameters beta=2", "    code of commit",
         "  with parameters alpha=1", "  code of commit",
     ]  # fmt: skip
     assert lines(trace(nested, "latest")["came_from"])[0] == "read in.txt"
+
+
+def test_a_commit_that_only_another_clone_has_is_not_said_to_lack_a_file(
+    nested: Path, tmp_path: Path
+):
+    make.done(nested, "runs", "export", "latest", "-o", str(tmp_path / "run.zip"))
+    other = make.project(tmp_path / "other")
+    make.commit(other)
+    make.done(other, "runs", "import", str(tmp_path / "run.zip"))
+    (read,) = [one for one in trace(other, "latest")["came_from"] if one["relation"] == "read"]
+    short = make.git(nested, "rev-parse", "HEAD")[:12]
+    assert [one["label"] for one in read["children"]] == [
+        f"unknown: no run of this ledger wrote it, and this clone does not have its commit {short}"
+    ]
 
 
 def test_a_run_and_its_part_have_one_arrow_between_them(nested: Path):
@@ -326,6 +342,38 @@ def test_a_run_and_its_part_have_one_arrow_between_them(nested: Path):
     edges = {tuple(line.strip().split("-->")) for line in chart if "-->" in line}
     assert len(edges) > 3
     assert not any((target, source) in edges for source, target in edges)
+
+
+def test_the_arrow_between_a_run_and_its_part_says_what_ran_what(nested: Path):
+    def arrows(thing: str) -> set[tuple[str, str]]:
+        chart = make.done(nested, "trace", "--mermaid", thing).splitlines()
+        names = dict(re.findall(r"\t(node\d+)\[\".*'(nested|kid)'.*\"\]", "\n".join(chart)))
+        ends = [line.strip().split("-->") for line in chart if "-->" in line]
+        return {(names[a], names[b]) for a, b in ends if a in names and b in names}
+
+    kid = json.loads(make.done(nested, "runs", "show", "latest", "--json"))["children"][0]["id"]
+    for thing in ("latest", kid, "in.txt", f"{kid}:mm"):
+        assert arrows(thing) == {("nested", "kid")}, thing
+    text = make.done(nested, "trace", "latest")
+    above, _, below = text.partition("led to:")
+    assert ("has part run" in above, "ran run" in above) == (True, False)
+    assert ("has part run" in below, "ran run" in below) == (False, True)
+
+
+def test_a_flowchart_as_json_is_wrong_usage(nested: Path):
+    shown = make.assay(nested, "trace", "latest", "--json", "--mermaid")
+    assert (shown.code, shown.out) == (2, "")
+    assert shown.err == "error: '--mermaid' and '--json' are two forms: choose one\n"
+
+
+def test_runs_that_are_part_of_each_other_in_a_ledger_of_before_have_an_end(nested: Path):
+    kid = json.loads(make.done(nested, "runs", "show", "latest", "--json"))["children"][0]["id"]
+    with sqlite3.connect(nested / ".assay" / "ledger.db") as ledger:
+        ledger.execute("update run set parent_id = ? where parent_id is null", [kid])
+        ledger.execute("update run set code_commit = null, code_reason = 'no commit'")
+    ledger.close()
+    text = make.done(nested, "trace", kid)
+    assert "unknown: no commit" in text
 
 
 def test_a_deleted_run_is_said_to_be_deleted(nested: Path):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from assay.audit import steps
 from assay.pipeline.record import Plan
-from assay.project import declaration
+from assay.project import declaration, git
 
 _TOOLS = frozenset({"dvc.lock", ".gitignore", ".dvcignore"})
 _SECTION = b"diff --git "
@@ -66,8 +66,18 @@ def changed(patch: bytes, is_code: IsCode) -> dict[str, str]:
 
 
 def _named(header: bytes) -> str:
-    """Return the path in the first line of a file's patch; the line where the two names differ."""
+    r"""Return the path in the first line of a file's patch; the line where the two names differ.
+
+    Examples
+    --------
+    >>> _named(b'diff --git "a/caf\\303\\251.dvc" "b/caf\\303\\251.dvc"\n')
+    'café.dvc'
+    >>> _named(b'diff --git "a/caf\\303\\251.dvc" b/x.py\n')
+    '"a/caf\\303\\251.dvc" b/x.py'
+    """
     both = header[len(_SECTION) :].strip().decode(errors="replace")
     half = (len(both) - 1) // 2
+    if both.startswith('"') and both == f'"a/{both[3:half]} "b/{both[3:half]}':
+        return next(iter(git.patched(header)))  # an odd name, which git quotes
     path = both[2:half]
     return path if both == f"a/{path} b/{path}" else both

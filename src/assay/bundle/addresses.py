@@ -58,18 +58,18 @@ def version(ref: str, *, project: Project | None = None) -> Version | None:
     """Return the version that a name or an address means; None where it is another name."""
     if ref.startswith("models:/"):
         ref = _version(ref)
-    elif "@" not in ref or Path(ref).exists():
+    elif not names.names_version(ref) or Path(ref).exists():
         return None
     return names.version_of(_place(project), ref)
 
 
 def _version(address: str) -> str:
-    """Return how we write a version.
+    """Return how we write a version; only `MODEL@ALIAS` may mean two.
 
     Examples
     --------
     >>> [_version(f"models:/churn{end}") for end in ("/3", "@live", "/latest")]
-    ['churn@3', 'churn@live', 'churn']
+    ['churn/3', 'churn@live', 'churn']
     """
     match = re.fullmatch(r"models:/([^/@]+)(?:/(\d{1,9}|latest)|@([^/@]+))/*", address)
     if match is None:
@@ -79,7 +79,7 @@ def _version(address: str) -> str:
         )
     if match[2] == "latest":
         return match[1]
-    return f"{match[1]}@{match[2] or match[3]}"
+    return f"{match[1]}/{match[2]}" if match[2] else f"{match[1]}@{match[3]}"
 
 
 def _files_of(place: Place, of: Version) -> Path:

@@ -99,7 +99,7 @@ def newest(project: Project) -> str:
 
 
 def _oid(place: Place, ref: str) -> str:
-    if "@" in ref:
+    if names_version(ref):
         return of_version(place, ref)
     prefix = ref.removeprefix("sha256:")
     if re.fullmatch(r"[0-9a-f]{4,64}", prefix):
@@ -136,13 +136,31 @@ def _is_index(path: Path) -> bool:
         return handle.read(10) == b'{"bundle":'
 
 
+def names_version(ref: str) -> bool:
+    """Tell whether a name is that of a version by its letters: `MODEL@…` or `MODEL/3`.
+
+    Examples
+    --------
+    >>> [ref for ref in ("a@3", "a@live", "a/3", "a/v3", "a", "a/b", "/a/3") if names_version(ref)]
+    ['a@3', 'a@live', 'a/3', 'a/v3']
+    """
+    return "@" in ref or re.fullmatch(r"[^/]+/v?\d{1,9}", ref) is not None
+
+
 def version_of(place: Place, ref: str) -> Version:
-    """Return the version `MODEL@3`, `MODEL@v3`, `MODEL@ALIAS`, or `MODEL` for the newest."""
+    """Return the version `MODEL@3`, `MODEL/3`, `MODEL@ALIAS`, or `MODEL` for the newest.
+
+    Raises
+    ------
+    NotFound
+        If there is none.
+    Error
+        If it means one version by its number, and another one by an alias.
+    """
     from assay.ledger import models
 
-    match = re.fullmatch(r"(.+)@v?(\d{1,9})", ref)
     with place.open() as ledger:
-        return models.get_version(ledger, f"{match[1]}/{match[2]}" if match else ref)
+        return models.get_version(ledger, ref)
 
 
 def of_version(place: Place, ref: str) -> str:

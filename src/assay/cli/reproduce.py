@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     help="Let numbers differ by this share; 0 asks for identity.",
 )
 @click.option("--twice", is_flag=True, help="Run each stage twice: is it deterministic?")
+@click.option("--why", is_flag=True, help="Look for the cause also where a run takes minutes.")
 @click.option("--stage", metavar="NAME", help="Only this stage, on what it read then.")
 @click.option(
     "--environment",
@@ -39,6 +40,7 @@ def reproduce_command(
     run: str,
     rtol: float,
     twice: bool,
+    why: bool,
     stage: str | None,
     environment: str | None,
     keep: bool,
@@ -51,8 +53,9 @@ def reproduce_command(
 
     Its commit, uncommitted changes, data versions and parameters are put into a work tree of
     their own; packages that differ are installed into an environment of their own; every command
-    runs; each output and metric is compared. Where the first stage differs, it is run a second
-    time to find out why. Exit 1 if it differs.
+    runs; each output and metric is compared. The first stage that differs, or the script, is run
+    a second time to find out why, and a third time if need be; one that took more than a minute
+    only with --why. Exit 1 if it differs.
     """
     from assay.pipeline import reproduce
     from assay.pipeline.outcome import Events
@@ -69,6 +72,7 @@ def reproduce_command(
         keep=keep,
         environment=environment,  # type: ignore[arg-type] # click has checked it
         twice=twice,
+        why=why,
         stage=stage,
     )
     events = Events(
@@ -128,6 +132,12 @@ def _stage_words(stage: StageVerdict) -> str:
 
 def _why(verdict: Verdict) -> list[str]:
     lines = [f"{'Cause' if one.is_shown else 'Perhaps'}: {one.text}." for one in verdict.causes]
+    if not verdict.is_cause_sought:
+        kind = "the script" if verdict.kind == "script" else f"stage '{verdict.parted}'"
+        lines.append(
+            f"The cause was not looked for, since {kind} takes more than a minute and would be "
+            "run again, up to twice: '--why' does that."
+        )
     if verdict.notes:
         lines.append("The recorded environment was used:")
         lines += [f"  {note}" for note in verdict.notes]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from assay.cli.forms import one_form
 from assay.cli.output import json_option, show
 from assay.cli.run_places import directory_option, has_runs, open_place
 from assay.project import workspace
@@ -40,6 +41,7 @@ def trace_command(
     from assay.ledger import liveness
     from assay.trace import drawing, naming, nodes, tree
 
+    one_form(mermaid=mermaid, json=as_json)
     project = workspace.find()
     with _opened(directory) as ledger:
         liveness.look(ledger, at=now_ms())

@@ -82,13 +82,22 @@ class Origins:
             found = self._in_work_tree(path, oid) or found
         if found is not None:
             return found
-        where = "it is not in git's HEAD" if owner is None else "its commit does not have it"
+        where = "it is not in git's HEAD" if owner is None else self._where_not(commit)
         return Origin(
             id=f"unknown:data:md5:{oid}",
             label=f"unknown: no run of this ledger wrote it, and {where}",
             relation="",
             is_its_own=False,
         )
+
+    def _where_not(self, commit: str | None) -> str:
+        """Say of a commit that it does not have a content, or that this clone does not have it."""
+        if commit is not None:
+            try:
+                git.resolve(self._project.git_root, commit)
+            except Error:
+                return f"this clone does not have its commit {commit[:12]}"
+        return "its commit does not have it"
 
     def _beside(self, owner: Coded, path: str, oid: str) -> Origin | None:
         """Look into the files and the patch that a run kept of its work tree."""

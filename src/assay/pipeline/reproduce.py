@@ -8,9 +8,7 @@ person's own work tree is not touched.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -70,6 +68,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         The first stage of that sameness; None where all are identical.
     causes : list of Cause
         Why that one may differ, or is not deterministic; the surest first.
+    is_cause_sought : bool
+        False where one differs and takes too long to be run again for the cause unasked.
     environment_used : str
         "current", or "recorded" where something was set or built for it.
     notes : list of str
@@ -94,6 +94,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     sameness: Sameness
     parted: str | None
     causes: list[Cause]
+    is_cause_sought: bool
     rtol: float
     environment_used: Choice
     notes: list[str]
@@ -125,6 +126,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         "current" or "recorded"; by default the current one where it equals the recorded.
     twice : bool
         Run each stage twice, and say whether it is deterministic.
+    why : bool
+        Look for the cause of a difference also where that takes long.
     stage : str or None
         Only this stage, on what the record says that it read.
     """
@@ -133,6 +136,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     keep: bool = False
     environment: Choice | None = None
     twice: bool = False
+    why: bool = False
     stage: str | None = None
 
 
@@ -188,7 +192,7 @@ def _plan(project: Project, run: Run, options: Options) -> Plan | None:
         _refuse_no_record(project, run, options)
     else:
         plan = _chosen_steps(plan, options.stage)
-        _refuse_outside(project, plan)
+        stage.refuse_outside(project, plan)
     _refuse_irreproducible(run, plan)
     return plan
 
@@ -237,20 +241,6 @@ def _refuse_irreproducible(run: Run, plan: Plan | None) -> None:
         )
 
 
-def _refuse_outside(project: Project, plan: Plan) -> None:
-    """Raise where a stage writes outside its work tree: it would write over a person's files."""
-    for step in plan.steps:
-        for row in step.entry.outs:
-            place = Path(os.path.normpath(project.root / step.wdir / row.path))
-            is_absolute = Path(step.wdir, row.path).is_absolute()
-            if is_absolute or project.git_root not in place.parents:
-                raise Error(
-                    f"the output '{row.path}' of stage '{step.address}' lies outside the "
-                    "repository: doing it again would write over it",
-                    hint="write it into the project, then a run can be done again",
-                )
-
-
 class _Again:
     """One reproduction, from its row in the ledger to its verdict."""
 
@@ -268,6 +258,7 @@ class _Again:
         self._project, self._there, self._run = project, there, meant.run
         self._named, self._plan, self._chosen = meant.named, plan, chosen
         self._events, self._options = events, options
+        self._is_cause_sought = True
         self._recording = Recording(
             project,
             targets=plan.targets if plan else (),
@@ -336,15 +327,18 @@ class _Again:
         causes: list[Cause] = []
         is_deterministic = None
         is_parting = is_first and sameness == "differs"
-        if options.twice or is_parting:
-            say(f"Running {what} '{part.name}' a second time, to see whether it is deterministic")
-            second = cause.again(part, self._chosen, tags={"repetition": "2"})
-            is_deterministic = cause.is_same(first, second)
+        may_try = options.why or not cause.is_long(part, first)
+        if options.twice or (is_parting and may_try):
+            second = cause.second(part, self._chosen, may_try=may_try, what=what, say=say)
+            is_deterministic = not cause.different(first, second.given)
             if is_parting or not is_deterministic:
                 causes = cause.of_part(
-                    part, first, second,
-                    chosen=self._chosen, recorded=self._run.environment, say=say,
+                    part, first, second, unlike=cause.not_as_recorded(outputs, metrics),
+                    chosen=self._chosen, recorded=self._run.environment, may_try=may_try, say=say,
                 )  # fmt: skip
+        elif is_parting:
+            self._is_cause_sought = False
+            causes = cause.untried(self._chosen, self._run.environment)
         verdict = StageVerdict(
             stage=part.name,
             sameness=sameness,
@@ -378,6 +372,7 @@ class _Again:
             sameness=sameness,
             parted=_parted(verdicts, sameness),
             causes=next((some for some in [*of_parted, *(c for _, c in found)] if some), []),
+            is_cause_sought=self._is_cause_sought,
             rtol=self._options.rtol,
             environment_used=self._chosen.kind,
             notes=list(self._chosen.notes),

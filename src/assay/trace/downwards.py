@@ -17,6 +17,7 @@ class Down(Walk):
     """Goes from things to what came from them."""
 
     upwards = False
+    to_part = "ran"
 
     def of(self, thing: Thing) -> list[Node]:
         """Return what came from a thing."""

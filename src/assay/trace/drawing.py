@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from assay.render.tables import visible
-from assay.trace.nodes import ABOVE, OWN, Node
+from assay.trace.nodes import ABOVE, HAS_PART, OWN, PART_OF, Node
 from assay.trace.tree import Trace
 
 CUT = "(of many, the newest are shown; all of them with --all)"
@@ -42,8 +42,8 @@ def _all(nodes: list[Node]) -> Iterator[Node]:
 def mermaid(found: Trace) -> str:
     """Return both trees as one Mermaid flowchart, from source to result.
 
-    Each thing is one node, however often it is in the trees. Of a run and its parts, which came
-    from each other, one arrow is drawn.
+    Each thing is one node, however often it is in the trees. From a run to each of its parts there
+    is one arrow, in whichever tree that is.
     """
     names: dict[str, str] = {}
     lines: dict[str, None] = {"flowchart TD": None}  # in order, each once
@@ -58,9 +58,9 @@ def mermaid(found: Trace) -> str:
         here = name(id_, label)
         for node in nodes:
             there = name(node.id, node.label)
-            source, target = (there, here) if upwards else (here, there)
-            if f"\t{target}-->{source}" not in lines:
-                lines[f"\t{source}-->{target}"] = None
+            is_against = node.relation == (HAS_PART if upwards else PART_OF)
+            source, target = (there, here) if upwards is not is_against else (here, there)
+            lines[f"\t{source}-->{target}"] = None
             draw(node.id, node.label, node.children, upwards=upwards)
 
     draw(found.thing.id, found.thing.label, found.came_from, upwards=True)

@@ -28,6 +28,8 @@ ABOVE, OWN = "  (see above)", "  (has a trace of its own)"
 MOST = 10
 """Things of one kind that come of another, or it came from, and are followed."""
 
+HAS_PART, PART_OF = "has part", "part of"
+
 DEEPEST = 60
 """Things one below the other; what lies deeper has a trace of its own."""
 
@@ -59,6 +61,7 @@ class Walk(ABC):
     """
 
     upwards = True
+    to_part = HAS_PART
 
     def __init__(
         self, project: Project, ledger: Ledger, *, root: Thing, most: int | None
@@ -108,8 +111,10 @@ class Walk(ABC):
 
     def owner(self, run: RunFacts) -> RunFacts:
         """Return the run that has the code of a run on record: mostly itself, or one above it."""
-        while run.code.commit is None and run.parent is not None:
+        seen = {run.id}  # in a ledger of before, two clones may have made a circle
+        while run.code.commit is None and run.parent is not None and run.parent not in seen:
             run = self.run(run.parent)
+            seen.add(run.id)
         if run.kind == "reproduction" and run.reproduces is not None:
             return self.facts.run(run.reproduces) or run
         return run
@@ -229,7 +234,7 @@ class Walk(ABC):
         """Return the runs that ran within one; for them, it is above in the tree."""
         shown = self.facts.few(run.children)
         nodes = [
-            self.follow(things.of_run(part), "ran", partial(self.within, part))
+            self.follow(things.of_run(part), self.to_part, partial(self.within, part))
             for part in map(self.run, shown)
         ]
         return nodes + self.more(run.id, "runs", len(run.children), len(shown))
@@ -241,7 +246,7 @@ class Walk(ABC):
             return []
         key = f"run:{above.id} itself"
         below = partial(self.itself, above)
-        return [self.follow(things.of_run(above), "part of", below, key=key)]
+        return [self.follow(things.of_run(above), PART_OF, below, key=key)]
 
     def more(self, of: str, nouns: str, n_all: int, n_shown: int) -> list[Node]:
         """Return the node that counts what is not followed."""

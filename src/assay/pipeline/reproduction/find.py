@@ -69,8 +69,10 @@ def whole(ledger: Ledger, run: Run) -> Run:
     """Return the run that this one is a part of, and the first one for a reproduction."""
     from assay.ledger import runs
 
-    while run.parent is not None:
+    seen = {run.id}  # in a ledger of before, two clones may have made a circle
+    while run.parent is not None and run.parent not in seen:
         run = runs.get(ledger, run.parent)
+        seen.add(run.id)
     if run.kind == "reproduction" and "reproduces" in run.tags:
         return runs.get(ledger, run.tags["reproduces"])
     return run

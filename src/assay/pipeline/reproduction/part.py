@@ -19,7 +19,13 @@ from assay.project.workspace import Project
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """What a part made: the oids of its outputs and all points of its metrics, by name."""
+    """What a part made: the oids of its outputs and all points of its metrics, by name.
+
+    Attributes
+    ----------
+    seconds : float
+        How long it took; 0 where that is not known.
+    """
 
     outputs: dict[str, str]
     metrics: dict[str, tuple[Point, ...]]

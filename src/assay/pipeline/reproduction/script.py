@@ -247,7 +247,7 @@ def given(ledger: Ledger, run: Run) -> Given:
         outputs |= {f"{prefix}{item.path}": item.oid for item in one.artifacts}
         points = histories.compared(ledger, one.id)
         metrics |= {f"{prefix}{key}": of_key for key, of_key in points.items()}
-    return Given(outputs=outputs, metrics=metrics, run=run.id)
+    return Given(outputs=outputs, metrics=metrics, seconds=run.seconds or 0.0, run=run.id)
 
 
 def _with_parts(ledger: Ledger, run: Run, prefix: str) -> Iterator[tuple[str, Run]]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from assay.base.errors import Error
+from assay.base.errors import Error, NotFound
 from assay.objects import scan
 from assay.pipeline import command, execute, previous
 from assay.pipeline.previous import Previous
-from assay.pipeline.record import Recording, Step
+from assay.pipeline.record import Plan, Recording, Step
 from assay.pipeline.reproduction import histories
 from assay.pipeline.reproduction.environments import Chosen
 from assay.pipeline.reproduction.part import Given, Say
@@ -118,10 +118,29 @@ class StagePart:
         return row_of(row.path, scan.scan(path, self._there.index, skip=self._there.ignore))
 
 
+def refuse_outside(project: Project, plan: Plan) -> None:
+    """Raise where a stage writes outside its work tree: it would write over a person's files."""
+    for step in plan.steps:
+        for row in step.entry.outs:
+            place = Path(os.path.normpath(project.root / step.wdir / row.path))
+            is_absolute = Path(step.wdir, row.path).is_absolute()
+            if is_absolute or project.git_root not in place.parents:
+                raise Error(
+                    f"the output '{row.path}' of stage '{step.address}' lies outside the "
+                    "repository: doing it again would write over it",
+                    hint="write it into the project, then a run can be done again",
+                )
+
+
 def recorded(ledger: Ledger, step: Step) -> Given:
     """Return what a stage gave when its run was recorded."""
+    from assay.ledger import runs
+
     outputs = {row.path: f"md5:{row.oid}" for row in step.entry.outs}
-    return given(ledger, step.run, outputs)
+    took = None
+    with contextlib.suppress(NotFound):  # it is deleted, and what it made is still used
+        took = None if step.run is None else runs.get(ledger, step.run).seconds
+    return given(ledger, step.run, outputs, seconds=took or 0.0)
 
 
 def given(

@@ -75,12 +75,17 @@ def put_back(project: Project, run: Run, folder: Path) -> None:
 
 
 def apply(project: Project, run: Run, folder: Path) -> None:
-    """Add the patch and the untracked files of a run to a work tree of its commit."""
+    """Add the patch and the untracked files of a run to a work tree of its commit.
+
+    Links are in the commit or in the patch; nothing is written through one.
+    """
     git.apply(folder, _patch(project, run))
     for file in run.code.untracked:
         path = inside(folder, file.path, where=f"run {run.id}")
         content = _kept(project, run, file.oid, f"untracked file '{file.path}'")
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink():  # what it leads to is not the run's
+            path.unlink()
         path.write_bytes(content)
         if file.is_executable:
             path.chmod(0o755)
