@@ -59,7 +59,7 @@ demo: $(STAMP) ## The main job, from raw data on, in a temporary project
 	$(BIN)/python examples/bikes/demo.py
 
 test: $(STAMP) $(DVC) $(TRITON) $(MLFLOW) $(UV) $(AZURITE) programs lint ## What CI runs
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(STAMP) $(DVC) $(TRITON) $(MLFLOW) $(UV) $(AZURITE) programs ## The same promises at full count
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "slow"

@@ -66,6 +66,7 @@ class Channel:
 
     def _begin_anew(self) -> None:
         self._is_hurried = False
+        self._has_resent = False  # what processes left behind that are gone
         self._queue: deque[Waiting] = deque()
         self._outbox = Outbox(self._folder, to=self.sink.name)
         self._threads: list[threading.Thread] = []
@@ -182,8 +183,8 @@ class Channel:
         """Write how a run ended, and wait for all of it."""
         self._alive.pop(run, None)
         if operation is not None:
-            self._queue.append(operation)
             self._take_in()
+            self._queue.append(operation)
         try:
             self._hasten()
             if not len(self._outbox):
@@ -237,10 +238,19 @@ class Channel:
             return replay.replay(self._folder, self.sink.send, to=self.sink.name)
 
     def _take_in(self) -> None:
-        """Write what workers of this process left that were killed."""
-        if self._away is None and spool.files(self._folder):
-            with contextlib.suppress(Error):  # it waits for the next one
-                self.resend()
+        """Let be written what workers of this process left that were killed; wait a while."""
+        own = self._outbox.spool.path
+        if self._away is not None or all(path == own for path in spool.files(self._folder)):
+            return
+        self._has_resent = False
+        self._start()
+        self._due.set()
+        until = time.monotonic() + PATIENCE
+        with self._progress:
+            while not self._has_resent and self._away is None and self._has_sender():
+                if time.monotonic() >= until:
+                    break
+                self._progress.wait(min(0.5, PATIENCE))
 
     def find(self, run: str) -> Known:
         """Return what is known of a run, after what was left behind of it was written."""
@@ -342,7 +352,7 @@ class Channel:
                 self._due.set()
 
     def _send_on(self, stop: threading.Event) -> None:
-        is_clean = False
+        self._has_resent = False
         while not stop.is_set():
             self._due.wait()
             self._due.clear()
@@ -350,12 +360,14 @@ class Channel:
                 if not self._send_first() and not stop.is_set():
                     self._again.wait(_PAUSES[min(self._n_failures, len(_PAUSES)) - 1])
                     self._again.clear()
-                    is_clean = False
-            if not is_clean and not stop.is_set():
+                    self._has_resent = False
+            if not self._has_resent and not stop.is_set():
                 with contextlib.suppress(Exception):  # it waits for the next one
                     for problem in self.resend().damaged:
                         sys.stderr.write(f"assay: {problem}\n")
-                is_clean = True
+                self._has_resent = True
+                with self._progress:
+                    self._progress.notify_all()
 
     def _send_first(self) -> bool:
         """Write the next batch; tell whether that went well."""

@@ -19,7 +19,7 @@ def patch(root: Path, name: str) -> bytes:
     """Return the patch that adds the link `name` of a work tree; the text is the link's own."""
     text = os.readlink(os.fsencode(root / name))  # noqa: PTH115 -- as bytes, of any encoding
     was, now = _quoted("a/", name), _quoted("b/", name)
-    tab = b"\t" if b" " in now and not now.startswith(b'"') else b""
+    tab = b"\t" if " " in name else b""
     lines = text.split(b"\n")
     end = b"" if lines[-1] == b"" else b"\\ No newline at end of file\n"
     lines = lines[:-1] if lines[-1] == b"" else lines

@@ -179,7 +179,10 @@ def _held(found: Any, *, dates_as_text: bool) -> Any:
         return found
     if isinstance(found, Mapping):
         return {
-            _held(key, dates_as_text=dates_as_text): _held(one, dates_as_text=dates_as_text)
+            # a key that is a tuple stays one: the form says what it takes
+            key if isinstance(key, tuple) else _held(key, dates_as_text=dates_as_text): _held(
+                one, dates_as_text=dates_as_text
+            )
             for key, one in found.items()
         }
     if isinstance(found, (list, tuple)):
@@ -213,7 +216,9 @@ def _unwritable(
             break
         place, value = place + inner[0], inner[1]
     if not place or isinstance(value, (Mapping, list, tuple)):  # a key, or a circle
-        return Error(f"this is no {form}: {cause}", where=where)
+        is_deep = isinstance(cause, RecursionError)
+        said = "Circular reference, or too many levels" if is_deep else cause
+        return Error(f"this is no {form}: {said}", where=where)
     return Error(
         f"this is no {form}: {place.removeprefix('.')!r} holds "
         f"{with_article(type(value).__name__)}",
