@@ -66,7 +66,7 @@ class Channel:
 
     def _begin_anew(self) -> None:
         self._is_hurried = False
-        self._has_resent = False  # what processes left behind that are gone
+        self._resent = threading.Event()  # what processes left behind that are gone
         self._queue: deque[Waiting] = deque()
         self._outbox = Outbox(self._folder, to=self.sink.name)
         self._threads: list[threading.Thread] = []
@@ -242,12 +242,12 @@ class Channel:
         own = self._outbox.spool.path
         if self._away is not None or all(path == own for path in spool.files(self._folder)):
             return
-        self._has_resent = False
+        self._resent.clear()
         self._start()
         self._due.set()
         until = time.monotonic() + PATIENCE
         with self._progress:
-            while not self._has_resent and self._away is None and self._has_sender():
+            while not self._resent.is_set() and self._away is None and self._has_sender():
                 if time.monotonic() >= until:
                     break
                 self._progress.wait(min(0.5, PATIENCE))
@@ -352,7 +352,7 @@ class Channel:
                 self._due.set()
 
     def _send_on(self, stop: threading.Event) -> None:
-        self._has_resent = False
+        self._resent.clear()
         while not stop.is_set():
             self._due.wait()
             self._due.clear()
@@ -360,12 +360,12 @@ class Channel:
                 if not self._send_first() and not stop.is_set():
                     self._again.wait(_PAUSES[min(self._n_failures, len(_PAUSES)) - 1])
                     self._again.clear()
-                    self._has_resent = False
-            if not self._has_resent and not stop.is_set():
+                    self._resent.clear()
+            if not self._resent.is_set() and not stop.is_set():
                 with contextlib.suppress(Exception):  # it waits for the next one
                     for problem in self.resend().damaged:
                         sys.stderr.write(f"assay: {problem}\n")
-                self._has_resent = True
+                self._resent.set()
                 with self._progress:
                     self._progress.notify_all()
 
