@@ -239,8 +239,8 @@ class Channel:
 
     def _take_in(self) -> None:
         """Let be written what workers of this process left that were killed; wait a while."""
-        own = self._outbox.spool.path
-        if self._away is not None or all(path == own for path in spool.files(self._folder)):
+        own, problem = self._outbox.spool.path, self._away
+        if problem is not None or all(path == own for path in spool.files(self._folder)):
             return
         self._resent.clear()
         self._start()
