@@ -24,7 +24,7 @@ PARAMS_FILE = "params.yaml:"
 _ID_DIGITS = 13  # as in 'assay runs list'
 _MOST_PARAMS, _MOST_METRICS = 8, 8
 _WIDEST = 40  # characters of a cell
-_SYSTEM = "system/"
+SYSTEM = "system/"
 _QUANTITIES = {"start_time", "end_time", "duration"}  # figures with units: they end alike
 
 
@@ -75,7 +75,7 @@ def columns_of(runs: Sequence[FoundRun]) -> list[Column]:
     attributes = ("run_id", "run_name", "experiment", "status", "start_time", "duration")
     found = [Column(entity="attribute", key=key) for key in attributes]
     params = Counter(key for run in runs for key in run.params)
-    metrics = Counter(key for run in runs for key in run.metrics if not key.startswith(_SYSTEM))
+    metrics = Counter(key for run in runs for key in run.metrics if not key.startswith(SYSTEM))
     found += [Column(entity="param", key=key) for key in params]
     return found + [Column(entity="metric", key=key) for key in metrics]
 

@@ -21,6 +21,7 @@ from assay.cli.run_records import (
     purge_command,
     restore_command,
 )
+from assay.cli.run_table import SYSTEM
 from assay.cli.search import search_command
 from assay.cli.sync import sync_command
 
@@ -273,7 +274,11 @@ def _child(run: Run) -> str:
     inner = f", {counted(len(run.children), 'part')}" if run.children else ""
     lines = [f"{visible(what)} ({run.id[:13]}): {run.status}{took}{resources}{inner}"]
     lines += [f"  {visible(run.reason)}"] if run.reason else []
-    values = [f"{key} = {format_number(one.value)}" for key, one in run.metrics.items()]
+    values = [
+        f"{key} = {format_number(one.value)}"
+        for key, one in run.metrics.items()
+        if not key.startswith(SYSTEM)
+    ]
     if values:
         more = f", and {len(values) - 6} more" if len(values) > 6 else ""
         lines.append(f"  {visible(', '.join(values[:6]))}{more}")
