@@ -186,6 +186,17 @@ def test_a_part_says_how_many_parts_it_has_itself(experiments: Path):
     assert [len(child["children"]) for child in found["children"]] == [2]
 
 
+def test_of_a_part_the_metrics_that_it_says_are_shown_and_not_those_of_its_machine(project: Path):
+    with open_ledger(project / ".assay" / "ledger.db") as ledger:
+        writer = Writer(ledger)
+        run = writer.start_run(name="whole", kind="script")
+        part = writer.start_run(name="part", kind="script", parent=run)
+        keys = ("system/cpu_percent", *(f"m{number}" for number in range(8)))
+        writer.log_metrics(part, [Metric(key=key, value=1.0, step=0, at=1) for key in keys])
+    last = make.done(project, "runs", "show", run).splitlines()[-1]
+    assert last == "  m0 = 1, m1 = 1, m2 = 1, m3 = 1, m4 = 1, m5 = 1, and 2 more"
+
+
 def test_keys_and_values_of_several_lines_are_one_line_and_long_names_widen_no_column(
     project: Path,
 ):
